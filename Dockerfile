@@ -1,0 +1,18 @@
+# One image for the API, the worker and ingest.
+FROM python:3.13-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /venv
+COPY requirements.lock .
+RUN /venv/bin/pip install --require-hashes -r requirements.lock
+
+FROM python:3.13-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin rag
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /srv
+COPY --from=build /venv /venv
+COPY app app
+COPY worker worker
+COPY ingest ingest
+USER rag
+EXPOSE 8000
+CMD ["uvicorn", "--factory", "app.main:from_environment", "--host", "0.0.0.0", "--port", "8000", "--no-access-log"]

@@ -1,0 +1,63 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python
+
+.PHONY: help install install-dev run demo ask ingest worker test lint types imports lock bench clean
+
+help:  ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: .venv/installed  ## make .venv with what the service needs
+
+install-dev: .venv/installed-dev  ## make .venv with what tests and benchmarks need too
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %s; try make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv || (rm -rf .venv; echo "This Python has no venv module; on Debian: apt install python3-venv" >&2; exit 1)
+
+.venv/installed: .venv/bin/python requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/installed-dev: .venv/bin/python requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@ .venv/installed
+
+run: install  ## start the whole service on this machine; index data/ on the first start
+	@exec $(RUN) -m app --ingest data/
+
+demo: install  ## start on a free port, ask a few questions, stop
+	@$(RUN) -m app demo
+
+ask: install  ## ask the running service: make ask q="..."
+	@$(RUN) -m app ask "$$q"
+
+ingest: install  ## index data/, or make ingest path=FOLDER
+	@$(RUN) -m ingest $(or $(path),data/)
+
+worker: install  ## one more worker beside the running service
+	@exec $(RUN) -m worker
+
+test: install-dev lint types imports  ## lint, types, imports and all tests
+	$(RUN) -m pytest
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install-dev
+	$(BIN)/mypy
+
+imports: install-dev
+	$(BIN)/lint-imports
+
+bench: install-dev  ## from POST to result, and cold start
+	@$(RUN) -m benchmarks.latency
+
+lock: install-dev  ## renew requirements.lock and requirements-dev.lock (names, versions, hashes)
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --upgrade -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate -c requirements.lock --group dev -o requirements-dev.lock pyproject.toml
+
+clean:  ## remove .venv and caches; DATA_DIR stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

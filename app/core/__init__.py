@@ -1,0 +1,1 @@
+"""What the API, the worker and ingest share: settings, the queue's contract, errors, logging."""

@@ -1,0 +1,86 @@
+"""Child processes that are kept alive: started again, with backoff, when they die."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+
+from app.core.logging import get_logger
+
+LAUNCH = [sys.executable, "-S", "-E", str(Path(__file__).with_name("launch.py"))]
+BACKOFF_SECONDS_MIN = 0.2
+BACKOFF_SECONDS_MAX = 10.0
+STEADY_SECONDS = 30.0
+"""A child that lived so long is started again at once."""
+
+log = get_logger(__name__)
+
+
+class Child:
+    """A command that runs until `stop`; started again whenever it ends. `fds` are inherited."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], fds: Sequence[int], grace_seconds: float
+    ) -> None:
+        self.name = name
+        self._command = command
+        self._env = env
+        self._fds = fds
+        self._grace_seconds = grace_seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._is_stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Keep it running, from now on."""
+        self._task = asyncio.create_task(self._keep_alive(), name=self.name)
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL when its grace is over; return when it is gone."""
+        self._is_stopping = True
+        if self._task is None:
+            return
+        process = self._process
+        if process is None or process.returncode is not None:
+            self._task.cancel()
+        else:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), self._grace_seconds)
+            except TimeoutError:
+                log.warning("child_killed", child=self.name, after_seconds=self._grace_seconds)
+                self.kill()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    def kill(self) -> None:
+        """SIGKILL, now; it is not started again."""
+        self._is_stopping = True
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _keep_alive(self) -> None:
+        backoff = BACKOFF_SECONDS_MIN
+        while not self._is_stopping:
+            began = monotonic()
+            # A session of its own: Ctrl-C in the terminal is for the parent, which stops its children in order.
+            self._process = await asyncio.create_subprocess_exec(
+                *LAUNCH,
+                *self._command,
+                env=self._env,
+                pass_fds=self._fds,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            code = await self._process.wait()
+            if self._is_stopping:
+                return
+            backoff = BACKOFF_SECONDS_MIN if monotonic() - began > STEADY_SECONDS else backoff
+            log.warning("child_died", child=self.name, exit_code=code, restart_in_seconds=backoff)
+            await asyncio.sleep(backoff)
+            backoff = min(2 * backoff, BACKOFF_SECONDS_MAX)

@@ -1,0 +1,193 @@
+"""The whole service on one machine: Valkey, Qdrant and a worker as children, HTTP in this process."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import uvicorn
+from pydantic import SecretStr
+
+from app.core.logging import get_logger
+from app.core.services import Services, publish, services_file
+from app.core.settings import Settings
+from app.embedded.children import Child
+from app.embedded.data_dir import DataDirLock
+from app.embedded.ports import LOOPBACK, free_port, listen
+from app.embedded.valkey import valkey_command
+from app.main import create_app
+
+VALKEY_PORT = 6379
+QDRANT_PORT = 6333
+READY_POLL_SECONDS = 0.05
+STORE_GRACE_SECONDS = 20.0
+WORKER_EXTRA_GRACE_SECONDS = 5.0
+UNSPECIFIED_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
+
+log = get_logger(__name__)
+
+
+class Service:
+    """`python -m app`: what is not configured elsewhere runs as a child of this process.
+
+    `documents` is indexed when the index is empty; None indexes nothing. Raises `ConfigurationError` when the port
+    is taken, or DATA_DIR is another's or can't be written.
+    """
+
+    def __init__(self, settings: Settings, *, documents: Path | None) -> None:
+        self._settings = settings
+        self._documents = documents
+
+    def run(self) -> None:
+        """Serve until SIGINT or SIGTERM, then stop everything in order."""
+        with ExitStack() as stack:
+            listener = stack.enter_context(listen(self._settings.host, self._settings.port))
+            lock = stack.enter_context(DataDirLock(self._settings.data_dir))
+            host, port = listener.getsockname()[:2]
+            shown = LOOPBACK if host in UNSPECIFIED_ADDRESSES else host
+            services = self._services(f"http://{f'[{shown}]' if ':' in shown else shown}:{port}")
+            publish(services, self._settings.data_dir)
+            stack.callback(services_file(self._settings.data_dir).unlink, missing_ok=True)
+            settings = self._settings.model_copy(
+                update={"redis_url": SecretStr(services.redis_url), "qdrant_url": services.qdrant_url}
+            )
+            server = _Server(
+                uvicorn.Config(
+                    create_app(settings),
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=10,
+                )
+            )
+            asyncio.run(self._serve(server, listener, services, self._children(services, lock.fd)))
+
+    def _services(self, http_url: str) -> Services:
+        """Where everything is, or will be."""
+        given = self._settings
+        return Services(
+            pid=os.getpid(),
+            http_url=http_url,
+            redis_url=given.redis_url.get_secret_value()
+            if given.redis_url
+            else f"redis://{LOOPBACK}:{free_port(VALKEY_PORT)}/0",
+            qdrant_url=given.qdrant_url or f"http://{LOOPBACK}:{free_port(QDRANT_PORT)}",
+        )
+
+    def _children(self, services: Services, lock_fd: int) -> list[Child]:
+        """In the order of their start; they stop in the reverse."""
+        given, data_dir = self._settings, self._settings.data_dir
+        commands: dict[str, list[str]] = {}
+        if given.redis_url is None:
+            commands["valkey"] = valkey_command(data_dir, _port(services.redis_url))
+        if given.qdrant_url is None:
+            place = ["--data-dir", str(data_dir / "qdrant"), "--port", str(_port(services.qdrant_url))]
+            commands["qdrant"] = [sys.executable, "-m", "app.embedded.qdrant", *place]
+        commands["worker"] = [sys.executable, "-m", "worker"]
+        graces = {"worker": given.model_timeout_seconds + WORKER_EXTRA_GRACE_SECONDS}
+        return [
+            Child(
+                name,
+                command,
+                env=_environment(services),
+                fds=[lock_fd],
+                grace_seconds=graces.get(name, STORE_GRACE_SECONDS),
+            )
+            for name, command in commands.items()
+        ]
+
+    async def _serve(
+        self, server: uvicorn.Server, listener: socket.socket, services: Services, children: Sequence[Child]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal, server, children)
+        for child in children:
+            child.start()
+        welcome = asyncio.create_task(self._welcome(services))
+        try:
+            await server.serve([listener])
+        finally:
+            print("stopping; once more Ctrl-C ends it at once", file=sys.stderr)
+            welcome.cancel()
+            await asyncio.gather(welcome, return_exceptions=True)
+            for child in reversed(children):
+                await child.stop()
+            print("stopped; DATA_DIR keeps everything for the next start", file=sys.stderr)
+
+    @staticmethod
+    def _on_signal(server: uvicorn.Server, children: Sequence[Child]) -> None:
+        """First: stop in order. Again: kill what is still there; the queue hands unfinished jobs out again."""
+        if server.should_exit:
+            server.force_exit = True
+            for child in children:
+                child.kill()
+        server.should_exit = True
+
+    async def _welcome(self, services: Services) -> None:
+        """When all is ready: index the documents of a first start, then say how to use it."""
+        async with httpx.AsyncClient(base_url=services.http_url, timeout=5) as client:
+            while not await _is_ready(client):
+                await asyncio.sleep(READY_POLL_SECONDS)
+        if self._documents is not None and await self._is_empty(services):
+            await _ingest(self._documents, services)
+        publish(services.model_copy(update={"is_ready": True}), self._settings.data_dir)
+        print(
+            f"\nReady at {services.http_url}  (API at {services.http_url}/docs)\n"
+            f"  ask:   curl -s '{services.http_url}/chat' --json '{{\"query\": \"...\"}}'\n"
+            f"  then:  curl -s '{services.http_url}/result/JOB_ID'      or both: make ask q=\"...\"\n"
+            "  stop:  Ctrl-C\n",
+            file=sys.stderr,
+        )
+
+    async def _is_empty(self, services: Services) -> bool:
+        """Whether the index holds no chunk, by Qdrant's own count."""
+        key = self._settings.qdrant_api_key
+        headers = {"api-key": key.get_secret_value()} if key else {}
+        async with httpx.AsyncClient(base_url=services.qdrant_url, headers=headers, timeout=10) as client:
+            answer = await client.get(f"/collections/{self._settings.qdrant_collection}")
+        return answer.status_code == httpx.codes.NOT_FOUND or answer.json()["result"]["points_count"] == 0
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `Service`: uvicorn raises them again at its end, before the children are stopped."""
+        yield
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/readyz")).is_success
+    except httpx.HTTPError:
+        return False
+
+
+async def _ingest(folder: Path, services: Services) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ingest", str(folder), env=_environment(services)
+    )
+    try:
+        code = await process.wait()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
+        raise
+    if code:
+        log.warning("ingest_failed", folder=str(folder), exit_code=code)
+
+
+def _environment(services: Services) -> dict[str, str]:
+    """This process's environment, and where the services are."""
+    return {**os.environ, "REDIS_URL": services.redis_url, "QDRANT_URL": services.qdrant_url}
+
+
+def _port(url: str) -> int:
+    port = httpx.URL(url).port
+    assert port is not None
+    return port

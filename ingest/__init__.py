@@ -1,0 +1,1 @@
+"""Brings the index to match a folder of documents."""

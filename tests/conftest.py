@@ -1,0 +1,66 @@
+"""Real services for the tests, started on free ports and stopped at the end; no test reads the developer's settings."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from app.core.queue import connect
+from app.core.settings import Settings
+from app.embedded.ports import free_port
+from app.embedded.valkey import valkey_command
+from tests.support.processes import wait_until
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings come from the test alone: no variable and no .env of the developer's reaches it."""
+    for field in Settings.model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Valkey for the session."""
+    port = free_port(0)
+    process = subprocess.Popen(valkey_command(tmp_path_factory.mktemp("valkey"), port))
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        with connect(url) as connection:
+            wait_until(lambda: connection.ping(), "Valkey answers")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def valkey(valkey_url: str) -> Iterator[Redis]:
+    """A connection to the session's Valkey, emptied."""
+    with connect(valkey_url) as connection:
+        connection.flushall()
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real embedded Qdrant for the session; tests use collections of their own."""
+    import json
+
+    place = ["--data-dir", str(tmp_path_factory.mktemp("qdrant")), "--port", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.embedded.qdrant", *place], stdout=subprocess.PIPE, env=os.environ.copy()
+    )
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["url"]
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()

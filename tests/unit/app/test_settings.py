@@ -1,0 +1,62 @@
+"""Settings: defaults, limits that agree, secrets that stay unseen, and .env.example that tells the truth."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.core.settings import Settings, explain
+
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+
+
+def test_example_and_settings_name_the_same_variables_with_the_same_defaults() -> None:
+    shown = dict(re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.M))
+    settings = Settings(data_dir=Settings.model_fields["data_dir"].default)
+    actual = {
+        name.upper(): "" if getattr(settings, name) is None else f"{getattr(settings, name)}"
+        for name in Settings.model_fields
+    }
+    assert {name: _number(value) for name, value in shown.items()} == {
+        name: _number(value) for name, value in actual.items()
+    }
+
+
+def _number(value: str) -> float | str:
+    """60.0 in the code is 60 in the file."""
+    return float(value) if value.replace(".", "", 1).isdigit() else value
+
+
+@pytest.mark.parametrize(("model", "job", "result"), [(180, 180, 86_400), (60, 86_400, 86_400), (200, 180, 86_400)])
+def test_time_outs_that_contradict_each_other_are_refused(model: int, job: int, result: int) -> None:
+    with pytest.raises(ValidationError, match="MODEL_TIMEOUT_SECONDS < JOB_TIMEOUT_SECONDS < RESULT_TTL_SECONDS"):
+        Settings(
+            model_timeout_seconds=model, job_timeout_seconds=min(job, 7200), result_ttl_seconds=min(result, 7200)
+        )
+
+
+def test_secrets_are_not_printed() -> None:
+    settings = Settings(openai_api_key="sk-hunter2", qdrant_api_key="q-hunter2", redis_url="redis://:hunter2@h/0")
+    assert "hunter2" not in f"{settings!r} {settings}"
+
+
+def test_wrong_settings_are_explained_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "sk-pasted-into-the-wrong-line")
+    monkeypatch.setenv("OPENAI_BASE_URL", "ftp://x")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    explained = explain(caught.value)
+    assert "PORT: " in explained
+    assert "OPENAI_BASE_URL: " in explained
+    assert "sk-pasted" not in explained
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    assert not Settings().has_chat_model
+
+
+def test_a_base_url_alone_selects_the_model() -> None:
+    assert Settings(openai_base_url="http://localhost:11434/v1/").openai_base_url == "http://localhost:11434/v1"
+    assert Settings(openai_base_url="http://localhost:11434/v1").has_chat_model

@@ -1,0 +1,42 @@
+"""Sentences as a reader would mark them."""
+
+import pytest
+
+from worker.sentences import QUOTE_MAX_CHARACTERS, clip, split_sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+        ("Dr. No met Mr. Bond. They spoke.", ["Dr. No met Mr. Bond.", "They spoke."]),
+        ("It costs 3.50 euro. Pay.", ["It costs 3.50 euro.", "Pay."]),
+        ('He said "stop." Then left.', ['He said "stop."', "Then left."]),
+        ("A line that the width\nof the page broke.", ["A line that the width of the page broke."]),
+        ("Opening hours\nThe harbour opens at six in winter and at five in summer.",
+         ["Opening hours", "The harbour opens at six in winter and at five in summer."]),
+        ("Para one\n\npara two", ["Para one", "para two"]),
+        ("保証は二年です。部品は含みません。", ["保証は二年です。", "部品は含みません。"]),
+        ("", []),
+        (" \n ", []),
+        ("no end", ["no end"]),
+    ],
+)  # fmt: skip
+def test_split(text: str, sentences: list[str]) -> None:
+    assert split_sentences(text) == sentences
+
+
+def test_no_word_is_lost_or_made_up() -> None:
+    text = "Title\nA. B sees C. 1. item one; e.g. this\n• bullet\nend of story"
+    assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())
+
+
+def test_a_long_quote_is_cut_between_words() -> None:
+    cut = clip("word " * 200)
+    assert len(cut) <= QUOTE_MAX_CHARACTERS
+    assert cut.endswith("word")
+
+
+def test_splitting_takes_linear_time_on_hostile_text() -> None:
+    assert len(split_sentences("a.b" * 500_000)) == 1
+    assert split_sentences("." * 500_000)

@@ -1,0 +1,79 @@
+"""Time limits for jobs that run in threads: one watchdog thread for all of them.
+
+RQ's own `TimerDeathPenalty` starts a thread for each job and leaves an exception pending when a job ends at the same
+moment as its limit; this one does neither.
+"""
+
+import ctypes
+import heapq
+import threading
+from itertools import count
+from time import monotonic
+from typing import Any
+
+from rq.timeouts import BaseDeathPenalty, BaseTimeoutException
+
+_raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+
+class _Watchdog:
+    """Wakes at the next deadline and interrupts the thread whose limit it is."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._deadlines: list[tuple[float, int, Deadline]] = []
+        self._tie = count()
+        self._thread: threading.Thread | None = None
+
+    def add(self, deadline: "Deadline", at: float) -> None:
+        with self._changed:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            heapq.heappush(self._deadlines, (at, next(self._tie), deadline))
+            if self._deadlines[0][2] is deadline:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._deadlines or self._deadlines[0][0] > monotonic():
+                    self._changed.wait(self._deadlines[0][0] - monotonic() if self._deadlines else None)
+                deadline = heapq.heappop(self._deadlines)[2]
+            deadline.interrupt()
+
+
+_watchdog = _Watchdog()
+
+
+class Deadline(BaseDeathPenalty):
+    """RQ's death penalty for a thread: raises `exception` in it after `timeout` seconds.
+
+    It can't break a call that blocks outside Python, so clients must have time-outs of their own.
+    """
+
+    def __init__(self, timeout: float, exception: type[BaseException] = BaseTimeoutException, **kwargs: Any) -> None:
+        super().__init__(timeout, exception, **kwargs)  # type: ignore[no-untyped-call]
+        self._thread_id = threading.get_ident()
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._has_fired = False
+
+    def setup_death_penalty(self) -> None:
+        """Start the clock; a limit of 0 or less is none."""
+        if self._timeout > 0:
+            _watchdog.add(self, monotonic() + self._timeout)
+
+    def cancel_death_penalty(self) -> None:
+        """Stop the clock, and take back an exception that has not been delivered yet."""
+        with self._lock:
+            self._is_over = True
+            if self._has_fired:
+                _raise_in_thread(ctypes.c_ulong(self._thread_id), None)
+
+    def interrupt(self) -> None:
+        """Raise the exception in the job's thread, unless the job is over."""
+        with self._lock:
+            if not self._is_over:
+                self._has_fired = True
+                _raise_in_thread(ctypes.c_ulong(self._thread_id), ctypes.py_object(self._exception))
