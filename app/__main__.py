@@ -1,6 +1,7 @@
 """`python -m app`: the whole service on this machine. Also `env`, `ask` and `demo`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from shlex import quote
@@ -24,6 +25,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"app: {explain(error)}", file=sys.stderr)
     except ConfigurationError as error:
         print(f"app: {error}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return 2
 
 

@@ -11,9 +11,10 @@ from app.client import AskError, ask, show
 from app.core.services import running
 
 QUESTIONS = (
-    "How long is the warranty of the espresso machine?",
+    "What do I put in the tank to descale?",
     "When is the boathouse open?",
-    "How much is the hotel limit per night?",
+    "When may I book premium economy?",
+    "On how many nights was aurora seen in 2025?",
 )
 START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60

@@ -1,4 +1,4 @@
-"""Real services for the tests, started on free ports and stopped at the end; no test reads the developer's settings."""
+"""Real services for the tests, on free ports and stopped at the end; no test reads the developer's settings."""
 
 import os
 import subprocess

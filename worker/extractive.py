@@ -8,17 +8,21 @@ from math import log
 from app.core.contract import Citation
 from worker.citations import citation
 from worker.index import Hit, terms
-from worker.sentences import split_sentences
+from worker.sentences import is_whole, split_sentences
 
 SENTENCES_MAX = 3
+SENTENCE_SHARE = 0.6
+"""What the sentence itself counts; the rest is its chunk's, whose heading often holds what the sentence is about."""
 COVERAGE_MIN = 0.34
-"""Share of the question's terms, weighed by rarity, that a sentence must hold to answer anything."""
-CLOSE_TO_BEST = 0.6
+"""Share of the question's terms, weighed by rarity, that must be covered to answer anything."""
+CLOSE_TO_BEST = 0.7
 """A further sentence is quoted when it scores this share of the best one."""
 RANK_DISCOUNT = 0.15
 """What each rank of a sentence's chunk costs: retrieval saw the whole chunk, a sentence alone is little to go by."""
-TERSE_TERMS = 4
-"""A sentence of fewer terms is a heading or a fragment, unless it says more than the question asks."""
+FRAGMENT_SHARE = 0.5
+"""What a heading, a footer or a table's row is worth beside a whole sentence."""
+TERSE_TERMS = 3
+"""What has fewer terms says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ def extract(question: str, hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ..
     """Up to `SENTENCES_MAX` sentences of `hits` with marks, in reading order, and their citations.
 
     ("", ()) when no sentence is about the question. A sentence's score is the share of the question's terms that it
-    holds, each weighed by its rarity among the candidates (the IDF of BM25: Robertson and Zaragoza 2009, 3.3),
-    discounted by the rank of its chunk.
+    and its chunk hold, each weighed by its rarity among the candidates (the IDF of BM25: Robertson and Zaragoza 2009,
+    3.3), discounted by the rank of its chunk.
     """
     wanted = terms(question)
     candidates = _candidates(hits)
@@ -42,10 +46,20 @@ def extract(question: str, hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ..
     total = sum(weights.values())
     if not total:
         return "", ()
+
+    def covered(found: frozenset[int]) -> float:
+        return sum(weights[term] for term in wanted & found) / total
+
+    around = [covered(terms(hit.text)) for hit in hits]
     scored = [
-        (sum(weights[t] for t in wanted & s.terms) / total / (1 + RANK_DISCOUNT * s.rank), s)
+        (
+            (SENTENCE_SHARE * own + (1 - SENTENCE_SHARE) * around[s.rank])
+            * (1 if is_whole(s.text) else FRAGMENT_SHARE)
+            / (1 + RANK_DISCOUNT * s.rank),
+            s,
+        )
         for s in candidates
-        if len(s.terms) >= TERSE_TERMS and s.terms - wanted
+        if len(s.terms) >= TERSE_TERMS and s.terms - wanted and (own := covered(s.terms))
     ]
     scored.sort(key=lambda pair: (-pair[0], pair[1].rank, pair[1].position))
     if not scored or scored[0][0] < COVERAGE_MIN:

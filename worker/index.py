@@ -252,14 +252,12 @@ class VectorIndex:
                     return
 
     def delete(self, *, tenant: str, collection: str, document_id: str, except_version: str | None = None) -> None:
-        """Delete a document, or its versions other than `except_version`. Chunk 0 goes first: it stops existing."""
+        """Delete a document, or its versions other than `except_version`."""
         with _classified():
             where = _where(tenant=tenant, collection=collection, document_id=document_id)
             if except_version is not None:
                 where.must_not = [_matches("version", except_version)]
-            record = where.model_copy(update={"must": [*where.must, _matches("chunk_index", 0)]})  # type: ignore[misc]
-            for selected in (record, where):
-                self._client.delete(self._collection, models.FilterSelector(filter=selected), wait=True)
+            self._client.delete(self._collection, models.FilterSelector(filter=where), wait=True)
 
     def _point(self, chunk: Chunk, dense: Sequence[float] | None) -> models.PointStruct:
         sparse = self._sparse.embed_documents([chunk.text])[0]

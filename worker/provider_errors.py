@@ -4,7 +4,6 @@ import openai
 
 from app.core.errors import ErrorCode, ServiceError
 
-
 PROVIDER_ERRORS = (openai.OpenAIError, ValueError, TypeError, KeyError, IndexError, AttributeError)
 """What the clients raise: the last five at an answer that is not of OpenAI's protocol, say a proxy's page."""
 

@@ -10,12 +10,19 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|No|Nos|Fig|vs|etc|approx|Inc|Ltd|Co|Corp|e\.g|i\.e))\.$"
 )
 _END = re.compile(r"[.!?。！？]+[\"'”’)\]]*(?=\s|$)|[。！？]+")  # noqa: RUF001  full-width stops of CJK texts
+_END_OF_ALL = re.compile(r"[.!?;:。！？][\"'”’)\]]*$")  # noqa: RUF001
 _STARTS_ANEW = re.compile(r"[A-Z0-9\"“(•▪‣*·–-]|[^\x00-\x7f]")  # noqa: RUF001  the dashes and bullets of real lists
+_BULLET = re.compile(r"^[•▪‣*·–-]\s+")  # noqa: RUF001
 
 
 def split_sentences(text: str) -> list[str]:
     """The sentences of `text` in reading order, each on one line with single spaces; headings stand alone."""
     return [sentence for block in _blocks(text) for sentence in _sentences_of(block)]
+
+
+def is_whole(sentence: str) -> bool:
+    """Whether `sentence` ends as sentences do, unlike headings, footers and rows of tables."""
+    return bool(_END_OF_ALL.search(sentence))
 
 
 def squeeze(text: str) -> str:
@@ -39,12 +46,13 @@ def _blocks(text: str) -> list[str]:
     for line, following in zip(lines, [*lines[1:], ""], strict=False):
         blocks[-1].append(line)
         ended_early = len(line) < SHORT_LINE * width and _STARTS_ANEW.match(following)
-        if not following or ended_early:
+        if not following or ended_early or _BULLET.match(following):
             blocks.append([])
     return [joined for block in blocks if (joined := squeeze(" ".join(block)))]
 
 
 def _sentences_of(block: str) -> list[str]:
+    block = _BULLET.sub("", block)
     sentences, start = [], 0
     for end in _END.finditer(block):
         candidate = block[start : end.end()]

@@ -6,6 +6,7 @@ Factories take a `Settings`; only a `__main__` and `app.main.create_app_from_env
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -85,9 +86,13 @@ class Settings(BaseSettings):
     @field_validator("qdrant_url", "openai_base_url", "embedding_base_url")
     @classmethod
     def _http_url(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        return url.rstrip("/") if url else url
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be like http://host:port or https://host/path")
+        _ = parts.port  # raises ValueError when it is no number from 0 to 65535
+        return url.rstrip("/")
 
     @model_validator(mode="after")
     def _limits_agree(self) -> Self:

@@ -373,7 +373,8 @@ def stop(*_: object) -> NoReturn:
 
 def listen(port: int) -> socket.socket:
     """A socket on loopback; raises `StoreError` when the port is taken."""
-    listener = socket.socket()
+    # Named as TCP: only then does asyncio switch off Nagle's algorithm, which costs 40 ms an answer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
+import uvloop
 from pydantic import SecretStr
 
 from app.core.logging import get_logger
@@ -65,7 +66,8 @@ class Service:
                     timeout_graceful_shutdown=10,
                 )
             )
-            asyncio.run(self._serve(server, listener, services, self._children(services, lock.fd)))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve(server, listener, services, self._children(services, lock.fd)))
 
     def _services(self, http_url: str) -> Services:
         """Where everything is, or will be."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from time import monotonic, sleep
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -12,7 +12,9 @@ PATIENCE_SECONDS = 60.0
 """Far more than anything takes; what is waited for too long fails with its name."""
 
 
-def wait_until(condition: Callable[[], T], what: str, *, seconds: float = PATIENCE_SECONDS) -> T:
+def wait_until(
+    condition: Callable[[], T | Literal[False] | None], what: str, *, seconds: float = PATIENCE_SECONDS
+) -> T:
     """The first true value of `condition`; an unreachable service counts as not yet. Fails after `seconds`."""
     give_up = monotonic() + seconds
     while True:

@@ -52,6 +52,14 @@ def test_wrong_settings_are_explained_by_name_and_never_by_value(monkeypatch: py
     assert "sk-pasted" not in explained
 
 
+@pytest.mark.parametrize(
+    "url", ["host:6333", "http://host:abc", "http://", "http://host:99999", "file:///etc/passwd"]
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="qdrant_url"):
+        Settings(qdrant_url=url)
+
+
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert not Settings().has_chat_model

@@ -1,0 +1,165 @@
+"""`python -m ingest PATH [PATH ...]`: bring the index to match files and folders.
+
+Exit codes: 0; 1 when a file failed, or the index or the model is away; 2 for bad usage; 130 after Ctrl-C.
+"""
+
+import argparse
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from app.core.contract import DEFAULT_COLLECTION
+from app.core.errors import ConfigurationError, ErrorCode, ServiceError
+from app.core.logging import configure_logging
+from app.core.settings import Settings, explain
+from ingest.display import Bar, Lines, display_on, print_report, shortened
+from ingest.files import Found, UsageError, find
+from ingest.own_qdrant import QdrantStartError, qdrant_address
+from ingest.report import Failure, Report
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_SIGNAL = 128
+"""A command that a signal ended exits with this and the signal's number."""
+
+COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+"""`app.core.contract.Label`, the rule of what a question may ask in. A test holds the two together."""
+
+
+class Interrupted(BaseException):
+    """A signal asks us to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = EXIT_SIGNAL + number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding must not end the run
+    options = _parse(arguments)
+    try:
+        settings = Settings()
+        found = find(options.paths, prune=options.prune)
+    except ValidationError as error:
+        return _complain(explain(error), code=EXIT_USAGE)
+    except UsageError as error:
+        return _complain(str(error), code=EXIT_USAGE)
+    configure_logging(settings)
+    report = Report(collection=options.collection, dry_run=options.dry_run)
+    began = time.monotonic()
+    code = _run_until_signalled(found, settings, options, report)
+    report.seconds = round(time.monotonic() - began, 3)
+    return _conclude(report, code, as_json=options.json)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m ingest", description="Index PDFs, so that questions can be asked about them."
+    )
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a PDF, or a folder searched with all below"
+    )
+    parser.add_argument(
+        "--collection", type=_collection, default=DEFAULT_COLLECTION, help=f"name, default {DEFAULT_COLLECTION!r}"
+    )
+    parser.add_argument(
+        "--prune", action="store_true", help="delete the collection's documents whose file is not in the folders"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would happen; embed and write nothing")
+    parser.add_argument("--json", action="store_true", help="the report as a JSON object on stdout")
+    return parser.parse_args(arguments)
+
+
+def _collection(name: str) -> str:
+    if not COLLECTION_NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError("a name has 1 to 128 letters, digits or _ . : -")
+    return name
+
+
+def _run_until_signalled(found: Found, settings: Settings, options: argparse.Namespace, report: Report) -> int:
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _run(found, settings, options, report)
+    except Interrupted as error:
+        report.interrupted = True
+        return error.exit_code
+    except ServiceError as error:
+        report.ended_by = Failure.of(error.code)
+    except QdrantStartError as error:
+        report.ended_by = Failure(code=ErrorCode.INDEX_UNAVAILABLE, message=str(error))
+    except ConfigurationError as error:
+        return _complain(str(error), code=EXIT_USAGE)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return EXIT_FAILED if report.has_failed else 0
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_DFL)  # once more ends us at once; the index bears that
+    raise Interrupted(number)
+
+
+def _run(found: Found, settings: Settings, options: argparse.Namespace, report: Report) -> None:
+    with display_on(sys.stderr) as display, qdrant_address(settings, dry_run=options.dry_run) as address:
+        _sync(found, settings.model_copy(update={"qdrant_url": address}), options, report, display)
+
+
+def _sync(
+    found: Found, settings: Settings, options: argparse.Namespace, report: Report, display: Bar | Lines
+) -> None:
+    # These take seconds to import (LangChain); --help and a usage error should not wait for that.
+    from ingest.chunks import Splitter
+    from ingest.pdf import PdfReader
+    from ingest.sync import Naming, Sync
+    from worker.index import open_index
+
+    splitter = Splitter(settings.chunk_size, settings.chunk_overlap)
+    naming = Naming(collection=options.collection, splitter=splitter, embedding_model=settings.embedding_model)
+    index = open_index(settings) if settings.qdrant_url is not None else None
+    with PdfReader() as reader:
+        sync = Sync(index, reader, splitter, naming, dry_run=options.dry_run)
+        total = len(found.files)
+        actions, refused = sync.prepare(found, prune=options.prune, on_checked=lambda n: display.checked(n, total))
+        report.not_reached = len(actions)
+        report.documents += refused
+        for number, action in enumerate(actions, 1):
+            display.starting(action.source, number, len(actions))
+            outcome = sync.carry_out(action)
+            report.documents.append(outcome)
+            report.not_reached -= 1
+            display.done(outcome, number, len(actions))
+
+
+def _conclude(report: Report, code: int, *, as_json: bool) -> int:
+    report.documents.sort(key=lambda outcome: outcome.source)
+    if as_json:
+        print(report.model_dump_json())
+    elif report.documents:
+        print_report(report, sys.stdout)
+    left = f"; {report.not_reached} documents not reached, run again to go on" if report.not_reached else ""
+    if report.ended_by is not None:
+        _complain(report.ended_by.message + left, code=code)
+    if report.interrupted:
+        _complain(f"interrupted{left}", code=code)
+    return code
+
+
+def _complain(*lines: str, code: int) -> int:
+    for line in lines:
+        print(f"ingest: {shortened(line, 1_000)}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

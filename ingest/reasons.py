@@ -1,0 +1,46 @@
+"""Why a file was not, or not wholly, indexed: a closed code and one public sentence for each."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a file failed or was passed over. Clients of `--json` may switch on it."""
+
+    NOT_A_PDF = "not_a_pdf"
+    EMPTY_FILE = "empty_file"
+    ENCRYPTED = "encrypted"
+    DAMAGED = "damaged"
+    NO_TEXT = "no_text"
+    TOO_LARGE = "too_large"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+    SAME_NAME = "same_name"
+    NOT_A_FILE = "not_a_file"
+    LINKED_FOLDER = "linked_folder"
+
+
+SENTENCES: dict[Reason, str] = {
+    Reason.NOT_A_PDF: "This is not a PDF: %PDF- does not stand in its first 1,024 bytes.",
+    Reason.EMPTY_FILE: "The file is empty.",
+    Reason.ENCRYPTED: "The PDF asks for a password. Save it without one.",
+    Reason.DAMAGED: "The PDF is damaged: none of its pages can be read.",
+    Reason.NO_TEXT: "The PDF has no text; it may be a scan. Put it through OCR first (ocrmypdf, say).",
+    Reason.TOO_LARGE: "The PDF is larger than what is read (256 MiB, 20,000 pages, 20 million characters).",
+    Reason.TIMEOUT: "Reading the PDF took longer than 120 seconds.",
+    Reason.CRASHED: "The PDF brought its parser down, or wanted more than 1 GiB of memory.",
+    Reason.UNREADABLE: "The file cannot be opened: no permission, gone, or a link in a circle.",
+    Reason.CHANGED: "The file changed while it was read. Run again.",
+    Reason.SAME_NAME: "Another file of this run has the same name within its folder. Rename one of them.",
+    Reason.NOT_A_FILE: "This is no regular file but a folder, pipe, socket or device.",
+    Reason.LINKED_FOLDER: "Links to folders are not followed. Give the folder itself as an argument.",
+}
+
+
+class FileError(Exception):
+    """A file cannot be indexed, for `reason`. Concerns that file only; the next one goes on."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"{reason.value}: {SENTENCES[reason]}")
+        self.reason = reason

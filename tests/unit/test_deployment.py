@@ -1,0 +1,84 @@
+"""What docker compose and the Makefile name exists: no container engine is needed to know that."""
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.core.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+
+
+def test_the_file_is_of_the_compose_specification() -> None:
+    command = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*command, "docker-compose.yml"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_variable_is_a_setting(name: str) -> None:
+    assert set(OURS[name]["environment"]) <= {field.upper() for field in Settings.model_fields}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_command_exists(name: str) -> None:
+    command = OURS[name]["command"]
+    if command[0] == "uvicorn":
+        module, factory = command[2].split(":")
+        assert callable(getattr(import_module(module), factory))
+    else:
+        assert command[:2] == ["python", "-m"]
+        assert (ROOT / command[2] / "__main__.py").exists()
+
+
+def test_only_the_api_publishes_a_port_and_only_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"api": ["127.0.0.1:${PORT:-8000}:8000"]}
+
+
+def test_images_are_pinned_and_everything_that_runs_on_has_a_health_check() -> None:
+    for name, service in SERVICES.items():
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", service["image"]), name
+        assert "healthcheck" in service or "profiles" in service, name
+    conditions = [c["condition"] for s in OURS.values() for c in s["depends_on"].values()]
+    assert set(conditions) == {"service_healthy"}
+
+
+def test_data_outlives_the_containers() -> None:
+    assert {volume.split(":")[0] for name in ("valkey", "qdrant") for volume in SERVICES[name]["volumes"]} == set(
+        COMPOSE["volumes"]
+    )
+
+
+def test_the_worker_has_longer_to_stop_than_a_call_to_the_model_takes() -> None:
+    grace = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
+    assert grace > Settings.model_fields["model_timeout_seconds"].default
+
+
+def test_the_image_runs_as_nobody_special_and_holds_all_three_packages() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("USER")] == ["rag"]
+    assert len([line for line in lines if line.startswith("FROM")]) == 2
+    for package in ("app", "worker", "ingest"):
+        assert f"COPY {package} {package}" in lines
+        assert f"!{package}" in (ROOT / ".dockerignore").read_text().splitlines()
+
+
+def test_lock_files_name_no_address() -> None:
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        assert "://" not in (ROOT / lock).read_text()
+
+
+def test_each_make_target_is_explained() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("install", "run", "demo", "ask", "ingest", "worker", "test", "bench", "lock"):
+        assert re.search(rf"^{target}:.*## ", makefile, re.M), target
