@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings()
         found = find(options.paths, prune=options.prune)
     except ValidationError as error:
-        return _complain(explain(error), code=EXIT_USAGE)
+        return _complain(*explain(error).splitlines(), code=EXIT_USAGE)
     except UsageError as error:
         return _complain(str(error), code=EXIT_USAGE)
     configure_logging(settings)

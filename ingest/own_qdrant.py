@@ -74,6 +74,7 @@ def _launch(folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
 def _address(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
     assert process.stdout is not None
     timer = threading.Timer(START_SECONDS_MAX, process.kill)
+    timer.daemon = True
     timer.start()
     try:
         line = process.stdout.readline()

@@ -83,6 +83,7 @@ class PdfReader:
             child.kill()
 
         timer = threading.Timer(self._seconds_max, expire)
+        timer.daemon = True  # Ctrl-C may come before the `try`; an exit must not wait for it
         timer.start()
         try:
             return _checked(self._converse(child, path))

@@ -117,5 +117,6 @@ def explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         variable = ".".join(str(part) for part in problem["loc"]).upper()
-        lines.append(f"{variable}: {problem['msg']}" if variable else problem["msg"].removeprefix("Value error, "))
+        what = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{variable}: {what}" if variable else what)
     return "the settings are wrong:\n  " + "\n  ".join(lines)

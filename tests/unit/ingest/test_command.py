@@ -68,8 +68,8 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
     monkeypatch.setenv("CHUNK_SIZE", "7")
     assert main([pdf]) == 2
     err = capsys.readouterr().err
-    assert "ingest: QDRANT_URL: " in err
-    assert "ingest: CHUNK_SIZE: " in err
+    assert "QDRANT_URL: " in err
+    assert "CHUNK_SIZE: " in err
     assert "secret" not in err
 
 
