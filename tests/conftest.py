@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from app.core.logging import configure_logging
 from app.core.queue import connect
 from app.core.settings import Settings
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
 from tests.support.processes import wait_until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logging() -> None:
+    """As the service logs: structlog's default prints local variables, and takes seconds over it."""
+    configure_logging(Settings(_env_file=None))
 
 
 @pytest.fixture(autouse=True)

@@ -5,13 +5,15 @@ itself is done once for all of them: one thread renews heartbeats, one does main
 one worker at a time waits at the queue. See docs/decisions/threads.md.
 """
 
+import json
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
+from enum import Enum
+from time import monotonic, sleep
 from types import FrameType
 from typing import Any
 from uuid import uuid4
@@ -20,29 +22,48 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.exceptions import DequeueTimeout
+from rq.executions import Execution
 from rq.job import Job
+from rq.registry import StartedJobRegistry
 from rq.utils import now
 from rq.worker import SimpleWorker
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
+from app.core import scripts
 from app.core.logging import get_logger
-from app.core.queue import VALKEY_AWAY
+from app.core.queue import VALKEY_AWAY, enqueue_due
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from worker.deadlines import Deadline
+from worker.interrupts import interrupt, reset
+from worker.recovery import recover
 
-HEARTBEAT_SECONDS = 5
-HEARTBEAT_TTL_SECONDS = 30
-"""A worker not heard of for so long is dead, and its jobs go to another. Six heartbeats may get lost."""
-MAINTENANCE_SECONDS = 10
+HEARTBEAT_SECONDS = 3
+HEARTBEAT_TTL_SECONDS = 15
+"""A worker not heard of for so long is dead, and its jobs go to another. Four heartbeats may get lost."""
+MAINTENANCE_SECONDS = 5
+DUE_SECONDS = 0.5
+"""How often to look for retries that are due."""
 POP_SECONDS = 1
 """How long one wait at the queue lasts: what a stop has to wait for at most."""
+LISTEN_SECONDS = 0.25
+"""How long one wait for commands lasts: what the end of the process has to wait for at most."""
 RECONNECT_SECONDS_MIN = 0.1
-RECONNECT_SECONDS_MAX = 5.0
+RECONNECT_SECONDS_MAX = 2.0
+PATIENCE_SECONDS = 600.0
+"""How long a worker that holds an answer waits for Valkey."""
 
 log = get_logger(__name__)
+
+
+class Ending(Enum):
+    """Why a running job is ended before its time."""
+
+    STOP = "stop"
+    PUT_BACK = "put back"
 
 
 class ConcurrentWorker(SimpleWorker):
@@ -78,8 +99,9 @@ class ConcurrentWorker(SimpleWorker):
         import worker.jobs  # noqa: F401  before any thread starts, so that no job waits for its imports
         from worker.resources import open_resources, share
 
-        settings = self._settings or Settings()
-        share(open_resources(settings))
+        self._settings = settings = self._settings or Settings()
+        resources = open_resources(settings)
+        share(resources)
         if threading.current_thread() is threading.main_thread():
             self._install_signal_handlers()  # type: ignore[no-untyped-call]
         threads = [
@@ -89,25 +111,52 @@ class ConcurrentWorker(SimpleWorker):
         ]
         for thread in threads:
             thread.start()
-        for seconds, act in ((HEARTBEAT_SECONDS, self._send_heartbeats), (MAINTENANCE_SECONDS, self._maintain)):
-            threading.Thread(target=self._every, args=(seconds, act), daemon=True).start()
+        upkeep = {
+            HEARTBEAT_SECONDS: self._send_heartbeats,
+            MAINTENANCE_SECONDS: self._maintain,
+            DUE_SECONDS: self._enqueue_due,
+        }
+        background = [
+            threading.Thread(target=self._listen, daemon=True),
+            *(threading.Thread(target=self._every, args=pair, daemon=True) for pair in upkeep.items()),
+        ]
+        for thread in background:
+            thread.start()
         log.info("worker_started", queues=self.queue_names(), concurrency=settings.worker_concurrency)
         for thread in threads:
             thread.join()
         self._finished.set()
+        for thread in background:
+            thread.join()
+        share(None)
+        resources.close()
         log.info("worker_stopped")
         return self._has_worked
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Take no new job; running ones finish. A second signal ends at once."""
+        """First signal: take no new job, let running ones finish within their grace. Second: end at once."""
+        if self._stopping.is_set():
+            log.warning("worker_ends_at_once", running=sum(seat.is_busy for seat in self._seats.values()))
+            for seat in list(self._seats.values()):
+                with suppress(RedisError):  # then its silence tells, a little later
+                    seat.put_back()
+            os._exit(1)
         log.info("worker_stopping", signal=signal.Signals(signum).name)
         self.stop()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    request_force_stop = request_stop
 
     def stop(self) -> None:
-        """Take no new job; `work` returns when running ones have finished."""
+        """Take no new job; `work` returns when running ones have finished, or their grace is over."""
         self._stopping.set()
+        threading.Thread(target=self._end_grace, daemon=True).start()
+
+    def _end_grace(self) -> None:
+        assert self._settings is not None
+        if not self._finished.wait(self._settings.shutdown_grace_seconds):
+            log.warning("grace_is_over", running=sum(seat.is_busy for seat in self._seats.values()))
+            for seat in list(self._seats.values()):
+                seat.end_job(Ending.PUT_BACK)
 
     def _keep_seated(self, queue: str, name: str, burst: bool) -> None:
         """One thread's life: a worker that works until told to stop, and a new one when Valkey was away."""
@@ -135,15 +184,46 @@ class ConcurrentWorker(SimpleWorker):
                 log.warning("valkey_away", during=act.__name__.strip("_"), reason=type(error).__name__)
 
     def _send_heartbeats(self) -> None:
-        """Renew every worker of this process, and what they run, in one round trip."""
+        """Renew every worker of this process, and what they run, in one round trip; end what was told to stop."""
         with self.connection.pipeline(transaction=False) as pipeline:
-            for seat in list(self._seats.values()):
-                seat.send_heartbeat(pipeline)
-            pipeline.execute()
+            asked = [(seat, seat.send_heartbeat(pipeline)) for seat in list(self._seats.values())]
+            answers = pipeline.execute()
+        for seat, asked_at in asked:
+            if asked_at is not None and answers[asked_at[1]] is not None:
+                seat.stop_job(asked_at[0])
 
     def _maintain(self) -> None:
-        """RQ's clean-up of dead workers and their jobs; RQ's lock lets one process at a time do it."""
-        self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        for queue in self.queues:
+            recover(queue)
+
+    def _enqueue_due(self) -> None:
+        for queue in self.queues:
+            enqueue_due(queue)
+
+    def _listen(self) -> None:
+        """RQ's commands for all workers of this process, over one connection."""
+        while not self._finished.is_set():
+            try:
+                with self.connection.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
+                    pubsub.psubscribe(PUBSUB_CHANNEL_TEMPLATE % f"{self.name}.*")
+                    while not self._finished.is_set():
+                        if (message := pubsub.get_message(timeout=LISTEN_SECONDS)) is not None:
+                            self._obey(message)
+            except RedisError as error:
+                log.warning("valkey_away", during="listen", reason=type(error).__name__)
+                self._finished.wait(RECONNECT_SECONDS_MAX)
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        try:
+            command = json.loads(message["data"])
+            match command:
+                case {"command": "stop-job", "job_id": str(job_id)}:
+                    for seat in list(self._seats.values()):
+                        seat.stop_job(job_id)
+                case {"command": "shutdown"}:
+                    self.stop()
+        except ValueError:
+            log.warning("command_not_understood")
 
 
 class Seat(SimpleWorker):
@@ -166,7 +246,12 @@ class Seat(SimpleWorker):
         self.hostname, self.pid = socket.gethostname(), os.getpid()
         self._turn = turn
         self._stopping = stopping
+        self._ending_lock = threading.Lock()
         self._job: Job | None = None
+        self._ending: Ending | None = None
+        self._thread_id = 0
+
+    # What RQ's worker would do for itself, and the process does for all
 
     @property
     def should_run_maintenance_tasks(self) -> bool:
@@ -181,7 +266,8 @@ class Seat(SimpleWorker):
         """Signals are the process's."""
 
     def bootstrap(self, *args: Any) -> None:
-        """Register in Valkey; logging is set up already."""
+        """Register in Valkey; logging is set up already, and commands come over the process's connection."""
+        self._thread_id = threading.get_ident()
         self.register_birth()  # type: ignore[no-untyped-call]
         self.set_state(WorkerStatus.IDLE)
 
@@ -189,13 +275,34 @@ class Seat(SimpleWorker):
         """Short, since heartbeats go on while a job runs."""
         return HEARTBEAT_TTL_SECONDS
 
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Within a pipeline, as RQ does it; alone, nothing: the process sends it for all."""
+        if pipeline is not None:
+            super().heartbeat(timeout, pipeline)
+
+    def send_heartbeat(self, pipeline: Pipeline) -> tuple[str, int] | None:
+        """Renew this worker's record, its job's and its execution's.
+
+        Returns the job's id, and where among the pipeline's answers it stands whether the job is to be stopped.
+        """
+        self.heartbeat(HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
+        job, execution = self._job, self.execution
+        if job is None or execution is None:
+            return None
+        execution.heartbeat(job.started_job_registry, HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
+        pipeline.hget(job.key, "stop_requested")
+        return job.id, len(pipeline) - 1
+
+    # A job's way through this worker
+
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
         """The next job, or None when told to stop or, with `timeout=None` (burst), when the queue is empty."""
+        wait = RECONNECT_SECONDS_MIN
         with self._turn:
             while not self._stopping.is_set():
-                with suppress(DequeueTimeout):
+                try:
                     return Queue.dequeue_any(
                         self.queues,
                         timeout and POP_SECONDS,
@@ -203,25 +310,127 @@ class Seat(SimpleWorker):
                         job_class=self.job_class,
                         serializer=self.serializer,
                     )
+                except DequeueTimeout:
+                    wait = RECONNECT_SECONDS_MIN
+                except VALKEY_AWAY as error:
+                    log.warning("valkey_away", during="dequeue", reason=type(error).__name__, retry_in_seconds=wait)
+                    self._stopping.wait(wait)
+                    wait = min(2 * wait, RECONNECT_SECONDS_MAX)
         return None
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run `job` here, and let heartbeats know of it."""
-        self._job = job
+        """Run `job` here, unless it was cancelled or is someone else's."""
+        with self._ending_lock:
+            self._job, self._ending = job, None
+            reset()
         try:
-            super().execute_job(job, queue)
+            if self._claim(job, queue):
+                self.perform_job(job, queue)
+        except VALKEY_AWAY as error:  # its silence tells, and another worker gets the job
+            log.warning("valkey_away", during="execute", job_id=job.id, reason=type(error).__name__)
         finally:
-            self._job = None
+            with self._ending_lock:
+                self._job = None
+            with suppress(*VALKEY_AWAY):
+                self.set_state(WorkerStatus.IDLE)
 
-    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Within a pipeline, as RQ does it; alone, nothing: the process sends it for all."""
-        if pipeline is not None:
-            super().heartbeat(timeout, pipeline)
+    def _claim(self, job: Job, queue: Queue) -> bool:
+        """Take a waiting job in one step, so that no other worker has it and a cancelled one never runs."""
+        with self.connection.pipeline() as pipeline:
+            pipeline.eval(scripts.CLAIM, 1, job.key)
+            self.execution = Execution.create(job, HEARTBEAT_TTL_SECONDS, pipeline=pipeline, worker_name=self.name)
+            self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
+            is_ours = bool(pipeline.execute()[0])
+            if not is_ours:
+                log.info("job_not_claimed", job_id=job.id)
+                self.cleanup_execution(job, pipeline=pipeline)
+                pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+                pipeline.execute()
+        return is_ours
 
-    def send_heartbeat(self, pipeline: Pipeline) -> None:
-        """Renew this worker's record, its job's and its execution's."""
-        self.heartbeat(HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
+    def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
+        """Note the time; heartbeats have gone on."""
+        job.ended_at = now()
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """The job has logged what it raised, with its context."""
+
+    def handle_job_success(self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry) -> None:
+        """Write the answer, unless the job has ended meanwhile: what has ended stays as it is."""
+
+        def finish() -> None:
+            if self._is_open(job):
+                super(Seat, self).handle_job_success(job, queue, started_job_registry)
+
+        _patiently(finish)
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
+    ) -> None:
+        """Fail, retry or stop the job as RQ does, or put it back; unless it has ended meanwhile."""
+
+        def fail() -> None:
+            if self._ending is Ending.PUT_BACK:
+                self.put_back()
+            elif self._is_open(job):
+                if self._ending is Ending.STOP:
+                    self._stopped_job_id = job.id
+                super(Seat, self).handle_job_failure(job, queue, started_job_registry, exc_string)
+
+        _patiently(fail)
+
+    def _is_open(self, job: Job) -> bool:
+        """Whether the job still runs, as far as Valkey knows; if not, forget that we ran it."""
+        if self.connection.hget(job.key, "status") == b"started":
+            return True
+        log.info("job_ended_elsewhere", job_id=job.id)
+        with self.connection.pipeline() as pipeline:
+            self.cleanup_execution(job, pipeline=pipeline)
+            pipeline.execute()
+        return False
+
+    # Ending a job before its time
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs here."""
+        return self._job is not None
+
+    def stop_job(self, job_id: str) -> None:
+        """Stop the job, if it is the one that runs here."""
+        with self._ending_lock:
+            if self._job is None or self._job.id != job_id:
+                return
+        self.end_job(Ending.STOP)
+
+    def end_job(self, ending: Ending) -> None:
+        """Make the running job leave its model call, and end as told."""
+        with self._ending_lock:
+            if self._job is None or self._ending is not None:
+                return
+            self._ending = ending
+            interrupt(self._thread_id)
+
+    def put_back(self) -> None:
+        """Give the running job back to the queue, before all others; its retries are not touched."""
         job, execution = self._job, self.execution
-        if job is not None and execution is not None:
-            execution.heartbeat(job.started_job_registry, HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
-            job.heartbeat(now(), HEARTBEAT_TTL_SECONDS, pipeline=pipeline, xx=True)
+        if job is None or execution is None:
+            return
+        queue = self.queues[0]
+        keys = (job.key, queue.started_job_registry.key, queue.key)
+        self.connection.eval(scripts.PUT_BACK, len(keys), *keys, execution.composite_key, job.id, 0, "inf")
+        log.info("job_put_back", job_id=job.id)
+
+
+def _patiently(act: Callable[[], None]) -> None:
+    """Do it, again and again while Valkey is away: an answer that was paid for is worth the wait."""
+    wait, give_up = RECONNECT_SECONDS_MIN, monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return act()
+        except VALKEY_AWAY as error:
+            if monotonic() > give_up:
+                raise
+            log.warning("valkey_away", during=act.__name__, reason=type(error).__name__, retry_in_seconds=wait)
+            sleep(wait)
+            wait = min(2 * wait, RECONNECT_SECONDS_MAX)

@@ -13,6 +13,8 @@ from typing import Any
 
 from rq.timeouts import BaseDeathPenalty, BaseTimeoutException
 
+from worker.interrupts import interrupt
+
 _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
@@ -49,7 +51,7 @@ _watchdog = _Watchdog()
 class Deadline(BaseDeathPenalty):
     """RQ's death penalty for a thread: raises `exception` in it after `timeout` seconds.
 
-    It can't break a call that blocks outside Python, so clients must have time-outs of their own.
+    A call to the model ends at once; any other that blocks outside Python ends by its client's own time-out.
     """
 
     def __init__(self, timeout: float, exception: type[BaseException] = BaseTimeoutException, **kwargs: Any) -> None:
@@ -77,3 +79,4 @@ class Deadline(BaseDeathPenalty):
             if not self._is_over:
                 self._has_fired = True
                 _raise_in_thread(ctypes.c_ulong(self._thread_id), ctypes.py_object(self._exception))
+                interrupt(self._thread_id)

@@ -22,18 +22,25 @@ class ProviderEmbeddings(Embeddings):
 
     def __init__(self, settings: Settings, model: str) -> None:
         # Imported here: it takes half a second that a worker without a model need not spend.
+        import httpx2
         from langchain_openai import OpenAIEmbeddings
 
+        self._client = httpx2.Client(timeout=settings.model_timeout_seconds)
         self._model = OpenAIEmbeddings(
             model=model,
             openai_api_base=settings.embedding_base_url or settings.openai_base_url,
             openai_api_key=settings.openai_api_key or NO_KEY,
             request_timeout=settings.model_timeout_seconds,
+            http_client=self._client,
             max_retries=2,
             chunk_size=BATCH_SIZE,
             # Else it downloads a tokenizer's table at run time and sends token ids, which compatible servers refuse.
             check_embedding_ctx_length=False,
         )
+
+    def close(self) -> None:
+        """Close the pool's connections."""
+        self._client.close()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """A vector for each text, in order."""

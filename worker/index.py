@@ -23,7 +23,7 @@ from qdrant_edge import Bm25
 from app.core.errors import ErrorCode, ServiceError
 from app.core.services import qdrant_url
 from app.core.settings import Fusion, Settings
-from worker.embeddings import open_embeddings
+from worker.embeddings import ProviderEmbeddings, open_embeddings
 
 DENSE = "dense"
 SPARSE = "sparse"
@@ -177,10 +177,11 @@ class VectorIndex:
         )
         self._verified = False
 
-    def ping(self) -> None:
-        """Return when Qdrant answers."""
-        with _classified():
-            self._client.collection_exists(self._collection)
+    def close(self) -> None:
+        """Close the connections to Qdrant and to the embedding model."""
+        self._client.close()
+        if isinstance(self._embeddings, ProviderEmbeddings):
+            self._embeddings.close()
 
     def search(
         self,

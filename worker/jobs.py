@@ -1,8 +1,10 @@
 """The RQ boundary: checks what came off the queue, binds the log's context, and turns errors into codes."""
 
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 import structlog
@@ -12,10 +14,16 @@ from rq.job import Job
 from rq.timeouts import JobTimeoutException
 
 from app.core.contract import AnswerJob, AnswerResult, Timings
-from app.core.errors import ConfigurationError, ErrorCode, ServiceError
+from app.core.errors import RETRYABLE, ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import get_logger
+from app.core.queue import VALKEY_AWAY
 from worker.pipeline import answer
 from worker.resources import shared
+
+RETRY_SECONDS_BASE = 1.0
+RETRY_SECONDS_MAX = 30.0
+RETRY_AFTER_SECONDS_MAX = 300.0
+"""What we grant a provider's Retry-After; who asks for more is away."""
 
 log = get_logger(__name__)
 
@@ -71,14 +79,45 @@ def _boundary(record: Job | None) -> Iterator[None]:
         log.info("question_answered")
     except (Exception, JobTimeoutException) as error:
         code = _code_of(error)
-        log.warning("question_failed", code=code.value, exc_info=error)
+        delay = _prepare_retry(record, code, error)
+        log.warning("question_failed", code=code.value, retry_in_seconds=delay, exc_info=error)
         _note(record, error=code.value)
         raise JobFailedError(str(ServiceError(code))) from None
     finally:
         structlog.contextvars.clear_contextvars()
 
 
+def _prepare_retry(record: Job | None, code: ErrorCode, error: BaseException) -> int | None:
+    """Tell RQ, by its own fields, whether and in how many seconds to try again; a waiting retry holds no thread."""
+    if record is None or not record.should_retry:
+        return None
+    if code not in RETRYABLE:
+        record.retries_left = None  # for this run of RQ's; the record keeps the number
+        return None
+    used = record.meta.get("retries", 0) - (record.retries_left or 0)
+    asked = error.retry_after_seconds if isinstance(error, ServiceError) else None
+    record.retry_intervals = [retry_delay_seconds(used, asked)]
+    return record.retry_intervals[0]
+
+
+def retry_delay_seconds(used: int, asked_seconds: float | None) -> int:
+    """Seconds until the next attempt after `used` retries: exponential with full jitter, never below what was asked.
+
+    Full jitter as in Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015; never below a second,
+    RQ's resolution.
+    """
+    ceiling = min(RETRY_SECONDS_MAX, RETRY_SECONDS_BASE * 2**used)
+    jittered = random.uniform(RETRY_SECONDS_BASE, max(RETRY_SECONDS_BASE, ceiling))  # noqa: S311  spreads load
+    asked = min(asked_seconds or 0.0, RETRY_AFTER_SECONDS_MAX)
+    return max(1, ceil(asked + jittered if asked else jittered))
+
+
 def _code_of(error: BaseException) -> ErrorCode:
+    cause: BaseException | None = error
+    while cause is not None:  # the model's client turns whatever ends its wait into an error of its own
+        if isinstance(cause, JobTimeoutException):
+            return ErrorCode.JOB_TIMEOUT
+        cause = cause.__cause__ or cause.__context__
     match error:
         case ServiceError(code=code):
             return code
@@ -86,17 +125,18 @@ def _code_of(error: BaseException) -> ErrorCode:
             return ErrorCode.PAYLOAD_INVALID
         case ConfigurationError():
             return ErrorCode.INDEX_UNAVAILABLE
-        case JobTimeoutException():
-            return ErrorCode.JOB_TIMEOUT
         case _:
             return ErrorCode.INTERNAL
 
 
 def _note(record: Job | None, **fields: str) -> None:
-    """Write `fields` into the job's metadata, where the API reads stage and error."""
+    """Write `fields` into the job's metadata, where the API reads stage and error; Valkey's absence is no failure."""
     if record is not None:
         record.meta.update(fields)
-        record.save_meta()  # type: ignore[no-untyped-call]
+        try:
+            record.save_meta()  # type: ignore[no-untyped-call]
+        except VALKEY_AWAY as away:
+            log.warning("valkey_away", during="note", reason=type(away).__name__)
 
 
 def _queued_ms(record: Job | None) -> float:

@@ -8,6 +8,7 @@ from langchain_openai import ChatOpenAI
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from worker.embeddings import NO_KEY
+from worker.interrupts import interruptible_client
 from worker.pipeline import Completion
 from worker.provider_errors import PROVIDER_ERRORS, service_error
 
@@ -16,13 +17,19 @@ class ChatModel:
     """Completes a conversation. Safe to share between threads: one HTTP pool."""
 
     def __init__(self, settings: Settings) -> None:
+        self._client = interruptible_client(settings.model_timeout_seconds)
         self._model = ChatOpenAI(
             model=settings.chat_model,
             base_url=settings.openai_base_url,
             api_key=settings.openai_api_key or NO_KEY,
             timeout=settings.model_timeout_seconds,
+            http_client=self._client,
             max_retries=0,  # a failed call goes back to the queue instead of holding its worker
         )
+
+    def close(self) -> None:
+        """Close the pool's connections."""
+        self._client.close()
 
     def complete(self, messages: Sequence[BaseMessage]) -> Completion:
         """The model's answer. Raises `ServiceError` with one of the model's codes."""

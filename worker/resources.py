@@ -1,8 +1,12 @@
 """What a worker process makes once and every job shares: the index and the model, with their connection pools."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
+import structlog
+
+from app.core.logging import configure_logging
 from app.core.settings import Settings
 from worker.index import VectorIndex, open_index
 from worker.pipeline import Complete
@@ -15,6 +19,12 @@ class Resources:
     settings: Settings
     index: VectorIndex
     complete: Complete | None
+    closing: tuple[Callable[[], None], ...] = ()
+
+    def close(self) -> None:
+        """Close every connection; jobs must have ended."""
+        for close in (self.index.close, *self.closing):
+            close()
 
 
 _lock = Lock()
@@ -23,12 +33,14 @@ _shared: Resources | None = None
 
 def open_resources(settings: Settings) -> Resources:
     """Make the clients. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to."""
-    complete = None
-    if settings.has_chat_model:
-        from worker.llm import ChatModel  # a second of imports that a worker without a model need not spend
+    if not structlog.is_configured():  # under RQ's own command; structlog's default would print local variables
+        configure_logging(settings)
+    if not settings.has_chat_model:
+        return Resources(settings, open_index(settings), complete=None)
+    from worker.llm import ChatModel  # a second of imports that a worker without a model need not spend
 
-        complete = ChatModel(settings).complete
-    return Resources(settings, open_index(settings), complete)
+    model = ChatModel(settings)
+    return Resources(settings, open_index(settings), model.complete, closing=(model.close,))
 
 
 def share(resources: Resources | None) -> None:

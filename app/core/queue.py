@@ -6,6 +6,7 @@ RQ's job in Valkey is the one record of a job's state; this file reads it and ne
 import pickle
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,10 +19,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from rq import Queue, worker_registration
-from rq.exceptions import NoSuchJobError
+from rq import Retry as RqRetry
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
+from rq.utils import now, utcformat
 
+from app.core import scripts
 from app.core.contract import ANSWER_JOB, QUERY_QUEUE, AnswerJob, AnswerResult, JobStatus, Stage
 from app.core.errors import ErrorCode, JobError
 from app.core.serializer import PlainSerializer
@@ -31,6 +36,9 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 COMMAND_TIMEOUT_SECONDS = 5.0
 """Longest wait for Valkey's answer to a command that does not block."""
 HEALTH_CHECK_INTERVAL_SECONDS = 30
+
+DUE_BATCH = 1000
+"""Retries put on the queue in one step."""
 
 VALKEY_AWAY = (RedisConnectionError, RedisTimeoutError)
 """What redis-py raises when Valkey can't be reached or is still loading its file."""
@@ -129,6 +137,7 @@ class JobQueue:
         depth = self.depth()
         if depth >= self._settings.max_queue_depth:
             raise QueueFullError(depth)
+        retries = self._settings.max_attempts - 1
         record = self._queue.enqueue_call(
             ANSWER_JOB,
             args=(job.model_dump(mode="json"),),
@@ -137,7 +146,9 @@ class JobQueue:
             timeout=self._settings.job_timeout_seconds,
             result_ttl=self._settings.result_ttl_seconds,
             failure_ttl=self._settings.failure_ttl_seconds,
-            meta={"tenant": job.tenant},
+            # Also RQ's own clean-up, which stock workers run, gives a lost job back while retries are left.
+            retry=RqRetry(max=retries, enqueue_at_front=True) if retries else None,
+            meta={"tenant": job.tenant, "retries": retries},
         )
         assert record.enqueued_at is not None
         return Enqueued(
@@ -151,9 +162,7 @@ class JobQueue:
 
         Raises `JobNotFoundError` when there is none or it is another tenant's, or one of `VALKEY_AWAY`.
         """
-        record = self._fetch(job_id)
-        if record.origin != QUERY_QUEUE or _plain(record.meta).get("tenant") != tenant:
-            raise JobNotFoundError(job_id)
+        record = self._fetch_of(tenant, job_id)
         status = _STATUS[record.get_status(refresh=False)]
         return JobView(
             job_id=record.id,
@@ -166,6 +175,32 @@ class JobQueue:
             ended_at=record.ended_at if status.is_terminal else None,
             **self._outcome(record, status),
         )
+
+    def cancel(self, job_id: str, *, tenant: str) -> JobView:
+        """Stop a job: one that waits never runs, one that runs leaves its model call. One that has ended stays so.
+
+        Returns the job's state now: a running one is stopped a moment later. Raises as `view` does.
+        """
+        record = self._fetch_of(tenant, job_id)
+        keys = [record.key, self._queue.key, self._queue.scheduled_job_registry.key]
+        ended_at = utcformat(now())
+        was = self._connection.eval(
+            scripts.CANCEL, len(keys), *keys, record.id, ended_at, self._settings.result_ttl_seconds
+        )
+        if was == b"started":
+            with suppress(InvalidJobOperation, NoSuchJobError):  # its worker has not said its name, or it has ended
+                send_stop_job_command(self._connection, record.id, serializer=PlainSerializer)
+        return self.view(job_id, tenant=tenant)
+
+    def enqueue_due(self) -> int:
+        """Put jobs whose retry is due on the queue; how many."""
+        return enqueue_due(self._queue)
+
+    def _fetch_of(self, tenant: str, job_id: str) -> Job:
+        record = self._fetch(job_id)
+        if record.origin != QUERY_QUEUE or _plain(record.meta).get("tenant") != tenant:
+            raise JobNotFoundError(job_id)
+        return record
 
     def _fetch(self, job_id: str) -> Job:
         if not JOB_ID.fullmatch(job_id):
@@ -191,13 +226,23 @@ class JobQueue:
         return {"result": None, "error": None}
 
 
+def enqueue_due(queue: Queue) -> int:
+    """Put the jobs of `queue` whose retry is due on it; how many. Any process may, at any time."""
+    keys = (queue.scheduled_job_registry.key, queue.key)
+    moment = now()
+    arguments = (moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix)
+    return int(queue.connection.eval(scripts.ENQUEUE_DUE, len(keys), *keys, *arguments))
+
+
 def _plain(meta: Any) -> Mapping[str, Any]:
     return meta if isinstance(meta, dict) else {}
 
 
 def _attempt(record: Job, status: JobStatus) -> int:
-    """How many times the job has been started, this time included."""
-    return (record.number_of_retries or 0) + (status is not JobStatus.QUEUED)
+    """How many times the job has been started, this time included: the retries that are gone tell."""
+    retries = _plain(record.meta).get("retries", 0)
+    used = retries - (record.retries_left or 0) if isinstance(retries, int) else 0
+    return max(0, used) + (status is not JobStatus.QUEUED)
 
 
 def _stage(record: Job) -> Stage:

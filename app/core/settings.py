@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     job_timeout_seconds: int = Field(180, ge=2, le=7200, description="Longest run of one job")
     result_ttl_seconds: int = Field(86_400, ge=60, description="How long a finished job's answer is kept")
     failure_ttl_seconds: int = Field(604_800, ge=60, description="How long a failed job is kept")
+    max_attempts: int = Field(10, ge=1, le=100, description="Starts of a question whose failures a retry may help")
+    shutdown_grace_seconds: float = Field(
+        30, ge=0, le=3600, description="How long a stopping worker lets questions finish before it puts them back"
+    )
     max_queue_depth: int = Field(10_000, ge=1, description="Waiting questions above which the API answers 503")
 
     log_level: Annotated[str, StringConstraints(to_lower=True, pattern=r"(?i)^(debug|info|warning|error)$")] = Field(

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from uuid import uuid4
 
 import pytest
@@ -133,6 +134,6 @@ def test_two_processes_may_create_the_collection_at_once(client: QdrantClient) -
 
 def test_qdrant_away_is_a_code_that_a_retry_may_help() -> None:
     index = open_index(Settings(qdrant_url="http://127.0.0.1:9"))
-    with pytest.raises(ServiceError) as caught:
+    with closing(index), pytest.raises(ServiceError) as caught:
         find(index, "harbour")
     assert caught.value.code is ErrorCode.INDEX_UNAVAILABLE

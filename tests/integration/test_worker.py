@@ -2,7 +2,9 @@
 
 import pickle
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from time import monotonic
 from uuid import uuid4
 
@@ -23,7 +25,8 @@ from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from worker.concurrent import ConcurrentWorker
 from worker.index import open_index
-from worker.resources import share
+from worker.recovery import recover
+from worker.resources import share, shared
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,8 @@ def settings(valkey_url: str, qdrant_url: str) -> Iterator[Settings]:
         qdrant_collection=f"t{uuid4().hex}",
         worker_concurrency=4,
     )
-    add_document(open_index(settings), *HANDBOOK)
+    with closing(open_index(settings)) as index:
+        add_document(index, *HANDBOOK)
     yield settings
     share(None)
 
@@ -111,7 +115,8 @@ def test_with_an_embedding_model_retrieval_is_hybrid(valkey: Redis, settings: Se
             "qdrant_collection": f"t{uuid4().hex}",
         }
     )
-    add_document(open_index(hybrid), *HANDBOOK)
+    with closing(open_index(hybrid)) as index:
+        add_document(index, *HANDBOOK)
     view = ask(valkey, hybrid, "When does the harbour open?")
     assert view.result is not None
     assert view.result.citations[0].page == 1
@@ -135,21 +140,22 @@ def test_with_an_embedding_model_retrieval_is_hybrid(valkey: Redis, settings: Se
 def test_a_model_that_fails_ends_the_job_with_a_code(
     valkey: Redis, settings: Settings, model: ModelServer, name: str, code: ErrorCode
 ) -> None:
-    view = ask(valkey, with_model(settings, model, name, model_timeout_seconds=0.3), "harbour")
+    once = with_model(settings, model, name, model_timeout_seconds=0.3, max_attempts=1)
+    view = ask(valkey, once, "harbour")
     assert view.status is JobStatus.FAILED
     assert view.error is not None
     assert view.error.code is code
 
 
 def test_a_model_that_is_nowhere_ends_the_job_with_a_code(valkey: Redis, settings: Settings) -> None:
-    nowhere = settings.model_copy(update={"openai_base_url": "http://127.0.0.1:9/v1"})
+    nowhere = settings.model_copy(update={"openai_base_url": "http://127.0.0.1:9/v1", "max_attempts": 1})
     view = ask(valkey, nowhere, "harbour")
     assert view.error is not None
     assert view.error.code is ErrorCode.MODEL_UNAVAILABLE
 
 
 def test_qdrant_away_ends_the_job_with_a_code(valkey: Redis, settings: Settings) -> None:
-    view = ask(valkey, settings.model_copy(update={"qdrant_url": "http://127.0.0.1:9"}), "harbour")
+    view = ask(valkey, settings.model_copy(update={"qdrant_url": "http://127.0.0.1:9", "max_attempts": 1}), "harbour")
     assert view.error is not None
     assert view.error.code is ErrorCode.INDEX_UNAVAILABLE
 
@@ -201,6 +207,7 @@ def test_a_stock_worker_works_the_same_queue(
     queue = JobQueue(valkey, settings)
     job_id = queue.submit(AnswerJob(query="When does the harbour open?")).job_id
     SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True)
+    shared().close()
     view = queue.view(job_id, tenant=DEFAULT_TENANT)
     assert view.result is not None
     assert view.result.citations
@@ -217,16 +224,9 @@ def test_questions_wait_for_the_model_side_by_side(valkey: Redis, settings: Sett
 
 
 def test_each_thread_is_a_worker_in_valkey_and_none_is_left_behind(valkey: Redis, settings: Settings) -> None:
-    worker = ConcurrentWorker([QUERY_QUEUE], connection=connect_again(settings), settings=settings)
-    thread = threading.Thread(target=worker.work)
-    thread.start()
-    try:
+    with working(settings):
         wait_until(lambda: JobQueue(valkey, settings).workers_alive() == 4, "four workers are registered")
         assert {w.get_state() for w in BaseWorker.all(connection=valkey)} == {"idle"}
-    finally:
-        worker.stop()
-        thread.join(10)
-    assert not thread.is_alive()
     assert BaseWorker.all(connection=valkey) == []
 
 
@@ -237,14 +237,9 @@ def test_a_stop_lets_running_questions_finish_and_leaves_the_rest_queued(
     queue = JobQueue(valkey, slow)
     ids = [queue.submit(AnswerJob(query="harbour")).job_id for _ in range(4)]
     model.reset()
-    worker = ConcurrentWorker([QUERY_QUEUE], connection=connect_again(slow), settings=slow)
-    thread = threading.Thread(target=worker.work)
-    thread.start()
-    model.wait_until(lambda stats: stats["in_flight"] == 2)
-    worker.stop()
-    thread.join(10)
-    states = sorted(queue.view(job_id, tenant=DEFAULT_TENANT).status for job_id in ids)
-    assert states == ["finished", "finished", "queued", "queued"]
+    with working(slow):
+        model.wait_until(lambda stats: stats["in_flight"] == 2)
+    assert states(queue, ids) == {"finished": 2, "queued": 2}
 
 
 def test_a_job_past_its_limit_fails_with_a_code_and_its_thread_works_on(valkey: Redis, settings: Settings) -> None:
@@ -255,6 +250,189 @@ def test_a_job_past_its_limit_fails_with_a_code_and_its_thread_works_on(valkey: 
     assert monotonic() - began < 10
     assert late.get_status() == "failed"
     assert view.status is JobStatus.FINISHED
+
+
+@contextmanager
+def working(settings: Settings) -> Iterator[ConcurrentWorker]:
+    """A worker in a thread, stopped at the end."""
+    worker = ConcurrentWorker([QUERY_QUEUE], connection=connect_again(settings), settings=settings)
+    thread = threading.Thread(target=worker.work)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def submit(queue: JobQueue, count: int, query: str = "harbour") -> list[str]:
+    return [queue.submit(AnswerJob(query=query)).job_id for _ in range(count)]
+
+
+def states(queue: JobQueue, ids: list[str]) -> Counter[str]:
+    return Counter(queue.view(job_id, tenant=DEFAULT_TENANT).status for job_id in ids)
+
+
+@pytest.mark.parametrize("fault", ["error429=2x-retry=1s", "error500=1x", "truncate=1x", "error503=1x"])
+def test_a_failure_that_a_retry_may_help_is_tried_again(
+    valkey: Redis, settings: Settings, model: ModelServer, fault: str
+) -> None:
+    flaky = with_model(settings, model, f"test-{fault}-seed={uuid4().int % 10**6}")
+    queue = JobQueue(valkey, flaky)
+    with working(flaky):
+        [job_id] = submit(queue, 1)
+        wait_until(lambda: states(queue, [job_id])["finished"], "the job finishes")
+    assert queue.view(job_id, tenant=DEFAULT_TENANT).attempt == (3 if "2x" in fault else 2)
+
+
+def test_a_waiting_retry_holds_no_thread_and_tells_its_attempt(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    flaky = with_model(
+        settings, model, f"test-error429=1x-retry=30s-seed={uuid4().int % 10**6}", worker_concurrency=1
+    )
+    queue = JobQueue(valkey, flaky)
+    with working(flaky):
+        first, second = submit(queue, 2)
+        wait_until(lambda: states(queue, [second])["finished"], "the second job is answered")
+        waiting = queue.view(first, tenant=DEFAULT_TENANT)
+    assert (waiting.status, waiting.position, waiting.attempt) == (JobStatus.QUEUED, None, 1)
+
+
+def test_attempts_are_limited(valkey: Redis, settings: Settings, model: ModelServer) -> None:
+    broken = with_model(settings, model, "test-error500", max_attempts=2)
+    queue = JobQueue(valkey, broken)
+    with working(broken):
+        [job_id] = submit(queue, 1)
+        wait_until(lambda: states(queue, [job_id])["failed"], "the job fails")
+    view = queue.view(job_id, tenant=DEFAULT_TENANT)
+    assert view.attempt == 2
+    assert view.error is not None
+    assert view.error.code is ErrorCode.MODEL_UNAVAILABLE
+
+
+def test_a_cancelled_job_that_waits_never_runs(valkey: Redis, settings: Settings, model: ModelServer) -> None:
+    answered = with_model(settings, model, "test")
+    queue = JobQueue(valkey, answered)
+    model.reset()
+    keep, drop = submit(queue, 2)
+    assert queue.cancel(drop, tenant=DEFAULT_TENANT).status is JobStatus.STOPPED
+    valkey.rpush("rq:queue:rag_queries", drop)  # as if a worker had popped it a moment before
+    work(answered)
+    assert states(queue, [keep, drop]) == {"finished": 1, "stopped": 1}
+    assert model.stats()["requests"] == 1
+    assert queue.cancel(keep, tenant=DEFAULT_TENANT).status is JobStatus.FINISHED
+    assert valkey.lrange("rq:queue:rag_queries:intermediate", 0, -1) == []
+
+
+def test_a_running_job_that_is_cancelled_leaves_its_model_call(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    slow = with_model(settings, model, "test-ttft=30s")
+    queue = JobQueue(valkey, slow)
+    model.reset()
+    with working(slow):
+        ids = submit(queue, 4)
+        model.wait_until(lambda stats: stats["in_flight"] == 4)
+        began = monotonic()
+        for job_id in ids:
+            queue.cancel(job_id, tenant=DEFAULT_TENANT)
+        wait_until(lambda: states(queue, ids)["stopped"] == 4, "all are stopped")
+        assert monotonic() - began < 5
+        model.wait_until(lambda stats: stats["in_flight"] == 0)
+    assert model.stats()["cancelled"] == 4
+    assert queue.view(ids[0], tenant=DEFAULT_TENANT).error is None
+
+
+def test_a_cancel_that_no_worker_heard_is_found_by_the_heartbeat(
+    valkey: Redis, settings: Settings, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.queue.send_stop_job_command", lambda *_, **__: None)
+    slow = with_model(settings, model, "test-ttft=30s")
+    queue = JobQueue(valkey, slow)
+    model.reset()
+    with working(slow):
+        [job_id] = submit(queue, 1)
+        model.wait_until(lambda stats: stats["in_flight"] == 1)
+        queue.cancel(job_id, tenant=DEFAULT_TENANT)
+        wait_until(lambda: states(queue, [job_id])["stopped"], "it is stopped")
+
+
+def test_when_the_grace_is_over_running_jobs_go_back_on_the_queue(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    slow = with_model(settings, model, "test-ttft=30s", shutdown_grace_seconds=0.2)
+    queue = JobQueue(valkey, slow)
+    model.reset()
+    with working(slow):
+        ids = submit(queue, 4)
+        model.wait_until(lambda stats: stats["in_flight"] == 4)
+    assert states(queue, ids) == {"queued": 4}
+    assert {queue.view(job_id, tenant=DEFAULT_TENANT).attempt for job_id in ids} == {0}
+    work(with_model(settings, model, "test"))
+    assert states(queue, ids) == {"finished": 4}
+
+
+def die_with(valkey: Redis, job_id: str) -> None:
+    """Leave the job as a worker leaves it that is killed while it runs: started, its heartbeat over."""
+    queue = Queue(QUERY_QUEUE, connection=valkey, serializer=PlainSerializer)
+    valkey.lrem(queue.key, 0, job_id)
+    valkey.hset(f"rq:job:{job_id}", mapping={"status": "started"})
+    valkey.zadd(queue.started_job_registry.key, {f"{job_id}:gone": 1})
+
+
+def test_a_dead_workers_job_is_run_again(valkey: Redis, settings: Settings) -> None:
+    queue = JobQueue(valkey, settings)
+    [job_id] = submit(queue, 1)
+    die_with(valkey, job_id)
+    with working(settings):
+        wait_until(lambda: states(queue, [job_id])["finished"], "another worker answers")
+    assert queue.view(job_id, tenant=DEFAULT_TENANT).attempt == 2
+
+
+def test_a_job_that_kills_its_workers_fails_in_the_end(valkey: Redis, settings: Settings) -> None:
+    queue = JobQueue(valkey, settings.model_copy(update={"max_attempts": 1}))
+    [job_id] = submit(queue, 1)
+    die_with(valkey, job_id)
+    recover(Queue(QUERY_QUEUE, connection=valkey, serializer=PlainSerializer))
+    view = queue.view(job_id, tenant=DEFAULT_TENANT)
+    assert view.error is not None
+    assert (view.status, view.error.code) == (JobStatus.FAILED, ErrorCode.WORKER_LOST)
+
+
+def test_a_finished_job_is_never_run_or_failed_by_a_late_clean_up(valkey: Redis, settings: Settings) -> None:
+    queue = JobQueue(valkey, settings)
+    [job_id] = submit(queue, 1)
+    work(settings)
+    before = queue.view(job_id, tenant=DEFAULT_TENANT)
+    valkey.zadd("rq:wip:rag_queries", {f"{job_id}:late": 1})
+    recover(Queue(QUERY_QUEUE, connection=valkey, serializer=PlainSerializer))
+    valkey.rpush("rq:queue:rag_queries", job_id)
+    work(settings)
+    assert queue.view(job_id, tenant=DEFAULT_TENANT) == before
+    assert valkey.zcard("rq:wip:rag_queries") == 0
+
+
+def test_a_job_popped_by_a_worker_that_died_before_it_started_comes_back(
+    valkey: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.recovery.UNSTARTED_SECONDS", 0)
+    queue = JobQueue(valkey, settings)
+    [job_id] = submit(queue, 1)
+    assert valkey.lmove("rq:queue:rag_queries", "rq:queue:rag_queries:intermediate") == job_id.encode()
+    recover(Queue(QUERY_QUEUE, connection=valkey, serializer=PlainSerializer))
+    work(settings)
+    assert states(queue, [job_id]) == {"finished": 1}
+    assert queue.view(job_id, tenant=DEFAULT_TENANT).attempt == 1
+
+
+def test_maintenance_goes_on_after_a_process_died_with_rqs_lock(valkey: Redis) -> None:
+    queue = Queue(QUERY_QUEUE, connection=valkey, serializer=PlainSerializer)
+    recover(queue)
+    assert queue.acquire_maintenance_lock()
+    recover(queue)  # someone else has the lock: nothing happens
+    assert valkey.exists(queue.registry_cleaning_key)
 
 
 def connect_again(settings: Settings) -> Redis:
