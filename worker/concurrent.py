@@ -37,6 +37,7 @@ from app.core.logging import get_logger
 from app.core.queue import VALKEY_AWAY, enqueue_due
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from worker.budget import Budget, Limits
 from worker.deadlines import Deadline
 from worker.interrupts import interrupt, reset
 from worker.recovery import recover
@@ -47,6 +48,8 @@ HEARTBEAT_TTL_SECONDS = 15
 MAINTENANCE_SECONDS = 5
 DUE_SECONDS = 0.5
 """How often to look for retries that are due."""
+BUDGET_SECONDS = 0.05
+"""How often to ask whether the budget has room again."""
 POP_SECONDS = 1
 """How long one wait at the queue lasts: what a stop has to wait for at most."""
 LISTEN_SECONDS = 0.25
@@ -100,7 +103,8 @@ class ConcurrentWorker(SimpleWorker):
         from worker.resources import open_resources, share
 
         self._settings = settings = self._settings or Settings()
-        resources = open_resources(settings)
+        self._budget = Budget(self.connection, Limits.of(settings), lease_seconds=HEARTBEAT_TTL_SECONDS)
+        resources = open_resources(settings, on_response=self._budget.heed)
         share(resources)
         if threading.current_thread() is threading.main_thread():
             self._install_signal_handlers()  # type: ignore[no-untyped-call]
@@ -162,7 +166,8 @@ class ConcurrentWorker(SimpleWorker):
         """One thread's life: a worker that works until told to stop, and a new one when Valkey was away."""
         wait = RECONNECT_SECONDS_MIN
         while not self._stopping.is_set():
-            seat = Seat(queue, f"{name}.{uuid4().hex[:8]}", self.connection, self._turn, self._stopping)
+            seat_name = f"{name}.{uuid4().hex[:8]}"
+            seat = Seat(queue, seat_name, self.connection, self._turn, self._stopping, self._budget)
             self._seats[name] = seat
             began = monotonic()
             try:
@@ -232,7 +237,13 @@ class Seat(SimpleWorker):
     death_penalty_class = Deadline
 
     def __init__(
-        self, queue: str, name: str, connection: Redis, turn: threading.Lock, stopping: threading.Event
+        self,
+        queue: str,
+        name: str,
+        connection: Redis,
+        turn: threading.Lock,
+        stopping: threading.Event,
+        budget: Budget,
     ) -> None:
         super().__init__(
             [Queue(queue, connection=connection, serializer=PlainSerializer)],
@@ -246,6 +257,7 @@ class Seat(SimpleWorker):
         self.hostname, self.pid = socket.gethostname(), os.getpid()
         self._turn = turn
         self._stopping = stopping
+        self._budget = budget
         self._ending_lock = threading.Lock()
         self._job: Job | None = None
         self._ending: Ending | None = None
@@ -289,6 +301,7 @@ class Seat(SimpleWorker):
         job, execution = self._job, self.execution
         if job is None or execution is None:
             return None
+        self._budget.renew(self.name, pipeline)
         execution.heartbeat(job.started_job_registry, HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
         pipeline.hget(job.key, "stop_requested")
         return job.id, len(pipeline) - 1
@@ -303,20 +316,35 @@ class Seat(SimpleWorker):
         with self._turn:
             while not self._stopping.is_set():
                 try:
-                    return Queue.dequeue_any(
-                        self.queues,
-                        timeout and POP_SECONDS,
-                        connection=self.connection,
-                        job_class=self.job_class,
-                        serializer=self.serializer,
-                    )
-                except DequeueTimeout:
+                    if not self._budget.acquire(self.name):
+                        self._stopping.wait(BUDGET_SECONDS)
+                    elif (taken := self._pop(timeout)) is None or self._budget.spend_request():
+                        return taken
+                    else:
+                        self._return(*taken)
                     wait = RECONNECT_SECONDS_MIN
+                except DequeueTimeout:
+                    self._budget.release(self.name)
                 except VALKEY_AWAY as error:
                     log.warning("valkey_away", during="dequeue", reason=type(error).__name__, retry_in_seconds=wait)
                     self._stopping.wait(wait)
                     wait = min(2 * wait, RECONNECT_SECONDS_MAX)
         return None
+
+    def _pop(self, timeout: int | None) -> tuple[Job, Queue] | None:
+        return Queue.dequeue_any(
+            self.queues,
+            timeout and POP_SECONDS,
+            connection=self.connection,
+            job_class=self.job_class,
+            serializer=self.serializer,
+        )
+
+    def _return(self, job: Job, queue: Queue) -> None:
+        """Give back a job that was popped and can't be afforded, to its place."""
+        keys = (queue.intermediate_queue_key, job.key, queue.key)
+        self.connection.eval(scripts.RETURN_UNSTARTED, len(keys), *keys, job.id)
+        self._budget.release(self.name)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run `job` here, unless it was cancelled or is someone else's."""
@@ -332,6 +360,8 @@ class Seat(SimpleWorker):
             with self._ending_lock:
                 self._job = None
             with suppress(*VALKEY_AWAY):
+                self._budget.spend_tokens(_tokens(job))
+                self._budget.release(self.name)
                 self.set_state(WorkerStatus.IDLE)
 
     def _claim(self, job: Job, queue: Queue) -> bool:
@@ -420,6 +450,13 @@ class Seat(SimpleWorker):
         keys = (job.key, queue.started_job_registry.key, queue.key)
         self.connection.eval(scripts.PUT_BACK, len(keys), *keys, execution.composite_key, job.id, 0, "inf")
         log.info("job_put_back", job_id=job.id)
+
+
+def _tokens(job: Job) -> int:
+    """What the job's answer has cost, as the provider counted."""
+    result = getattr(job, "_result", None)
+    usage = result.get("usage", {}) if isinstance(result, dict) else {}
+    return int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
 
 
 def _patiently(act: Callable[[], None]) -> None:

@@ -6,12 +6,14 @@ client raises, and the provider sees that nobody listens any more.
 
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore2
 import httpx2
+
+OnResponse = Callable[[httpx2.Response], None]
 
 MAX_CONNECTIONS = 2048
 MAX_IDLE_CONNECTIONS = 256
@@ -37,8 +39,8 @@ def reset() -> None:
         _interrupted.discard(threading.get_ident())
 
 
-def interruptible_client(timeout_seconds: float) -> httpx2.Client:
-    """An HTTP client for OpenAI's library whose reads `interrupt` can end."""
+def interruptible_client(timeout_seconds: float, *, on_response: OnResponse | None = None) -> httpx2.Client:
+    """An HTTP client for OpenAI's library whose reads `interrupt` can end; `on_response` sees each response."""
     transport = httpx2.HTTPTransport()
     transport.close()
     # httpx2 takes no network backend itself; a test holds that this stays so.
@@ -48,7 +50,8 @@ def interruptible_client(timeout_seconds: float) -> httpx2.Client:
         max_keepalive_connections=MAX_IDLE_CONNECTIONS,
         network_backend=_Backend(),
     )
-    return httpx2.Client(transport=transport, timeout=timeout_seconds)
+    hooks = {"response": [on_response]} if on_response is not None else {}
+    return httpx2.Client(transport=transport, timeout=timeout_seconds, event_hooks=hooks)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from langchain_openai import ChatOpenAI
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from worker.embeddings import NO_KEY
-from worker.interrupts import interruptible_client
+from worker.interrupts import OnResponse, interruptible_client
 from worker.pipeline import Completion
 from worker.provider_errors import PROVIDER_ERRORS, service_error
 
@@ -16,8 +16,8 @@ from worker.provider_errors import PROVIDER_ERRORS, service_error
 class ChatModel:
     """Completes a conversation. Safe to share between threads: one HTTP pool."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._client = interruptible_client(settings.model_timeout_seconds)
+    def __init__(self, settings: Settings, *, on_response: OnResponse | None = None) -> None:
+        self._client = interruptible_client(settings.model_timeout_seconds, on_response=on_response)
         self._model = ChatOpenAI(
             model=settings.chat_model,
             base_url=settings.openai_base_url,

@@ -9,6 +9,7 @@ import structlog
 from app.core.logging import configure_logging
 from app.core.settings import Settings
 from worker.index import VectorIndex, open_index
+from worker.interrupts import OnResponse
 from worker.pipeline import Complete
 
 
@@ -31,15 +32,18 @@ _lock = Lock()
 _shared: Resources | None = None
 
 
-def open_resources(settings: Settings) -> Resources:
-    """Make the clients. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to."""
+def open_resources(settings: Settings, *, on_response: OnResponse | None = None) -> Resources:
+    """Make the clients. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
+
+    `on_response` is called with each answer of the chat model's server, before it is read.
+    """
     if not structlog.is_configured():  # under RQ's own command; structlog's default would print local variables
         configure_logging(settings)
     if not settings.has_chat_model:
         return Resources(settings, open_index(settings), complete=None)
     from worker.llm import ChatModel  # a second of imports that a worker without a model need not spend
 
-    model = ChatModel(settings)
+    model = ChatModel(settings, on_response=on_response)
     return Resources(settings, open_index(settings), model.complete, closing=(model.close,))
 
 

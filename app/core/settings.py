@@ -74,6 +74,15 @@ class Settings(BaseSettings):
     job_timeout_seconds: int = Field(180, ge=2, le=7200, description="Longest run of one job")
     result_ttl_seconds: int = Field(86_400, ge=60, description="How long a finished job's answer is kept")
     failure_ttl_seconds: int = Field(604_800, ge=60, description="How long a failed job is kept")
+    model_max_concurrency: int | None = Field(
+        None, ge=1, description="Calls to the model in flight at most, over all workers; unset: no limit"
+    )
+    model_requests_per_minute: int | None = Field(
+        None, ge=1, description="Calls to the model a minute at most, over all workers; unset: no limit"
+    )
+    model_tokens_per_minute: int | None = Field(
+        None, ge=1, description="The model's tokens a minute, over all workers; unset: no limit"
+    )
     max_attempts: int = Field(10, ge=1, le=100, description="Starts of a question whose failures a retry may help")
     shutdown_grace_seconds: float = Field(
         30, ge=0, le=3600, description="How long a stopping worker lets questions finish before it puts them back"

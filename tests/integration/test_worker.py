@@ -289,9 +289,7 @@ def test_a_failure_that_a_retry_may_help_is_tried_again(
 def test_a_waiting_retry_holds_no_thread_and_tells_its_attempt(
     valkey: Redis, settings: Settings, model: ModelServer
 ) -> None:
-    flaky = with_model(
-        settings, model, f"test-error429=1x-retry=30s-seed={uuid4().int % 10**6}", worker_concurrency=1
-    )
+    flaky = with_model(settings, model, f"test-error500=1x-seed={uuid4().int % 10**6}", worker_concurrency=1)
     queue = JobQueue(valkey, flaky)
     with working(flaky):
         first, second = submit(queue, 2)
@@ -433,6 +431,57 @@ def test_maintenance_goes_on_after_a_process_died_with_rqs_lock(valkey: Redis) -
     assert queue.acquire_maintenance_lock()
     recover(queue)  # someone else has the lock: nothing happens
     assert valkey.exists(queue.registry_cleaning_key)
+
+
+def test_calls_in_flight_never_exceed_the_budget_of_all_workers(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    tight = with_model(settings, model, "test-ttft=100ms", worker_concurrency=6, model_max_concurrency=3)
+    queue = JobQueue(valkey, tight)
+    ids = submit(queue, 18)
+    model.reset()
+    with working(tight), working(tight):
+        wait_until(lambda: states(queue, ids)["finished"] == 18, "all are answered")
+    assert model.stats()["max_in_flight"] == 3
+    assert valkey.zcard("rag:budget:leases") == 0
+
+
+def test_requests_beyond_the_budget_wait_in_the_queue_in_their_order(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    tight = with_model(settings, model, "test", model_requests_per_minute=3)
+    queue = JobQueue(valkey, tight)
+    ids = submit(queue, 5)
+    model.reset()
+    with working(tight):
+        wait_until(lambda: states(queue, ids)["finished"] == 3, "three are answered")
+    assert model.stats()["requests"] == 3
+    waiting = [queue.view(job_id, tenant=DEFAULT_TENANT) for job_id in ids[3:]]
+    assert [(view.status, view.position, view.attempt) for view in waiting] == [("queued", 1, 0), ("queued", 2, 0)]
+
+
+def test_tokens_beyond_the_budget_keep_jobs_in_the_queue(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    tight = with_model(settings, model, "test", model_tokens_per_minute=1, worker_concurrency=1)
+    queue = JobQueue(valkey, tight)
+    ids = submit(queue, 3)
+    model.reset()
+    with working(tight):
+        wait_until(lambda: states(queue, ids)["finished"] == 1, "one is answered")
+    assert states(queue, ids) == {"finished": 1, "queued": 2}
+
+
+def test_a_providers_retry_after_pauses_everybody(valkey: Redis, settings: Settings, model: ModelServer) -> None:
+    limited = with_model(
+        settings, model, f"test-error429=1x-retry=2s-seed={uuid4().int % 10**6}", worker_concurrency=1
+    )
+    queue = JobQueue(valkey, limited)
+    ids = submit(queue, 2)
+    began = monotonic()
+    with working(limited):
+        wait_until(lambda: states(queue, ids)["finished"] == 2, "both are answered")
+    assert monotonic() - began > 2
 
 
 def connect_again(settings: Settings) -> Redis:

@@ -1,0 +1,139 @@
+"""One budget for the model, kept in Valkey across all workers of all machines.
+
+A worker asks before it takes a job off the queue, so that a job that must wait waits in the queue, in its place,
+and holds no thread. Calls in flight are leases that a worker renews while it lives. Requests a minute are an exact
+moving window; tokens a minute are charged when the provider has counted them, so that the calls in flight may
+overshoot by what they turn out to cost.
+"""
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
+from redis import Redis
+from redis.client import Pipeline
+
+from app.core.queue import VALKEY_AWAY
+from app.core.settings import Settings
+
+LEASES = "rag:budget:leases"
+PAUSE = "rag:budget:pause"
+PREFIX = "rag:budget"
+PAUSE_SECONDS_MAX = 60.0
+"""What we grant a provider's word for when to come back; then we ask again."""
+
+_ACQUIRE = """
+local now = redis.call('TIME')
+local seconds = now[1] + now[2] / 1000000
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', seconds)
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
+redis.call('ZADD', KEYS[1], seconds + ARGV[2], ARGV[3])
+return 1
+"""
+_RENEW = """
+local now = redis.call('TIME')
+redis.call('ZADD', KEYS[1], 'XX', now[1] + now[2] / 1000000 + ARGV[1], ARGV[2])
+"""
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the operator allows; None is no limit."""
+
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """The limits of `settings`; none when no model is called."""
+        if not settings.has_chat_model:
+            return cls()
+        return cls(
+            settings.model_max_concurrency, settings.model_requests_per_minute, settings.model_tokens_per_minute
+        )
+
+
+class Budget:
+    """The budget as one process sees it. Its methods raise redis-py's errors when Valkey is away."""
+
+    def __init__(self, connection: Redis, limits: Limits, *, lease_seconds: float) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._lease_seconds = lease_seconds
+        # With a pool given, `limits` connects nowhere itself; the address is for its own bookkeeping.
+        storage = RedisStorage("redis://", connection_pool=connection.connection_pool, key_prefix=PREFIX)
+        self._requests = MovingWindowRateLimiter(storage)
+        self._tokens = SlidingWindowCounterRateLimiter(storage)
+
+    def acquire(self, holder: str) -> bool:
+        """Whether `holder` may take a job now; then it has a lease, until `release`."""
+        if self._connection.exists(PAUSE) or not self._has_tokens() or not self._has_requests():
+            return False
+        if self._limits.concurrency is None:
+            return True
+        answer = self._connection.eval(_ACQUIRE, 1, LEASES, self._limits.concurrency, self._lease_seconds, holder)
+        return bool(answer)
+
+    def spend_request(self) -> bool:
+        """Count the request that a job is about to make; False when another process has spent the last one."""
+        per_minute = self._limits.requests_per_minute
+        return per_minute is None or self._requests.hit(RateLimitItemPerMinute(per_minute), "requests")
+
+    def spend_tokens(self, count: int) -> None:
+        """Count what an answer has cost."""
+        per_minute = self._limits.tokens_per_minute
+        if per_minute is not None and count > 0:
+            self._tokens.hit(RateLimitItemPerMinute(per_minute), "tokens", cost=min(count, per_minute))
+
+    def renew(self, holder: str, pipeline: Pipeline) -> None:
+        """Renew the holder's lease, if it has one."""
+        if self._limits.concurrency is not None:
+            pipeline.eval(_RENEW, 1, LEASES, self._lease_seconds, holder)
+
+    def release(self, holder: str) -> None:
+        """Give the lease back."""
+        if self._limits.concurrency is not None:
+            self._connection.zrem(LEASES, holder)
+
+    def heed(self, response: httpx2.Response) -> None:
+        """Pause everybody for as long as the provider's headers ask, when they say that nothing is left."""
+        if (seconds := pause_seconds(response.status_code, response.headers)) > 0:
+            with suppress(*VALKEY_AWAY):  # an answer is worth more than a pause
+                self._connection.set(PAUSE, 1, px=max(1, round(min(seconds, PAUSE_SECONDS_MAX) * 1000)))
+
+    def _has_requests(self) -> bool:
+        per_minute = self._limits.requests_per_minute
+        return per_minute is None or self._requests.test(RateLimitItemPerMinute(per_minute), "requests")
+
+    def _has_tokens(self) -> bool:
+        per_minute = self._limits.tokens_per_minute
+        return per_minute is None or self._tokens.test(RateLimitItemPerMinute(per_minute), "tokens")
+
+
+def pause_seconds(status: int, headers: Any) -> float:
+    """How long the provider asks to wait: Retry-After of a 429, or the reset of what has none remaining; else 0.
+
+    The headers are OpenAI's: `x-ratelimit-remaining-requests`, `x-ratelimit-reset-requests` ("6m0s"), and the same
+    for tokens.
+    """
+    waits = [0.0]
+    if status == httpx2.codes.TOO_MANY_REQUESTS:
+        value = headers.get("retry-after", "")
+        waits.append(float(value) if value.replace(".", "", 1).isdigit() else 0.0)
+    for kind in ("requests", "tokens"):
+        if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
+            waits.append(_seconds(headers.get(f"x-ratelimit-reset-{kind}", "")))
+    return max(waits)
+
+
+def _seconds(duration: str) -> float:
+    """A duration as OpenAI writes it: "20ms", "1.5s", "6m0s"."""
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration))
