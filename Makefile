@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: help install install-dev run demo ask ingest worker test lint types imports lock bench clean
+.PHONY: help install install-dev run demo ask ingest worker test lint types imports lock bench bench-index bench-worker drill clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,15 @@ imports: install-dev
 
 bench: install-dev  ## from POST to result, and cold start
 	@$(RUN) -m benchmarks.latency
+
+bench-index: install-dev  ## the embedded Qdrant: writes and hybrid queries
+	@$(RUN) -m benchmarks.index
+
+bench-worker: install-dev  ## our worker beside stock RQ, Celery and arq
+	@$(RUN) -m benchmarks.worker
+
+drill: install-dev  ## kill, stop and starve the parts, and count the jobs
+	@$(RUN) -m benchmarks.drill
 
 lock: install-dev  ## renew requirements.lock and requirements-dev.lock (names, versions, hashes)
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --upgrade -o requirements.lock pyproject.toml

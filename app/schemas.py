@@ -39,6 +39,7 @@ class JobUrls(BaseModel):
 
     status: str
     result: str
+    cancel: str
 
 
 class ChatAccepted(BaseModel):

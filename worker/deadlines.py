@@ -15,6 +15,9 @@ from rq.timeouts import BaseDeathPenalty, BaseTimeoutException
 
 from worker.interrupts import interrupt
 
+COMPACT_AT = 256
+"""Deadlines of ended jobs that may lie around: a limit is minutes, and jobs take seconds."""
+
 _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
@@ -25,6 +28,7 @@ class _Watchdog:
         self._changed = threading.Condition()
         self._deadlines: list[tuple[float, int, Deadline]] = []
         self._tie = count()
+        self._over = 0
         self._thread: threading.Thread | None = None
 
     def add(self, deadline: "Deadline", at: float) -> None:
@@ -35,6 +39,15 @@ class _Watchdog:
             heapq.heappush(self._deadlines, (at, next(self._tie), deadline))
             if self._deadlines[0][2] is deadline:
                 self._changed.notify()
+
+    def forget(self) -> None:
+        """One of the deadlines does not matter any more; they are thrown out when they are many."""
+        with self._changed:
+            self._over += 1
+            if self._over > COMPACT_AT and 2 * self._over > len(self._deadlines):
+                self._deadlines = [entry for entry in self._deadlines if not entry[2].is_over]
+                heapq.heapify(self._deadlines)
+                self._over = 0
 
     def _run(self) -> None:
         while True:
@@ -58,7 +71,7 @@ class Deadline(BaseDeathPenalty):
         super().__init__(timeout, exception, **kwargs)  # type: ignore[no-untyped-call]
         self._thread_id = threading.get_ident()
         self._lock = threading.Lock()
-        self._is_over = False
+        self.is_over = False
         self._has_fired = False
 
     def setup_death_penalty(self) -> None:
@@ -69,14 +82,15 @@ class Deadline(BaseDeathPenalty):
     def cancel_death_penalty(self) -> None:
         """Stop the clock, and take back an exception that has not been delivered yet."""
         with self._lock:
-            self._is_over = True
+            self.is_over = True
             if self._has_fired:
                 _raise_in_thread(ctypes.c_ulong(self._thread_id), None)
+        _watchdog.forget()
 
     def interrupt(self) -> None:
         """Raise the exception in the job's thread, unless the job is over."""
         with self._lock:
-            if not self._is_over:
+            if not self.is_over:
                 self._has_fired = True
                 _raise_in_thread(ctypes.c_ulong(self._thread_id), ctypes.py_object(self._exception))
                 interrupt(self._thread_id)

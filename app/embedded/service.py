@@ -91,7 +91,7 @@ class Service:
             place = ["--data-dir", str(data_dir / "qdrant"), "--port", str(_port(services.qdrant_url))]
             commands["qdrant"] = [sys.executable, "-m", "app.embedded.qdrant", *place]
         commands["worker"] = [sys.executable, "-m", "worker"]
-        graces = {"worker": given.model_timeout_seconds + WORKER_EXTRA_GRACE_SECONDS}
+        graces = {"worker": given.shutdown_grace_seconds + WORKER_EXTRA_GRACE_SECONDS}
         return [
             Child(
                 name,

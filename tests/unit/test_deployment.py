@@ -59,9 +59,9 @@ def test_data_outlives_the_containers() -> None:
     )
 
 
-def test_the_worker_has_longer_to_stop_than_a_call_to_the_model_takes() -> None:
+def test_the_worker_has_longer_to_stop_than_it_gives_running_questions() -> None:
     grace = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
-    assert grace > Settings.model_fields["model_timeout_seconds"].default
+    assert grace > Settings.model_fields["shutdown_grace_seconds"].default
 
 
 def test_the_image_runs_as_nobody_special_and_holds_all_three_packages() -> None:

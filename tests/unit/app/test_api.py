@@ -250,6 +250,19 @@ def test_unknown_addresses_and_methods_are_problems_too(client: TestClient) -> N
     assert response.headers["allow"] == "POST"
 
 
+def test_a_waiting_job_can_be_cancelled_again_and_again(client: TestClient) -> None:
+    accepted = client.post("/chat", json={"query": "?"}).json()
+    for _ in range(2):
+        cancelled = client.post(accepted["urls"]["cancel"])
+        assert (cancelled.status_code, cancelled.json()["status"]) == (200, "stopped")
+    result = client.get(accepted["urls"]["result"])
+    assert (result.status_code, result.json()["result"], result.json()["error"]) == (200, None, None)
+
+
+def test_a_job_that_is_unknown_can_not_be_cancelled(client: TestClient) -> None:
+    assert_problem(client.post("/jobs/unknown/cancel"), 404, "job-not-found")
+
+
 def test_an_unexpected_error_is_a_500_that_tells_nothing(
     client: TestClient, valkey: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

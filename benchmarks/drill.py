@@ -1,0 +1,489 @@
+"""What becomes of jobs when something is killed, away, slow or wrong: `python -m benchmarks.drill [NAME ...]`.
+
+Each drill starts real processes (Valkey with its append-only file, the embedded Qdrant, a model server, workers),
+does the damage, waits for every job, and prints what became of them. `--scale 0.1` makes all drills smaller.
+
+The model server tells what the queue can't: how often the model was asked, and how often it answered to the end.
+"""
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TypeVar
+
+import httpx
+
+from app.core.contract import DEFAULT_TENANT, JobStatus
+from app.core.errors import ErrorCode
+from app.core.queue import JobView
+from app.embedded.ports import free_port
+from benchmarks.support import QUESTION, Process, Site, open_site
+from tests.support.processes import wait_until
+
+TOKENS = 20
+"""Length of every answer, so that the model's count of tokens tells how many answers reached their end."""
+PATIENCE_SECONDS = 180.0
+"""A job that has not ended after so long is lost."""
+RECOVERY_SECONDS = 30.0
+"""Aim: how long a killed worker may delay its jobs."""
+CANCEL_SECONDS = 2.0
+"""Aim: how long a cancelled job may go on."""
+ASK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of a drill's jobs, and with which codes they failed.
+
+    `answered` counts the model's answers that reached their end.
+    """
+
+    jobs: int
+    finished: int
+    failed: int
+    stopped: int
+    lost: int
+    run_twice: int
+    model_calls: int
+    answered: int
+    seconds_to_last: float
+    codes: frozenset[str]
+
+    def __str__(self) -> str:
+        codes = f" ({', '.join(sorted(self.codes))})" if self.codes else ""
+        return (
+            f"{self.jobs} jobs in, {self.finished} finished, {self.failed} failed{codes}, {self.stopped} stopped, "
+            f"{self.lost} lost, {self.run_twice} run twice; the last after {self.seconds_to_last:.1f} s; "
+            f"{self.model_calls} model calls, {self.answered} answered"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A drill's result: passed when every one of `checks` holds."""
+
+    tally: Tally
+    checks: dict[str, bool]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the drill met its aim."""
+        return all(self.checks.values())
+
+
+T = TypeVar("T")
+Drill = Callable[[Site, float], Report]
+
+
+def kill_worker(site: Site, scale: float = 1) -> Report:
+    """SIGKILL a worker process with 64 jobs running, another one alive."""
+    jobs = scaled(64, scale)
+    settings = {"CHAT_MODEL": chat_model(f"hang={jobs}x-ttft=1s"), "WORKER_CONCURRENCY": jobs}
+    with site.worker(**settings) as doomed:
+        job_ids = site.submit(jobs)
+        wait_for_calls(site, jobs)
+        with site.worker(**settings) as other:
+            site.wait_for_worker(other)
+            doomed.kill()
+            tally = collect(site, job_ids, since=datetime.now(UTC), attempts_implied=2)
+    in_time = f"the last within {RECOVERY_SECONDS:g} s of what the jobs need (1 s)"
+    return Report(tally, all_finished(tally) | {in_time: tally.seconds_to_last <= RECOVERY_SECONDS + 1})
+
+
+def kill_only_worker(site: Site, scale: float = 1) -> Report:
+    """SIGKILL the only worker with as many jobs running as waiting, start one a minute later."""
+    running = scaled(64, scale)
+    settings = {"CHAT_MODEL": chat_model(f"hang={running}x-ttft=1s"), "WORKER_CONCURRENCY": running}
+    with site.worker(**settings) as doomed:
+        job_ids = site.submit(2 * running)
+        wait_for_calls(site, running)
+        doomed.kill()
+    sleep(60 * scale)
+    with site.worker(**settings):
+        tally = collect(site, job_ids, since=datetime.now(UTC), attempts_implied=2)
+    return Report(tally, all_finished(tally))
+
+
+def kill_often(site: Site, scale: float = 1) -> Report:
+    """SIGKILL one of two busy workers ten times, each in the middle of 100 short jobs: also between pop and start."""
+    kills, batch = scaled(10, scale), 100
+    settings = {"CHAT_MODEL": chat_model("ttft=100ms"), "WORKER_CONCURRENCY": 16}
+    job_ids: list[str] = []
+    with site.worker(**settings), site.worker(**settings) as mortal:
+        for _ in range(kills):
+            site.wait_for_worker(mortal)
+            job_ids += site.submit(batch)
+            wait_for_answers(site, len(job_ids) - batch // 2)
+            mortal.kill()
+            mortal.start()
+        tally = collect(site, job_ids, attempts_implied=kills)
+    return Report(tally, all_finished(tally), [f"killed {kills} times"])
+
+
+def terminate_worker(site: Site, scale: float = 1) -> Report:
+    """SIGTERM during 64 jobs, as many waiting; then another worker."""
+    running = scaled(64, scale)
+    settings = {"CHAT_MODEL": chat_model("ttft=4s"), "WORKER_CONCURRENCY": running}
+    with site.worker(**settings) as leaving:
+        job_ids = site.submit(2 * running)
+        wait_for_calls(site, running)
+        leaving.terminate()
+        exit_code, left_after = timed(leaving.wait)
+    with site.worker(**settings):
+        tally = collect(site, job_ids)
+    checks = all_finished(tally) | none_twice(tally) | {"exit code 0": exit_code == 0}
+    return Report(tally, checks, [f"the worker left after {left_after:.1f} s"])
+
+
+def terminate_past_grace(site: Site, scale: float = 1) -> Report:
+    """SIGTERM during 64 jobs that do not end within the grace; then another worker."""
+    return _put_back(site, scaled(64, scale), signals=1, grace_seconds=2)
+
+
+def terminate_twice(site: Site, scale: float = 1) -> Report:
+    """SIGTERM twice during 64 jobs; then another worker."""
+    return _put_back(site, scaled(64, scale), signals=2, grace_seconds=60)
+
+
+def _put_back(site: Site, jobs: int, *, signals: int, grace_seconds: int) -> Report:
+    settings = {
+        "CHAT_MODEL": chat_model(f"hang={jobs}x-ttft=1s"),
+        "WORKER_CONCURRENCY": jobs,
+        "SHUTDOWN_GRACE_SECONDS": grace_seconds,
+    }
+    with site.worker(**settings) as leaving:
+        job_ids = site.submit(jobs)
+        wait_for_calls(site, jobs)
+        leaving.terminate()
+        if signals == 2:
+            wait_until(lambda: "worker_stopping" in leaving.output(), "the worker has seen the first signal")
+            leaving.terminate()
+        _, left_after = timed(leaving.wait)
+    with site.worker(**settings):
+        tally = collect(site, job_ids, attempts_implied=2)
+    left_in_time = {"the worker left within 15 s": left_after <= 15}
+    return Report(tally, all_finished(tally) | left_in_time, [f"the worker left after {left_after:.1f} s"])
+
+
+def kill_valkey(site: Site, scale: float = 1) -> Report:
+    """SIGKILL Valkey in the middle of 500 jobs, restart it after 5 s, while the API goes on taking questions."""
+    jobs = scaled(500, scale)
+    settings = {"CHAT_MODEL": chat_model("ttft=1s"), "WORKER_CONCURRENCY": max(2, jobs // 16)}
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(site.worker(**settings))
+        client = stack.enter_context(Client(site))
+        job_ids = site.submit(jobs)
+        client.start()
+        wait_for_answers(site, jobs // 4)
+        site.valkey.kill()
+        sleep(5)
+        site.valkey.start()
+        api_back_after = client.wait_for_next()
+        client.stop()
+        tally = collect(site, job_ids + client.job_ids, attempts_implied=2)
+    checks = all_ended(tally) | {"the API came back by itself within 10 s": api_back_after <= 10}
+    notes = [
+        f"{len(client.job_ids)} of the jobs were taken by the API, which refused {client.refused} meanwhile",
+        f"the API took the next {api_back_after:.1f} s after the restart",
+    ]
+    return Report(tally, checks, notes)
+
+
+def qdrant_away(site: Site, scale: float = 1) -> Report:
+    """Qdrant away for 10 s in the middle of 200 jobs."""
+    jobs = scaled(200, scale)
+    settings = {"CHAT_MODEL": chat_model("ttft=1s"), "WORKER_CONCURRENCY": max(2, jobs // 8)}
+    with site.worker(**settings):
+        job_ids = site.submit(jobs)
+        wait_for_answers(site, jobs // 4)
+        site.qdrant.kill()
+        sleep(10 * scale)
+        site.qdrant.start()
+        tally = collect(site, job_ids, attempts_implied=site.settings.max_attempts)
+    return Report(tally, all_finished(tally))
+
+
+def model_errors(site: Site, scale: float = 1) -> Report:
+    """The model answers 429 to 30 % and 500 to 10 % of 200 jobs; two workers share a budget of 16 calls."""
+    jobs, budget = scaled(200, scale), scaled(16, scale)
+    settings = {
+        "CHAT_MODEL": chat_model("ttft=300ms-error429=0.3-error500=0.1"),
+        "WORKER_CONCURRENCY": 2 * budget,
+        "MODEL_MAX_CONCURRENCY": budget,
+    }
+    attempts = 20  # of the calls 40 % fail: one job in a hundred would fail five times in a row
+    with site.worker(**settings), site.worker(**settings):
+        job_ids = site.submit(jobs, max_attempts=attempts)
+        tally = collect(site, job_ids, attempts_implied=attempts)
+    most = site.model.stats()["max_in_flight"]
+    checks = all_finished(tally) | none_twice(tally) | {"the budget never exceeded": most <= budget}
+    return Report(tally, checks, [f"{most} calls in flight at most, with a budget of {budget}"])
+
+
+def model_hangs(site: Site, scale: float = 1) -> Report:
+    """The model hangs for 64 jobs; then it answers as many."""
+    jobs, timeout_seconds = scaled(64, scale), 3
+    settings = {
+        "CHAT_MODEL": chat_model(f"hang={jobs}x-ttft=1s"),
+        "WORKER_CONCURRENCY": jobs,
+        "MODEL_TIMEOUT_SECONDS": timeout_seconds,
+    }
+    with site.worker(**settings):
+        hung = site.submit(jobs, max_attempts=1)
+        site.model.wait_until(lambda stats: stats["requests"] >= jobs, PATIENCE_SECONDS)
+        asked_at = datetime.now(UTC)
+        views = site.last_views(hung, seconds=PATIENCE_SECONDS)
+        failed_after = seconds_to_last(views, asked_at)
+        tally = collect(site, hung + site.submit(jobs))
+    checks = {
+        "those that hung failed with model_timeout": tally.failed == jobs
+        and tally.codes == {ErrorCode.MODEL_TIMEOUT},
+        "at the time-out": timeout_seconds - 1 <= failed_after <= timeout_seconds + 3,
+        "the others finished": tally.finished == jobs,
+    }
+    return Report(tally, checks, [f"the last failed {failed_after:.1f} s after all were asked"])
+
+
+def ten_thousand(site: Site, scale: float = 1) -> Report:
+    """10,000 jobs queued, 8 worker processes."""
+    jobs = scaled(10_000, scale)
+    settings = {"CHAT_MODEL": chat_model("ttft=50ms"), "WORKER_CONCURRENCY": 16}
+    job_ids = site.submit(jobs)
+    queued_bytes = valkey_bytes(site)
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(site.worker(**settings))
+        tally = collect(site, job_ids, seconds=PATIENCE_SECONDS + 0.05 * jobs)
+    notes = [
+        f"Valkey's memory with all queued: {queued_bytes / 2**20:.1f} MB",
+        f"Valkey's memory with all finished: {valkey_bytes(site) / 2**20:.1f} MB",
+    ]
+    return Report(tally, all_finished(tally) | none_twice(tally), notes)
+
+
+def cancel(site: Site, scale: float = 1) -> Report:
+    """Cancel 50 of 100 running."""
+    jobs = 2 * scaled(50, scale)
+    settings = {"CHAT_MODEL": chat_model("ttft=1s-gap=400ms"), "WORKER_CONCURRENCY": jobs}
+    with site.worker(**settings):
+        job_ids = site.submit(jobs)
+        wait_for_calls(site, jobs)
+        unwanted = job_ids[::2]
+        began = monotonic()
+        for job_id in unwanted:
+            site.queue.cancel(job_id, tenant=DEFAULT_TENANT)
+        site.last_views(unwanted, seconds=PATIENCE_SECONDS)
+        stopped_after = monotonic() - began
+        tally = collect(site, job_ids)
+    checks = {
+        "half stopped": tally.stopped == jobs // 2,
+        f"within {CANCEL_SECONDS:g} s": stopped_after <= CANCEL_SECONDS,
+        "half finished": tally.finished == jobs // 2,
+        "no more tokens paid for": tally.answered == jobs // 2,
+    }
+    return Report(tally, checks, [f"the last stopped after {stopped_after:.2f} s"])
+
+
+DRILLS: dict[str, Drill] = {
+    drill.__name__.replace("_", "-"): drill
+    for drill in (
+        kill_worker,
+        kill_only_worker,
+        kill_often,
+        terminate_worker,
+        terminate_past_grace,
+        terminate_twice,
+        kill_valkey,
+        qdrant_away,
+        model_errors,
+        model_hangs,
+        ten_thousand,
+        cancel,
+    )
+}
+
+
+# What the drills share
+
+
+class Client:
+    """A uvicorn of the site's API, and a client that asks it again and again, whatever it answers."""
+
+    def __init__(self, site: Site) -> None:
+        port = free_port(0)
+        command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:from_environment", "--port", str(port)]
+        self._server: Process = site.process("api", command)
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        self._thread = threading.Thread(target=self._ask_on, name="client")
+        self._done = threading.Event()
+        self.job_ids: list[str] = []
+        self.refused = 0
+
+    def start(self) -> None:
+        """Begin to ask; returns when the first question is taken."""
+        self._thread.start()
+        wait_until(lambda: self.job_ids, "the API takes a question")
+
+    def wait_for_next(self) -> float:
+        """Seconds until one more question is taken."""
+        before = len(self.job_ids)
+        _, seconds = timed(lambda: wait_until(lambda: len(self.job_ids) > before, "the API takes a question again"))
+        return seconds
+
+    def stop(self) -> None:
+        """Ask no more; `job_ids` are those that were acknowledged."""
+        self._done.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _ask_on(self) -> None:
+        while not self._done.wait(ASK_SECONDS):
+            with suppress(httpx.HTTPError):
+                answer = self._http.post("/chat", json={"query": QUESTION})
+                if answer.status_code == httpx.codes.ACCEPTED:
+                    self.job_ids.append(answer.json()["job_id"])
+                else:
+                    self.refused += 1
+
+    def __enter__(self) -> "Client":
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._http.close()
+        self._server.kill()
+
+
+def chat_model(knobs: str) -> str:
+    """A model's name for the model server."""
+    return f"test-tokens={TOKENS}-{knobs}"
+
+
+def scaled(count: int, scale: float) -> int:
+    """`count` on the scale, but never so few that nothing is shown."""
+    return max(4, round(count * scale))
+
+
+def wait_for_calls(site: Site, count: int) -> None:
+    """Wait until so many calls are at the model."""
+    site.model.wait_until(lambda stats: stats["in_flight"] >= count, PATIENCE_SECONDS)
+
+
+def wait_for_answers(site: Site, count: int) -> None:
+    """Wait until the model has answered so many."""
+    site.model.wait_until(lambda stats: stats["completion_tokens"] >= count * TOKENS, PATIENCE_SECONDS)
+
+
+def collect(
+    site: Site,
+    job_ids: Sequence[str],
+    *,
+    since: datetime | None = None,
+    attempts_implied: int = 1,
+    seconds: float = PATIENCE_SECONDS,
+) -> Tally:
+    """Wait for all jobs and count them. `attempts_implied` is how often the drill itself makes a job start.
+
+    A job was run twice when it started more often than that, or when the model answered it again (or answered one
+    that was taken and never acknowledged). The last is timed `since` then, or since the first job came.
+    """
+    views = site.last_views(job_ids, seconds=seconds)
+    stats = site.model.stats()
+    states = [view.status if view is not None else None for view in views]
+    finished = states.count(JobStatus.FINISHED)
+    answered = stats["completion_tokens"] // TOKENS
+    again = sum(view.attempt > attempts_implied for view in views if view is not None)
+    return Tally(
+        jobs=len(job_ids),
+        finished=finished,
+        failed=states.count(JobStatus.FAILED),
+        stopped=states.count(JobStatus.STOPPED),
+        lost=sum(state is None or not state.is_terminal for state in states),
+        run_twice=max(again, answered - finished),
+        model_calls=stats["requests"],
+        answered=answered,
+        seconds_to_last=seconds_to_last(views, since or first_enqueued(views)),
+        codes=frozenset(view.error.code for view in views if view is not None and view.error is not None),
+    )
+
+
+def seconds_to_last(views: Sequence[JobView | None], since: datetime) -> float:
+    """From `since` to the end of the job that ended last."""
+    ends = [view.ended_at for view in views if view is not None and view.ended_at is not None]
+    return (max(ends) - since).total_seconds() if ends else float("nan")
+
+
+def first_enqueued(views: Sequence[JobView | None]) -> datetime:
+    return min(view.enqueued_at for view in views if view is not None and view.enqueued_at is not None)
+
+
+def all_ended(tally: Tally) -> dict[str, bool]:
+    return {"none lost": tally.lost == 0}
+
+
+def all_finished(tally: Tally) -> dict[str, bool]:
+    return all_ended(tally) | {"all finished": tally.finished == tally.jobs}
+
+
+def none_twice(tally: Tally) -> dict[str, bool]:
+    return {"none run twice": tally.run_twice == 0}
+
+
+def valkey_bytes(site: Site) -> int:
+    """What Valkey says that it uses."""
+    return int(site.connection.info("memory")["used_memory"])
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What `work` gives, and the seconds that it took."""
+    began = monotonic()
+    return work(), monotonic() - began
+
+
+def show(name: str, report: Report) -> None:
+    """The report, to read."""
+    print(f"{'PASS' if report.passed else 'FAIL'}  {name}: {report.tally}", flush=True)
+    for check, holds in report.checks.items():
+        print(f"      {'yes' if holds else 'NO ':3} {check}")
+    for note in report.notes:
+        print(f"          {note}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 when every drill met its aim."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.drill", description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(DRILLS)}; none means all")
+    parser.add_argument("--scale", type=float, default=1.0, help="0.1: a tenth of the jobs and of the waits")
+    parser.add_argument("--keep-logs", type=Path, metavar="FOLDER", help="copy the processes' logs there")
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.names) - set(DRILLS):
+        parser.error(f"no such drill: {', '.join(sorted(unknown))}")
+    passed = []
+    for name in arguments.names or DRILLS:
+        with open_site(keep_logs=arguments.keep_logs) as site:
+            try:
+                report = DRILLS[name](site, arguments.scale)
+            except Exception as error:
+                print(f"FAIL  {name}: {type(error).__name__}: {error}", flush=True)
+                passed.append(False)
+                continue
+        show(name, report)
+        passed.append(report.passed)
+    print(f"{sum(passed)} of {len(passed)} drills passed")
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped")
