@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -202,6 +203,10 @@ class Site:
         return None
 
 
+_pdfium = threading.Lock()
+"""pdfium crashes when two threads are in it, and drills may begin at once."""
+
+
 @contextmanager
 def open_site(*, keep_logs: Path | None = None) -> Iterator[Site]:
     """A running site in a folder of its own, which is gone at the end; its logs are copied to `keep_logs`."""
@@ -217,11 +222,12 @@ def open_site(*, keep_logs: Path | None = None) -> Iterator[Site]:
 def sample_chunks() -> list[str]:
     """The words of data/'s PDFs, in pieces as long as a chunk."""
     chunks = []
-    for path in sorted((ROOT / "data").glob("*.pdf")):
-        with pypdfium2.PdfDocument(path) as document:
-            for page in document:
-                text = page.get_textpage().get_text_range()
-                chunks += [text[at : at + CHUNK_CHARACTERS] for at in range(0, len(text), CHUNK_CHARACTERS)]
+    with _pdfium:
+        for path in sorted((ROOT / "data").glob("*.pdf")):
+            with pypdfium2.PdfDocument(path) as document:
+                for page in document:
+                    text = page.get_textpage().get_text_range()
+                    chunks += [text[at : at + CHUNK_CHARACTERS] for at in range(0, len(text), CHUNK_CHARACTERS)]
     return chunks
 
 

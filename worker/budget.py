@@ -73,6 +73,11 @@ class Budget:
         self._requests = MovingWindowRateLimiter(storage)
         self._tokens = SlidingWindowCounterRateLimiter(storage)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether any limit is set."""
+        return self._limits != Limits()
+
     def acquire(self, holder: str) -> bool:
         """Whether `holder` may take a job now; then it has a lease, until `release`."""
         if self._connection.exists(PAUSE) or not self._has_tokens() or not self._has_requests():

@@ -24,11 +24,11 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
-from rq.exceptions import DequeueTimeout
+from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job
 from rq.registry import StartedJobRegistry
-from rq.utils import now
+from rq.utils import now, utcformat
 from rq.worker import SimpleWorker
 from rq.worker.base import DequeueStrategy, WorkerStatus
 
@@ -39,6 +39,7 @@ from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from worker.budget import Budget, Limits
 from worker.deadlines import Deadline
+from worker.intake import Intake
 from worker.interrupts import interrupt, reset
 from worker.recovery import recover
 
@@ -48,10 +49,6 @@ HEARTBEAT_TTL_SECONDS = 15
 MAINTENANCE_SECONDS = 5
 DUE_SECONDS = 0.5
 """How often to look for retries that are due."""
-BUDGET_SECONDS = 0.05
-"""How often to ask whether the budget has room again."""
-POP_SECONDS = 1
-"""How long one wait at the queue lasts: what a stop has to wait for at most."""
 LISTEN_SECONDS = 0.25
 """How long one wait for commands lasts: what the end of the process has to wait for at most."""
 RECONNECT_SECONDS_MIN = 0.1
@@ -80,7 +77,6 @@ class ConcurrentWorker(SimpleWorker):
         self._settings = settings
         self._stopping = threading.Event()
         self._finished = threading.Event()
-        self._turn = threading.Lock()
         self._seats: dict[str, Seat] = {}
         self._has_worked = False
 
@@ -108,8 +104,9 @@ class ConcurrentWorker(SimpleWorker):
         share(resources)
         if threading.current_thread() is threading.main_thread():
             self._install_signal_handlers()  # type: ignore[no-untyped-call]
+        intakes = {queue.name: Intake(queue, self._budget, self._stopping) for queue in self.queues}
         threads = [
-            threading.Thread(target=self._keep_seated, args=(queue, f"{self.name}.{queue}.{number}", burst))
+            threading.Thread(target=self._keep_seated, args=(intakes, queue, f"{self.name}.{queue}.{number}", burst))
             for queue in self.queue_names()
             for number in range(settings.worker_concurrency)
         ]
@@ -162,12 +159,12 @@ class ConcurrentWorker(SimpleWorker):
             for seat in list(self._seats.values()):
                 seat.end_job(Ending.PUT_BACK)
 
-    def _keep_seated(self, queue: str, name: str, burst: bool) -> None:
+    def _keep_seated(self, intakes: dict[str, Intake], queue: str, name: str, burst: bool) -> None:
         """One thread's life: a worker that works until told to stop, and a new one when Valkey was away."""
         wait = RECONNECT_SECONDS_MIN
         while not self._stopping.is_set():
             seat_name = f"{name}.{uuid4().hex[:8]}"
-            seat = Seat(queue, seat_name, self.connection, self._turn, self._stopping, self._budget)
+            seat = Seat(queue, seat_name, self.connection, intakes[queue], self._budget)
             self._seats[name] = seat
             began = monotonic()
             try:
@@ -232,7 +229,7 @@ class ConcurrentWorker(SimpleWorker):
 
 
 class Seat(SimpleWorker):
-    """One RQ worker, in a thread of a `ConcurrentWorker`. `turn` is held by the one that waits at the queue."""
+    """One RQ worker, in a thread of a `ConcurrentWorker`."""
 
     death_penalty_class = Deadline
 
@@ -241,8 +238,7 @@ class Seat(SimpleWorker):
         queue: str,
         name: str,
         connection: Redis,
-        turn: threading.Lock,
-        stopping: threading.Event,
+        intake: Intake,
         budget: Budget,
     ) -> None:
         super().__init__(
@@ -255,8 +251,7 @@ class Seat(SimpleWorker):
             prepare_for_work=False,  # it would name the shared connection and list all others
         )
         self.hostname, self.pid = socket.gethostname(), os.getpid()
-        self._turn = turn
-        self._stopping = stopping
+        self._intake = intake
         self._budget = budget
         self._ending_lock = threading.Lock()
         self._job: Job | None = None
@@ -312,39 +307,16 @@ class Seat(SimpleWorker):
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
         """The next job, or None when told to stop or, with `timeout=None` (burst), when the queue is empty."""
-        wait = RECONNECT_SECONDS_MIN
-        with self._turn:
-            while not self._stopping.is_set():
-                try:
-                    if not self._budget.acquire(self.name):
-                        self._stopping.wait(BUDGET_SECONDS)
-                    elif (taken := self._pop(timeout)) is None or self._budget.spend_request():
-                        return taken
-                    else:
-                        self._return(*taken)
-                    wait = RECONNECT_SECONDS_MIN
-                except DequeueTimeout:
-                    self._budget.release(self.name)
-                except VALKEY_AWAY as error:
-                    log.warning("valkey_away", during="dequeue", reason=type(error).__name__, retry_in_seconds=wait)
-                    self._stopping.wait(wait)
-                    wait = min(2 * wait, RECONNECT_SECONDS_MAX)
+        queue = self.queues[0]
+        while (job_id := self._intake.take(self.name, is_burst=timeout is None)) is not None:
+            try:
+                return Job.fetch(job_id, connection=self.connection, serializer=self.serializer), queue
+            except NoSuchJobError:  # it was deleted, or has expired
+                self.connection.lrem(queue.intermediate_queue_key, 1, job_id)
+                self._budget.release(self.name)
+            except VALKEY_AWAY as error:  # it stands in RQ's intermediate list, and comes back
+                log.warning("valkey_away", during="fetch", job_id=job_id, reason=type(error).__name__)
         return None
-
-    def _pop(self, timeout: int | None) -> tuple[Job, Queue] | None:
-        return Queue.dequeue_any(
-            self.queues,
-            timeout and POP_SECONDS,
-            connection=self.connection,
-            job_class=self.job_class,
-            serializer=self.serializer,
-        )
-
-    def _return(self, job: Job, queue: Queue) -> None:
-        """Give back a job that was popped and can't be afforded, to its place."""
-        keys = (queue.intermediate_queue_key, job.key, queue.key)
-        self.connection.eval(scripts.RETURN_UNSTARTED, len(keys), *keys, job.id)
-        self._budget.release(self.name)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run `job` here, unless it was cancelled or is someone else's."""
@@ -362,21 +334,29 @@ class Seat(SimpleWorker):
             with suppress(*VALKEY_AWAY):
                 self._budget.spend_tokens(_tokens(job))
                 self._budget.release(self.name)
-                self.set_state(WorkerStatus.IDLE)
+                if not self._intake.has_ready:  # else it is busy again at once
+                    self.set_state(WorkerStatus.IDLE)
 
     def _claim(self, job: Job, queue: Queue) -> bool:
         """Take a waiting job in one step, so that no other worker has it and a cancelled one never runs."""
+        job.started_at = job.last_heartbeat = now()
+        job.worker_name = self.name
         with self.connection.pipeline() as pipeline:
-            pipeline.eval(scripts.CLAIM, 1, job.key)
+            pipeline.eval(scripts.CLAIM, 1, job.key, utcformat(job.started_at), self.name)
             self.execution = Execution.create(job, HEARTBEAT_TTL_SECONDS, pipeline=pipeline, worker_name=self.name)
             self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
+            self.set_current_job_id(job.id, pipeline=pipeline)
+            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
             is_ours = bool(pipeline.execute()[0])
             if not is_ours:
                 log.info("job_not_claimed", job_id=job.id)
                 self.cleanup_execution(job, pipeline=pipeline)
-                pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+                self.set_state(WorkerStatus.IDLE, pipeline=pipeline)
                 pipeline.execute()
         return is_ours
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
+        """Nothing: `_claim` has done it."""
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
         """Note the time; heartbeats have gone on."""
@@ -388,11 +368,30 @@ class Seat(SimpleWorker):
     def handle_job_success(self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry) -> None:
         """Write the answer, unless the job has ended meanwhile: what has ended stays as it is."""
 
-        def finish() -> None:
-            if self._is_open(job):
-                super(Seat, self).handle_job_success(job, queue, started_job_registry)
+        _patiently(lambda: self._finish(job))
 
-        _patiently(finish)
+    def _finish(self, job: Job) -> None:
+        """What RQ writes of a finished job, in one round trip, since no job depends on another here."""
+        if not self._is_open(job):
+            return
+        assert self.execution is not None
+        assert job.started_at is not None
+        assert job.ended_at is not None
+        ttl = job.get_result_ttl(self.default_result_ttl)
+        with self.connection.pipeline() as pipeline:
+            self.increment_successful_job_count(pipeline=pipeline)
+            self.increment_total_working_time(job.ended_at - job.started_at, pipeline)
+            job._handle_success(
+                ttl,
+                pipeline,
+                worker_name=self.name,
+                execution_id=self.execution.id,
+                execution_started_at=self.execution.created_at,
+                execution_ended_at=job.ended_at,
+            )
+            job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
+            self.cleanup_execution(job, pipeline=pipeline)
+            pipeline.execute()
 
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""

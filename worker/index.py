@@ -36,7 +36,8 @@ PREFETCH_MIN = 50
 WRITE_BATCH = 256
 """Chunks in one write: large enough to amortise the request, small enough to stay far below Qdrant's 32 MiB."""
 SCROLL_PAGE = 512
-POOL_CONNECTIONS = 128
+POOL_CONNECTIONS = 16
+"""A search takes milliseconds: few connections serve many threads, and httpx looks at each for each request."""
 DENSE_FLOOR = 0.1
 """Cosine below which a chunk that shares no word with the question is not about it."""
 

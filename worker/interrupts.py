@@ -15,9 +15,6 @@ import httpx2
 
 OnResponse = Callable[[httpx2.Response], None]
 
-MAX_CONNECTIONS = 2048
-MAX_IDLE_CONNECTIONS = 256
-
 _lock = threading.Lock()
 _waiting: dict[int, socket.socket] = {}
 """The socket that each thread reads from, by the thread's identifier."""
@@ -41,17 +38,41 @@ def reset() -> None:
 
 def interruptible_client(timeout_seconds: float, *, on_response: OnResponse | None = None) -> httpx2.Client:
     """An HTTP client for OpenAI's library whose reads `interrupt` can end; `on_response` sees each response."""
-    transport = httpx2.HTTPTransport()
-    transport.close()
-    # httpx2 takes no network backend itself; a test holds that this stays so.
-    transport._pool = httpcore2.ConnectionPool(
-        ssl_context=httpx2.create_ssl_context(),
-        max_connections=MAX_CONNECTIONS,
-        max_keepalive_connections=MAX_IDLE_CONNECTIONS,
-        network_backend=_Backend(),
-    )
     hooks = {"response": [on_response]} if on_response is not None else {}
-    return httpx2.Client(transport=transport, timeout=timeout_seconds, event_hooks=hooks)
+    return httpx2.Client(transport=_TransportPerThread(), timeout=timeout_seconds, event_hooks=hooks)
+
+
+class _TransportPerThread(httpx2.BaseTransport):
+    """A connection for each thread: one pool for all looks at every connection, twice for each request.
+
+    With 256 threads that took more time than all else together.
+    """
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._ssl_context = httpx2.create_ssl_context()
+        self._transports: list[httpx2.HTTPTransport] = []
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send `request` over the calling thread's connection."""
+        transport: httpx2.HTTPTransport | None = getattr(self._local, "transport", None)
+        if transport is None:
+            transport = self._local.transport = self._make()
+        return transport.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        for transport in self._transports:
+            transport.close()
+
+    def _make(self) -> httpx2.HTTPTransport:
+        transport = httpx2.HTTPTransport(verify=self._ssl_context)
+        transport.close()
+        # httpx2 takes no network backend itself; a test holds that this stays so.
+        transport._pool = httpcore2.ConnectionPool(ssl_context=self._ssl_context, network_backend=_Backend())
+        with _lock:
+            self._transports.append(transport)
+        return transport
 
 
 @contextmanager

@@ -5,10 +5,12 @@ Each runs as a Lua script, so that two processes can't both make a change that o
 
 CLAIM = """
 if redis.call('HGET', KEYS[1], 'status') ~= 'queued' then return 0 end
-redis.call('HSET', KEYS[1], 'status', 'started')
+redis.call('HSET', KEYS[1], 'status', 'started', 'worker_name', ARGV[2])
+redis.call('HSET', KEYS[1], 'started_at', ARGV[1], 'last_heartbeat', ARGV[1])
 return 1
 """
-"""KEYS: job. 1 when the job was waiting and is now the caller's; 0 when it was cancelled, or is someone else's."""
+"""KEYS: job. ARGV: time, worker. 1 when the job was waiting and is now the caller's; 0 when it was cancelled, or is
+someone else's."""
 
 CANCEL = """
 local status = redis.call('HGET', KEYS[1], 'status')

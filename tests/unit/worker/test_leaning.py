@@ -27,9 +27,11 @@ def parameters(function: object) -> list[str]:
     [
         (Execution.create, ["job", "ttl", "pipeline", "worker_name"]),
         (Execution.heartbeat, ["self", "started_job_registry", "ttl", "pipeline"]),
-        (Queue.dequeue_any, ["queues", "timeout", "connection", "job_class", "serializer", "death_penalty_class"]),
+        (Queue.lmove, ["connection", "queue_key", "timeout"]),
         (BaseWorker.handle_job_success, ["self", "job", "queue", "started_job_registry"]),
         (BaseWorker.handle_job_failure, ["self", "job", "queue", "started_job_registry", "exc_string"]),
+        (BaseWorker.prepare_job_execution, ["self", "job", "remove_from_intermediate_queue"]),
+        (Job.cleanup, ["self", "ttl", "pipeline", "remove_from_queue"]),
         (BaseWorker.handle_execution_ended, ["self", "job", "queue", "heartbeat_ttl"]),
         (BaseWorker.dequeue_job_and_maintain_ttl, ["self", "timeout", "max_idle_time"]),
         (BaseWorker.heartbeat, ["self", "timeout", "pipeline"]),
@@ -83,7 +85,7 @@ def test_a_retry_goes_by_the_fields_that_the_job_sets() -> None:
 
 def test_the_clients_pool_is_ours() -> None:
     with interruptible_client(1.0) as client:
-        pool = client._transport._pool  # type: ignore[attr-defined]
+        pool = client._transport._make()._pool  # type: ignore[attr-defined]
         assert isinstance(pool, httpcore2.ConnectionPool)
         assert type(pool._network_backend).__module__ == "worker.interrupts"
     assert "network_backend" not in parameters(httpx2.HTTPTransport.__init__), "then it can be given, and not set"
