@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -138,7 +138,8 @@ class Site:
             self._stack.enter_context(process)
         wait_until(self.connection.ping, "Valkey answers")
         wait_until(lambda: "url" in self.qdrant.output(), "Qdrant answers")
-        add_document(open_index(self.settings), *sample_chunks())
+        with closing(open_index(self.settings)) as index:
+            add_document(index, *sample_chunks())
 
     def reset(self) -> None:
         """Forget all jobs and all counts."""

@@ -22,7 +22,7 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -138,8 +138,8 @@ class Figures:
 
 def write_prompt(site: Site) -> Path:
     """The conversation that our worker makes of `QUESTION`, as a file for the peers."""
-    index = open_index(site.settings)
-    hits = index.search(QUESTION, tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION, top_k=site.settings.top_k)
+    with closing(open_index(site.settings)) as index:
+        hits = index.search(QUESTION, tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION, top_k=site.settings.top_k)
     file = site.folder / "prompt.json"
     file.write_text(json.dumps([message.text for message in build_messages(QUESTION, hits)]))
     return file

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -126,8 +127,9 @@ def _sync(
 
     splitter = Splitter(settings.chunk_size, settings.chunk_overlap)
     naming = Naming(collection=options.collection, splitter=splitter, embedding_model=settings.embedding_model)
-    index = open_index(settings) if settings.qdrant_url is not None else None
-    with PdfReader() as reader:
+    with ExitStack() as stack:
+        index = stack.enter_context(closing(open_index(settings))) if settings.qdrant_url is not None else None
+        reader = stack.enter_context(PdfReader())
         sync = Sync(index, reader, splitter, naming, dry_run=options.dry_run)
         total = len(found.files)
         actions, refused = sync.prepare(found, prune=options.prune, on_checked=lambda n: display.checked(n, total))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,9 @@ def _statuses(report: dict[str, Any]) -> dict[str, str]:
 
 
 def _documents(collection: str = "default") -> dict[str, Document]:
-    found = open_index(Settings()).documents(tenant="default", collection=collection)
-    return {document.source: document for document in found}
+    with closing(open_index(Settings())) as index:
+        found = index.documents(tenant="default", collection=collection)
+        return {document.source: document for document in found}
 
 
 def _chunks(qdrant: QdrantClient) -> list[dict[str, Any]]:
@@ -195,7 +197,8 @@ def test_a_document_s_record_and_chunks_say_where_they_stand(
     assert (report["pages"], report["chunks"]) == (3, 3)
     heron = _documents()["sub/heron.pdf"]
     assert (heron.filename, heron.pages, heron.chunks, heron.missing_pages) == ("heron.pdf", 1, 1, ())
-    hit = open_index(Settings()).search("Do otters hold hands?", tenant="default", collection="default", top_k=1)[0]
+    with closing(open_index(Settings())) as index:
+        hit = index.search("Do otters hold hands?", tenant="default", collection="default", top_k=1)[0]
     assert (hit.filename, hit.page, hit.text) == ("otter.pdf", 2, "They hold hands.")
 
 
