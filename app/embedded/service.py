@@ -61,6 +61,7 @@ class Service:
                 uvicorn.Config(
                     create_app(settings),
                     log_config=None,
+                    log_level="warning",
                     access_log=False,
                     server_header=False,
                     timeout_graceful_shutdown=10,
