@@ -334,7 +334,7 @@ class Seat(SimpleWorker):
             with suppress(*VALKEY_AWAY):
                 self._budget.spend_tokens(_tokens(job))
                 self._budget.release(self.name)
-                if not self._intake.has_ready:  # else it is busy again at once
+                if self.get_state() != WorkerStatus.IDLE:  # a finished job's last write has said it already
                     self.set_state(WorkerStatus.IDLE)
 
     def _claim(self, job: Job, queue: Queue) -> bool:
@@ -391,6 +391,7 @@ class Seat(SimpleWorker):
             )
             job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
             self.cleanup_execution(job, pipeline=pipeline)
+            self.set_state(WorkerStatus.IDLE, pipeline=pipeline)
             pipeline.execute()
 
     def handle_job_failure(

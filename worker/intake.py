@@ -39,11 +39,6 @@ class Intake:
         self._waiting: set[str] = set()
         self._taken: deque[str] = deque()
 
-    @property
-    def has_ready(self) -> bool:
-        """Whether a job is there to be taken at once."""
-        return bool(self._taken)
-
     def take(self, holder: str, *, is_burst: bool) -> str | None:
         """The id of the next job, for the worker `holder`; it stands in RQ's intermediate list until it is claimed.
 

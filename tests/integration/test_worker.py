@@ -227,6 +227,10 @@ def test_each_thread_is_a_worker_in_valkey_and_none_is_left_behind(valkey: Redis
     with working(settings):
         wait_until(lambda: JobQueue(valkey, settings).workers_alive() == 4, "four workers are registered")
         assert {w.get_state() for w in BaseWorker.all(connection=valkey)} == {"idle"}
+        queue = JobQueue(valkey, settings)
+        ids = submit(queue, 12)
+        wait_until(lambda: states(queue, ids)["finished"] == 12, "all are answered")
+        assert {w.get_state() for w in BaseWorker.all(connection=valkey)} == {"idle"}
     assert BaseWorker.all(connection=valkey) == []
 
 
