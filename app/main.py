@@ -4,49 +4,56 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import httpx
 from fastapi import FastAPI
-from fastapi.concurrency import run_in_threadpool
-from redis import Redis
+from redis.asyncio import Redis
 
-from app import problems
+from app import auth, openapi, problems
 from app.body_limit import BodyLimitMiddleware
 from app.core.logging import configure_logging
-from app.core.queue import VALKEY_AWAY, JobQueue, connect
+from app.core.queue import VALKEY_AWAY, JobQueue, connect_async
 from app.core.services import redis_url
 from app.core.settings import Settings
-from app.routes import chat, health, jobs
+from app.routes import chat, health, jobs, queues, search
 from app.version import VERSION
+from app.waiters import Waiters
 
 DUE_SECONDS = 1.0
 
 DESCRIPTION = "Ask questions over your PDFs, through a queue. POST /chat, then poll /result/{job_id}."
 
 
-def create_app(settings: Settings, *, connection: Redis | None = None) -> FastAPI:
+def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     """The application. Opens no connection. Raises `ConfigurationError` when there is no Valkey to go to.
 
-    `connection` is used instead of one to the settings' Valkey.
+    `valkey` is used instead of a client of the settings' Valkey.
     """
-    valkey = connection if connection is not None else connect(redis_url(settings))
-
+    valkey = valkey if valkey is not None else connect_async(redis_url(settings))
     queue = JobQueue(valkey, settings)
+    waiters = Waiters(valkey, queue)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        due = asyncio.create_task(_enqueue_due_forever(queue))
-        yield
-        due.cancel()
-        await asyncio.gather(due, return_exceptions=True)
-        valkey.close()
+        background = [asyncio.create_task(waiters.run()), asyncio.create_task(_enqueue_due_forever(queue))]
+        async with httpx.AsyncClient() as http, valkey:
+            app.state.http = http
+            yield
+            waiters.close()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
 
     app = FastAPI(title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
     app.state.settings = settings
+    app.state.valkey = valkey
     app.state.queue = queue
+    app.state.waiters = waiters
+    openapi.install(app)
     problems.install(app)
+    auth.install(app, settings, valkey)
     app.add_middleware(BodyLimitMiddleware)
-    app.include_router(health.router)
-    app.include_router(chat.router)
-    app.include_router(jobs.router)
+    for routes in (health, chat, search, jobs, queues):
+        app.include_router(routes.router)
     return app
 
 
@@ -54,7 +61,7 @@ async def _enqueue_due_forever(queue: JobQueue) -> None:
     """Retries must become due even where only stock workers run, which start no scheduler."""
     while True:
         with suppress(*VALKEY_AWAY):  # whoever asks hears of it
-            await run_in_threadpool(queue.enqueue_due)
+            await queue.enqueue_due()
         await asyncio.sleep(DUE_SECONDS)
 
 

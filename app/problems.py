@@ -13,7 +13,15 @@ from starlette.types import ExceptionHandler
 from app.body_limit import BODY_MAX_BYTES, BodyTooLargeError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.logging import get_logger
-from app.core.queue import VALKEY_AWAY, JobNotFoundError, QueueFullError
+from app.core.queue import (
+    VALKEY_AWAY,
+    IdempotencyConflictError,
+    JobNotFailedError,
+    JobNotFoundError,
+    JobRunningError,
+    QueueFullError,
+)
+from app.prefer import BadIdempotencyKeyError
 
 VALKEY_RETRY_SECONDS = 2
 QUEUE_FULL_RETRY_SECONDS = 10
@@ -47,13 +55,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, cast(ExceptionHandler, _http))
     app.add_exception_handler(BodyTooLargeError, _body_too_large)
     app.add_exception_handler(JobNotFoundError, _job_not_found)
+    app.add_exception_handler(JobRunningError, _job_running)
+    app.add_exception_handler(JobNotFailedError, _job_not_failed)
+    app.add_exception_handler(IdempotencyConflictError, _idempotency_conflict)
+    app.add_exception_handler(BadIdempotencyKeyError, _bad_idempotency_key)
     app.add_exception_handler(QueueFullError, cast(ExceptionHandler, _queue_full))
     for error in VALKEY_AWAY:
         app.add_exception_handler(error, _valkey_away)
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _invalid(request: Request, error: RequestValidationError) -> ProblemResponse:
+async def _invalid(request: Request, error: RequestValidationError) -> ProblemResponse:
     problems = error.errors()
     if any(found["type"] == "json_invalid" for found in problems):
         return problem(400, "malformed-json", "The body is not JSON.")
@@ -90,33 +102,50 @@ def _is_other_media_type(request: Request) -> bool:
     return has_body and not (subtype == "application/json" or subtype.endswith("+json"))
 
 
-def _http(request: Request, error: HTTPException) -> ProblemResponse:
+async def _http(request: Request, error: HTTPException) -> ProblemResponse:
     kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
     detail = _DETAILS.get(error.status_code, HTTPStatus(error.status_code).description or "The request was refused.")
     return problem(error.status_code, kind, detail, headers=error.headers)
 
 
-def _body_too_large(request: Request, error: Exception) -> ProblemResponse:
+async def _body_too_large(request: Request, error: Exception) -> ProblemResponse:
     detail = f"The body is larger than {BODY_MAX_BYTES // 1024} KiB."
     return problem(413, "body-too-large", detail, headers={"Connection": "close"})
 
 
-def _job_not_found(request: Request, error: Exception) -> ProblemResponse:
+async def _job_not_found(request: Request, error: Exception) -> ProblemResponse:
     return problem(
         404, "job-not-found", "There is no such job, or its answer has expired. Ask again with POST /chat."
     )
 
 
-def _queue_full(request: Request, error: QueueFullError) -> ProblemResponse:
-    detail = "Too many questions are waiting. Try again after the time in Retry-After."
+async def _job_running(request: Request, error: Exception) -> ProblemResponse:
+    return problem(409, "job-running", "The job has not stopped yet. Try again in a moment.")
+
+
+async def _job_not_failed(request: Request, error: Exception) -> ProblemResponse:
+    return problem(409, "job-not-failed", "Only a job that has failed can be sent back.")
+
+
+async def _idempotency_conflict(request: Request, error: Exception) -> ProblemResponse:
+    detail = "This Idempotency-Key was used with another request. Use a new key for a new request."
+    return problem(422, "idempotency-key-reused", detail)
+
+
+async def _bad_idempotency_key(request: Request, error: Exception) -> ProblemResponse:
+    return problem(400, "bad-idempotency-key", "An Idempotency-Key is 1 to 255 visible ASCII characters.")
+
+
+async def _queue_full(request: Request, error: QueueFullError) -> ProblemResponse:
+    detail = "Too many jobs are waiting. Try again after the time in Retry-After."
     return problem(503, "queue-full", detail, headers={"Retry-After": str(QUEUE_FULL_RETRY_SECONDS)})
 
 
-def _valkey_away(request: Request, error: Exception) -> ProblemResponse:
+async def _valkey_away(request: Request, error: Exception) -> ProblemResponse:
     log.warning("valkey_away", during=request.url.path, reason=type(error).__name__)
     detail = "The queue can't be reached; nothing was lost. Try again after the time in Retry-After."
     return problem(503, "queue-unavailable", detail, headers={"Retry-After": str(VALKEY_RETRY_SECONDS)})
 
 
-def _unexpected(request: Request, error: Exception) -> ProblemResponse:
+async def _unexpected(request: Request, error: Exception) -> ProblemResponse:
     return problem(500, "internal-error", "Something went wrong on our side; the operator finds it in the log.")

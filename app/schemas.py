@@ -1,32 +1,39 @@
 """Requests and responses, as the OpenAPI document shows them."""
 
+import base64
+import binascii
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from app.core.contract import (
     DEFAULT_COLLECTION,
     DOCUMENT_IDS_MAX,
     TOP_K_MAX,
     AnswerResult,
+    IngestResult,
     JobStatus,
     Label,
     Query,
+    SearchResult,
     Stage,
 )
 from app.core.errors import JobError
 
+WEBHOOK_SECRET_BYTES = (24, 64)
+"""Length of a signing secret (Standard Webhooks, "Signature scheme")."""
 
-class ChatRequest(BaseModel):
-    """A question over the documents."""
+
+class SearchRequest(BaseModel):
+    """A search in the documents."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"query": "How long is the warranty?", "top_k": 5}]}
+        extra="forbid", json_schema_extra={"examples": [{"query": "warranty of the pump", "top_k": 5}]}
     )
 
     query: Query
-    session_id: Label | None = Field(None, description="Your own name for the conversation")
     collection: Label = Field(DEFAULT_COLLECTION, description="Which documents to look in")
     top_k: int | None = Field(None, ge=1, le=TOP_K_MAX, description="Chunks to retrieve; unset: TOP_K")
     document_ids: tuple[Label, ...] | None = Field(
@@ -34,36 +41,114 @@ class ChatRequest(BaseModel):
     )
 
 
+class WebhookRequest(BaseModel):
+    """Where to tell that the job has ended (https://www.standardwebhooks.com)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(max_length=2048, description="https://...; it must not lead to a private address")
+    secret: SecretStr | None = Field(
+        None, description="`whsec_` and 24 to 64 bytes in base64, to sign with; unset: the operator's WEBHOOK_SECRET"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:
+            raise ValueError("is not a URL") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise ValueError("must be like https://host/path, without a user's name")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError("must be ASCII; encode other characters")
+        return url
+
+    @field_validator("secret")
+    @classmethod
+    def _is_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not is_signing_secret(secret.get_secret_value()):
+            raise ValueError("must be whsec_ and 24 to 64 bytes in base64")
+        return secret
+
+
+def is_signing_secret(secret: str) -> bool:
+    """Whether `secret` is one as Standard Webhooks writes them."""
+    least, most = WEBHOOK_SECRET_BYTES
+    try:
+        return least <= len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) <= most
+    except (binascii.Error, ValueError):
+        return False
+
+
+class ChatRequest(SearchRequest):
+    """A question over the documents."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"query": "How long is the warranty?", "top_k": 5}]}
+    )
+
+    session_id: Label | None = Field(None, description="Your own name for the conversation")
+    webhook: WebhookRequest | None = Field(None, description="Where to tell that the answer is there")
+
+
 class JobUrls(BaseModel):
     """Where to look next."""
 
     status: str
     result: str
+    stream: str
     cancel: str
 
+    @classmethod
+    def of(cls, job_id: str) -> Self:
+        """The addresses of one job."""
+        return cls(
+            status=f"/job-status/{job_id}",
+            result=f"/result/{job_id}",
+            stream=f"/stream/{job_id}",
+            cancel=f"/jobs/{job_id}/cancel",
+        )
 
-class ChatAccepted(BaseModel):
-    """The question is on the queue and will not be lost."""
+
+class JobAccepted(BaseModel):
+    """The job is on the queue and will not be lost."""
 
     job_id: str
     status: Literal[JobStatus.QUEUED] = JobStatus.QUEUED
     position: int = Field(ge=1, description="Place in the queue, from 1")
-    expires_at: datetime = Field(description="The answer is kept until then, at least")
+    expires_at: datetime = Field(description="The result is kept until then, at least")
     urls: JobUrls
+
+
+class Progress(BaseModel):
+    """How far a document's indexing is, in pages."""
+
+    done: int = Field(ge=0)
+    total: int = Field(ge=0)
 
 
 class JobState(BaseModel):
     """Where a job is."""
 
     job_id: str
+    kind: Literal["answer", "search", "ingest", "delete"]
     status: JobStatus
     position: int | None = Field(description="Place in the queue, from 1; null once started")
     attempt: int = Field(ge=0, description="How many times the job was started")
     stage: Stage | None = Field(description="What a started job is doing")
+    progress: Progress | None = Field(None, description="Of a document that is being indexed")
     enqueued_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
     error: JobError | None
+
+
+class JobList(BaseModel):
+    """Jobs, the latest first."""
+
+    jobs: list[JobState]
 
 
 class JobResult(BaseModel):
@@ -71,19 +156,75 @@ class JobResult(BaseModel):
 
     job_id: str
     status: JobStatus
-    result: AnswerResult | None
+    result: AnswerResult | SearchResult | IngestResult | None
     error: JobError | None
+
+
+class Removed(BaseModel):
+    """How many jobs were removed."""
+
+    removed: int = Field(ge=0)
+
+
+class WorkerState(BaseModel):
+    """One RQ worker. `job_id` is null when it is idle, or works for another tenant."""
+
+    name: str
+    state: str
+    job_id: str | None
+
+
+class QueueState(BaseModel):
+    """One queue and who serves it."""
+
+    name: str
+    queued: int = Field(ge=0)
+    started: int = Field(ge=0)
+    scheduled: int = Field(ge=0, description="Waiting for a retry")
+    finished: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    oldest_seconds: float | None = Field(description="How long the next job has waited")
+    workers: list[WorkerState]
+
+
+class Queues(BaseModel):
+    """All queues of the service."""
+
+    queues: list[QueueState]
+
+
+class FieldProblem(BaseModel):
+    """One thing that is wrong with a request: where, and what; never the value."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    where: str = Field(alias="in", description="body, query, path, header")
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or the parameter's name")
+    detail: str
 
 
 class Problem(BaseModel):
     """An error as RFC 9457 has it (application/problem+json)."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:problem:job-not-found",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "There is no such job, or its answer has expired. Ask again with POST /chat.",
+                }
+            ]
+        },
+    )
 
     type: str = Field(description="What kind of problem this is; stable, so that clients may switch on it")
     title: str
     status: int
     detail: str = Field(description="What to do about it")
+    errors: list[FieldProblem] | None = Field(None, description="What is wrong with the request, one by one")
 
 
 class Health(BaseModel):
@@ -93,10 +234,10 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether questions would be answered now; each part is "ok" or "away"."""
+    """Whether questions would be answered now; each part is "ok", "away" or "full"."""
 
     status: Literal["ok", "unavailable"]
-    checks: dict[str, Literal["ok", "away"]]
+    checks: dict[str, Literal["ok", "away", "full"]]
 
 
 class Root(BaseModel):
@@ -111,4 +252,25 @@ class Root(BaseModel):
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of a route that answers these error statuses."""
-    return {status: {"model": Problem, "content": {"application/problem+json": {}}} for status in statuses}
+    return {
+        status: {
+            "description": _MEANING[status],
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+_MEANING = {
+    400: "The request is not JSON, or a header of it is malformed",
+    401: "No credentials, or none that are valid",
+    403: "Not for this role",
+    404: "There is no such thing, or it is not yours",
+    409: "Not in this state",
+    413: "The body is too large",
+    415: "The body is of another media type",
+    416: "There is no such range",
+    422: "The request is well-formed and wrong; or its Idempotency-Key was used with another body",
+    429: "Too many requests; see Retry-After",
+    503: "The queue is full or can't be reached; see Retry-After",
+}

@@ -25,7 +25,8 @@ from redis import Redis
 from rq import worker_registration
 
 from app.core.contract import DEFAULT_TENANT, AnswerJob
-from app.core.queue import VALKEY_AWAY, JobNotFoundError, JobQueue, JobView, connect
+from app.core.queue import VALKEY_AWAY, JobNotFoundError, connect
+from app.core.records import JobView
 from app.core.settings import Settings
 from app.embedded.children import LAUNCH
 from app.embedded.ports import free_port
@@ -34,6 +35,7 @@ from tests.integration.qdrant_server import command as qdrant_command
 from tests.support.documents import add_document
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
+from tests.support.queue import JobQueue
 from worker.index import open_index
 
 ROOT = Path(__file__).parents[1]
@@ -183,7 +185,7 @@ class Site:
     def submit(self, count: int, **settings: object) -> list[str]:
         """Put `count` questions on the queue, as an API with `settings` does; their ids in order."""
         queue = JobQueue(self.connection, self.settings.model_copy(update=settings))
-        return [queue.submit(AnswerJob(query=QUESTION)).job_id for _ in range(count)]
+        return [taken.job_id for taken in queue.submit_many([AnswerJob(query=QUESTION)] * count)]
 
     def last_views(self, job_ids: Sequence[str], *, seconds: float) -> list[JobView | None]:
         """Wait for each job's end; what is there after `seconds` is taken as it is, None when there is no job."""

@@ -6,12 +6,17 @@ Both sides check what they read with these models: Valkey's contents are as host
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 QUERY_QUEUE = "rag_queries"
 INGEST_QUEUE = "rag_ingest"
+WEBHOOK_QUEUE = "rag_webhooks"
 ANSWER_JOB = "worker.jobs.answer_question"
-"""The job's function, by name: the API never imports the worker. A test holds that it resolves."""
+"""The job's function, by name: the API never imports the worker. A test holds that each resolves."""
+SEARCH_JOB = "worker.jobs.search_documents"
+INGEST_JOB = "ingest.jobs.index_document"
+DELETE_JOB = "ingest.jobs.delete_document"
+WEBHOOK_JOB = "worker.webhooks.deliver"
 
 DEFAULT_TENANT = "default"
 DEFAULT_COLLECTION = "default"
@@ -25,6 +30,8 @@ Query = Annotated[
     Field(description="The question, in any language."),
 ]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Filename = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class JobStatus(StrEnum):
@@ -47,6 +54,8 @@ class Stage(StrEnum):
 
     RETRIEVAL = "retrieval"
     GENERATION = "generation"
+    PARSING = "parsing"
+    EMBEDDING = "embedding"
 
 
 class Frozen(BaseModel):
@@ -55,15 +64,60 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AnswerJob(Frozen):
-    """A question on its way to a worker."""
+class SearchJob(Frozen):
+    """A search on its way to a worker."""
 
     query: Query
     tenant: Label = DEFAULT_TENANT
     collection: Label = DEFAULT_COLLECTION
     top_k: int | None = Field(None, ge=1, le=TOP_K_MAX)
     document_ids: tuple[Label, ...] | None = Field(None, min_length=1, max_length=DOCUMENT_IDS_MAX)
+    request_id: Label | None = None
+
+
+class AnswerJob(SearchJob):
+    """A question on its way to a worker."""
+
     session_id: Label | None = None
+
+
+class IngestJob(Frozen):
+    """A file of the document store on its way into the index."""
+
+    tenant: Label = DEFAULT_TENANT
+    collection: Label = DEFAULT_COLLECTION
+    document_id: Label
+    filename: Filename
+    sha256: Sha256
+    source: str | None = None
+    request_id: Label | None = None
+
+
+class DeleteJob(Frozen):
+    """A document on its way out of the index."""
+
+    tenant: Label = DEFAULT_TENANT
+    collection: Label = DEFAULT_COLLECTION
+    document_id: Label
+    request_id: Label | None = None
+
+
+class Webhook(Frozen):
+    """Where to tell that a job has ended, and the secret that signs the news (Standard Webhooks: `whsec_...`)."""
+
+    url: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s]+$")]
+    secret: SecretStr | None = Field(None, max_length=256)
+
+    def plain(self) -> dict[str, str]:
+        """For Valkey, where only the delivery reads it."""
+        return {"url": self.url, "secret": self.secret.get_secret_value() if self.secret else ""}
+
+
+class WebhookJob(Frozen):
+    """The news that a job has ended, on its way to a client's server. Its URL and secret are not on the queue."""
+
+    tenant: Label = DEFAULT_TENANT
+    job_id: Label
 
 
 class Citation(Frozen):
@@ -75,6 +129,7 @@ class Citation(Frozen):
     page: int = Field(ge=1, description="Counted from 1")
     quote: str = Field(description="Words that stand on that page")
     score: float = Field(description="Retrieval score; comparable within one answer only")
+    url: str | None = Field(None, description="The page in the document itself; null when its file is not kept here")
 
 
 class Usage(Frozen):
@@ -104,3 +159,33 @@ class AnswerResult(Frozen):
     usage: Usage
     cached: bool = False
     timings_ms: Timings
+
+
+class SearchHit(Frozen):
+    """A chunk that a search found."""
+
+    document_id: str
+    filename: str
+    page: int = Field(ge=1, description="Counted from 1")
+    last_page: int | None = Field(None, ge=1, description="Where the chunk ends, when that is another page")
+    heading: str = ""
+    text: str
+    score: float = Field(description="Comparable within one search only")
+    url: str | None = None
+
+
+class SearchResult(Frozen):
+    """What a finished search's job returns."""
+
+    hits: tuple[SearchHit, ...]
+    timings_ms: Timings
+
+
+class IngestResult(Frozen):
+    """What a finished ingestion's job returns."""
+
+    document_id: str
+    status: Literal["indexed", "unchanged", "deleted"]
+    pages: int = Field(0, ge=0)
+    chunks: int = Field(0, ge=0)
+    missing_pages: tuple[int, ...] = ()

@@ -1,34 +1,48 @@
-"""The producer's side of the queue: the only file outside the worker that knows RQ.
+"""The producer's side of the queue: what is asked becomes RQ's record, and what became of it is read from there.
 
-RQ's job in Valkey is the one record of a job's state; this file reads it and never keeps a copy.
+Every call is one round trip. RQ itself makes the records; the steps that must be one step are scripts.
 """
 
-import pickle
+import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from pydantic import ValidationError
 from redis import Redis
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
-from rq import Queue, worker_registration
-from rq import Retry as RqRetry
-from rq.command import send_stop_job_command
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq import Queue
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.job import Job
-from rq.job import JobStatus as RqStatus
+from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
 from rq.utils import now, utcformat
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
-from app.core import scripts
-from app.core.contract import ANSWER_JOB, QUERY_QUEUE, AnswerJob, AnswerResult, JobStatus, Stage
-from app.core.errors import ErrorCode, JobError
+from app.core import queue_scripts, scripts
+from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, JobStatus, Webhook
+from app.core.events import log_key
+from app.core.records import (
+    KINDS,
+    BadRecordError,
+    JobView,
+    Payload,
+    Record,
+    new_record,
+    read_record,
+    status_of,
+    stop_command,
+    view_of,
+)
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 
@@ -36,9 +50,14 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 COMMAND_TIMEOUT_SECONDS = 5.0
 """Longest wait for Valkey's answer to a command that does not block."""
 HEALTH_CHECK_INTERVAL_SECONDS = 30
+API_CONNECTIONS = 2
+"""What one API process needs beside its subscription: a command takes a fraction of a millisecond."""
 
 DUE_BATCH = 1000
 """Retries put on the queue in one step."""
+LIST_BATCH = 100
+LIST_SCAN_MAX = 10_000
+"""Jobs of all tenants that a listing looks at to find one tenant's."""
 
 VALKEY_AWAY = (RedisConnectionError, RedisTimeoutError)
 """What redis-py raises when Valkey can't be reached or is still loading its file."""
@@ -46,27 +65,15 @@ VALKEY_AWAY = (RedisConnectionError, RedisTimeoutError)
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The characters that RQ allows in a job's id."""
 
-_STATUS = {
-    RqStatus.CREATED: JobStatus.QUEUED,
-    RqStatus.QUEUED: JobStatus.QUEUED,
-    RqStatus.DEFERRED: JobStatus.QUEUED,
-    RqStatus.SCHEDULED: JobStatus.QUEUED,
-    RqStatus.STARTED: JobStatus.STARTED,
-    RqStatus.FINISHED: JobStatus.FINISHED,
-    RqStatus.FAILED: JobStatus.FAILED,
-    RqStatus.STOPPED: JobStatus.STOPPED,
-    RqStatus.CANCELED: JobStatus.STOPPED,
-}
-
-_LOST = ("AbandonedJobError", "Work-horse terminated", "stuck in intermediate queue")
-"""What RQ writes into a job's record when its worker died."""
+WEBHOOKS_WAITING = "rag:webhooks"
+QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE)
 
 
 class QueueFullError(Exception):
-    """The queue is at MAX_QUEUE_DEPTH. `depth` is how many questions wait."""
+    """The queue is at MAX_QUEUE_DEPTH. `depth` is how many jobs wait."""
 
     def __init__(self, depth: int) -> None:
-        super().__init__(f"{depth} questions are waiting")
+        super().__init__(f"{depth} jobs are waiting")
         self.depth = depth
 
 
@@ -74,29 +81,40 @@ class JobNotFoundError(Exception):
     """No job has this id, or it has expired."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """What a client may know of a job. Times are in UTC; `position` counts from 1 and is None once started."""
+class JobRunningError(Exception):
+    """The job is running; it can't be removed before it has stopped."""
 
-    job_id: str
-    status: JobStatus
-    position: int | None
-    attempt: int
-    stage: Stage | None
-    enqueued_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    result: AnswerResult | None
-    error: JobError | None
+
+class JobNotFailedError(Exception):
+    """Only a job that has failed is sent back."""
+
+
+class IdempotencyConflictError(Exception):
+    """The idempotency key was used with another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A client's key for a request that it may send again. `owner` is who sends it: keys are theirs alone."""
+
+    owner: str
+    key: str
+
+    @property
+    def place(self) -> str:
+        """Where the key stands in Valkey: a hash, as both parts are the client's."""
+        name = json.dumps([self.owner, self.key]).encode()
+        return f"rag:idempotency:{hashlib.sha256(name).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """A question that the queue has taken. `position` counts from 1."""
+    """A job that the queue has taken. `position` counts from 1; `is_replay`: it was taken before, by the same key."""
 
     job_id: str
     position: int
     expires_at: datetime
+    is_replay: bool = False
 
 
 def connect(redis_url: str, **options: Any) -> "Redis":
@@ -110,120 +128,238 @@ def connect(redis_url: str, **options: Any) -> "Redis":
     return Redis.from_url(redis_url, **stated | options)
 
 
+def connect_async(redis_url: str) -> "AsyncRedis":
+    """The API's client of Valkey: lazy, at most `API_CONNECTIONS` connections, for which calls wait their turn."""
+    pool = BlockingConnectionPool.from_url(
+        redis_url,
+        max_connections=API_CONNECTIONS,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        socket_timeout=COMMAND_TIMEOUT_SECONDS,
+        health_check_interval=HEALTH_CHECK_INTERVAL_SECONDS,
+        retry=AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
+    )
+    return AsyncRedis.from_pool(pool)
+
+
 class JobQueue:
-    """Puts questions on the queue and reads what became of them."""
+    """Puts jobs on the queues and reads what became of them, for one API process. Its methods raise `VALKEY_AWAY`."""
 
-    def __init__(self, connection: "Redis", settings: Settings) -> None:
-        self._connection = connection
+    def __init__(self, valkey: "AsyncRedis", settings: Settings) -> None:
+        self._valkey = valkey
         self._settings = settings
-        self._queue = Queue(QUERY_QUEUE, connection=connection, serializer=PlainSerializer)
+        self._submit = valkey.register_script(queue_scripts.SUBMIT)
+        self._view = valkey.register_script(queue_scripts.VIEW)
+        self._cancel = valkey.register_script(queue_scripts.CANCEL)
+        self._requeue = valkey.register_script(queue_scripts.REQUEUE)
+        self._delete = valkey.register_script(queue_scripts.DELETE)
+        self._enqueue_due = valkey.register_script(scripts.ENQUEUE_DUE)
 
-    def workers_alive(self) -> int:
-        """How many RQ workers serve the queue and have been heard of lately. Raises one of `VALKEY_AWAY`."""
-        with self._connection.pipeline(transaction=False) as pipeline:
-            for key in worker_registration.get_keys(self._queue):
-                pipeline.exists(key)
-            return sum(pipeline.execute())
+    async def submit(
+        self, payload: Payload, *, idempotency: Idempotency | None = None, webhook: Webhook | None = None
+    ) -> Enqueued:
+        """Put a job on its queue; once this returns, it is not lost.
 
-    def depth(self) -> int:
-        """How many questions wait."""
-        return int(self._connection.llen(self._queue.key))
-
-    def submit(self, job: AnswerJob) -> Enqueued:
-        """Put a question on the queue; once this returns, it is not lost.
-
-        Raises `QueueFullError`, or one of `VALKEY_AWAY`.
+        Raises `QueueFullError`, and `IdempotencyConflictError` when the key was used with another request.
         """
-        depth = self.depth()
-        if depth >= self._settings.max_queue_depth:
-            raise QueueFullError(depth)
-        retries = self._settings.max_attempts - 1
-        record = self._queue.enqueue_call(
-            ANSWER_JOB,
-            args=(job.model_dump(mode="json"),),
-            job_id=uuid4().hex,
-            description="question",
-            timeout=self._settings.job_timeout_seconds,
-            result_ttl=self._settings.result_ttl_seconds,
-            failure_ttl=self._settings.failure_ttl_seconds,
-            # Also RQ's own clean-up, which stock workers run, gives a lost job back while retries are left.
-            retry=RqRetry(max=retries, enqueue_at_front=True) if retries else None,
-            meta={"tenant": job.tenant, "retries": retries},
+        settings, job_id = self._settings, uuid4().hex
+        fields, enqueued_at = new_record(job_id, payload, settings)
+        expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
+        queue = KINDS[type(payload)].queue
+        outcome, *rest = await self._submit(
+            keys=[
+                Job.key_for(job_id),
+                _queue_key(queue),
+                idempotency.place if idempotency else "",
+                Queue.redis_queues_keys,
+                webhook_key(job_id),
+                WEBHOOKS_WAITING,
+            ],
+            args=[
+                settings.max_queue_depth,
+                job_id,
+                _fingerprint(payload, webhook) if idempotency else "",
+                settings.result_ttl_seconds + settings.failure_ttl_seconds,
+                Job.redis_job_namespace_prefix,
+                utcformat(expires_at),
+                json.dumps(webhook.plain()) if webhook else "",
+                *(part for item in fields.items() for part in item),
+            ],
         )
-        assert record.enqueued_at is not None
+        match outcome:
+            case b"full":
+                raise QueueFullError(int(rest[0]))
+            case b"conflict":
+                raise IdempotencyConflictError
+        taken, position, expires = rest
         return Enqueued(
-            job_id=record.id,
-            position=depth + 1,
-            expires_at=record.enqueued_at + timedelta(seconds=self._settings.result_ttl_seconds),
+            job_id=taken.decode(),
+            position=int(position),
+            expires_at=datetime.fromisoformat(expires.decode()),
+            is_replay=outcome == b"replay",
         )
 
-    def view(self, job_id: str, *, tenant: str) -> JobView:
-        """The job's state now.
+    async def view(self, job_id: str, *, tenant: str) -> JobView:
+        """The job's state now. Raises `JobNotFoundError` when there is none or it is another tenant's."""
+        return view_of(await self._record_of(tenant, job_id))
 
-        Raises `JobNotFoundError` when there is none or it is another tenant's, or one of `VALKEY_AWAY`.
-        """
-        record = self._fetch_of(tenant, job_id)
-        status = _STATUS[record.get_status(refresh=False)]
-        return JobView(
-            job_id=record.id,
-            status=status,
-            position=self._position(record) if status is JobStatus.QUEUED else None,
-            attempt=_attempt(record, status),
-            stage=_stage(record) if status is JobStatus.STARTED else None,
-            enqueued_at=record.enqueued_at,
-            started_at=record.started_at,
-            ended_at=record.ended_at if status.is_terminal else None,
-            **self._outcome(record, status),
-        )
-
-    def cancel(self, job_id: str, *, tenant: str) -> JobView:
+    async def cancel(self, job_id: str, *, tenant: str) -> JobView:
         """Stop a job: one that waits never runs, one that runs leaves its model call. One that has ended stays so.
 
         Returns the job's state now: a running one is stopped a moment later. Raises as `view` does.
         """
-        record = self._fetch_of(tenant, job_id)
-        keys = [record.key, self._queue.key, self._queue.scheduled_job_registry.key]
-        ended_at = utcformat(now())
-        was = self._connection.eval(
-            scripts.CANCEL, len(keys), *keys, record.id, ended_at, self._settings.result_ttl_seconds
+        record = await self._record_of(tenant, job_id)
+        if not record.status.is_terminal:
+            queue = record.queue
+            await self._cancel(
+                keys=[
+                    Job.key_for(job_id),
+                    _queue_key(queue),
+                    ScheduledJobRegistry.key_template.format(queue),
+                    log_key(job_id),
+                ],
+                args=[
+                    job_id,
+                    utcformat(now()),
+                    self._settings.result_ttl_seconds,
+                    PUBSUB_CHANNEL_TEMPLATE % "",
+                    stop_command(job_id),
+                ],
+            )
+        return await self.view(job_id, tenant=tenant)
+
+    async def requeue(self, job_id: str, *, tenant: str) -> JobView:
+        """Send a failed job back, with all its attempts. Raises `JobNotFailedError`, and as `view` does."""
+        record = await self._record_of(tenant, job_id)
+        meta = {name: value for name, value in record.meta.items() if name in ("tenant", "kind", "retries")}
+        was_failed = await self._requeue(
+            keys=[
+                Job.key_for(job_id),
+                _queue_key(record.queue),
+                FailedJobRegistry.key_template.format(record.queue),
+            ],
+            args=[job_id, utcformat(now()), PlainSerializer.dumps(meta), record.retries],
         )
-        if was == b"started":
-            with suppress(InvalidJobOperation, NoSuchJobError):  # its worker has not said its name, or it has ended
-                send_stop_job_command(self._connection, record.id, serializer=PlainSerializer)
-        return self.view(job_id, tenant=tenant)
+        if not was_failed:
+            raise JobNotFailedError(job_id)
+        return await self.view(job_id, tenant=tenant)
 
-    def enqueue_due(self) -> int:
-        """Put jobs whose retry is due on the queue; how many."""
-        return enqueue_due(self._queue)
+    async def delete(self, job_id: str, *, tenant: str) -> None:
+        """Remove question, answer and events. Raises `JobRunningError`, and as `view` does."""
+        record = await self._record_of(tenant, job_id)
+        queue = record.queue
+        registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
+        is_gone = await self._delete(
+            keys=[
+                Job.key_for(job_id),
+                _queue_key(queue),
+                *(registry.key_template.format(queue) for registry in registries),
+                results_key(job_id),
+                log_key(job_id),
+                webhook_key(job_id),
+                f"rq:executions:{job_id}",
+            ],
+            args=[job_id],
+        )
+        if not is_gone:
+            raise JobRunningError(job_id)
 
-    def _fetch_of(self, tenant: str, job_id: str) -> Job:
-        record = self._fetch(job_id)
-        if record.origin != QUERY_QUEUE or _plain(record.meta).get("tenant") != tenant:
+    async def statuses(self, job_ids: Sequence[str]) -> list[JobStatus | None]:
+        """The state of each job now, whoever's it is; None for one that is gone."""
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hget(Job.key_for(job_id), "status")
+            answers = await pipeline.execute()
+        return [status_of(answer) if answer is not None else None for answer in answers]
+
+    async def failed(self, *, tenant: str, limit: int) -> list[JobView]:
+        """The tenant's failed jobs, the latest first, `limit` at most."""
+        found: list[JobView] = []
+        for queue in (QUERY_QUEUE, INGEST_QUEUE):
+            key = FailedJobRegistry.key_template.format(queue)
+            async for record in self._records(key):
+                if len(found) == limit:
+                    return found
+                if record.tenant == tenant and record.status is JobStatus.FAILED:
+                    found.append(view_of(record))
+        return found
+
+    async def workers_alive(self) -> int:
+        """How many RQ workers serve the questions' queue and have been heard of lately."""
+        return len(await self.workers(QUERY_QUEUE))
+
+    async def workers(self, queue: str) -> list[dict[str, bytes]]:
+        """What the living RQ workers of `queue` say of themselves: `name`, `state`, `current_job`, `birth`."""
+        names = ("state", "current_job", "birth")
+        keys: list[Any] = sorted(await self._valkey.smembers(WORKERS_BY_QUEUE_KEY % queue))
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hmget(key, names)
+            answers = await pipeline.execute()
+        return [
+            {"name": key.split(b":", 2)[2]}
+            | {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            for key, values in zip(keys, answers, strict=True)
+            if values[2] is not None
+        ]
+
+    async def depth(self, queue: str = QUERY_QUEUE) -> int:
+        """How many jobs wait."""
+        return int(await self._valkey.llen(_queue_key(queue)))
+
+    async def oldest_enqueued_at(self, queue: str) -> datetime | None:
+        """Since when the job that is next has waited."""
+        job_id: Any = await self._valkey.lindex(_queue_key(queue), 0)
+        if job_id is None:
+            return None
+        enqueued_at: Any = await self._valkey.hget(Job.key_for(job_id.decode()), "enqueued_at")
+        return datetime.fromisoformat(enqueued_at.decode()) if enqueued_at else None
+
+    async def count(self, queue: str) -> dict[str, int]:
+        """How many jobs of `queue` are queued, started, scheduled for a retry, finished and failed."""
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            pipeline.llen(_queue_key(queue))
+            for registry in ("wip", "scheduled", "finished", "failed"):
+                pipeline.zcard(f"rq:{registry}:{queue}")
+            counts = await pipeline.execute()
+        return dict(zip(("queued", "started", "scheduled", "finished", "failed"), counts, strict=True))
+
+    async def enqueue_due(self) -> int:
+        """Put jobs whose retry is due on their queues; how many."""
+        moved = 0
+        for queue in QUEUES:
+            moment = now()
+            moved += int(
+                await self._enqueue_due(
+                    keys=[ScheduledJobRegistry.key_template.format(queue), _queue_key(queue)],
+                    args=[moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix],
+                )
+            )
+        return moved
+
+    async def _record_of(self, tenant: str, job_id: str) -> Record:
+        record = await self._record(job_id)
+        if record is None or record.queue not in (QUERY_QUEUE, INGEST_QUEUE) or record.tenant != tenant:
             raise JobNotFoundError(job_id)
         return record
 
-    def _fetch(self, job_id: str) -> Job:
+    async def _record(self, job_id: str) -> Record | None:
         if not JOB_ID.fullmatch(job_id):
-            raise JobNotFoundError(job_id)
-        try:
-            return Job.fetch(job_id, connection=self._connection, serializer=PlainSerializer)
-        except (NoSuchJobError, ValueError, UnicodeDecodeError) as error:
-            raise JobNotFoundError(job_id) from error
+            return None
+        answer = await self._view(keys=[Job.key_for(job_id), results_key(job_id), log_key(job_id)], args=[job_id])
+        with suppress(BadRecordError):
+            return read_record(job_id, answer) if answer else None
+        return None
 
-    def _position(self, record: Job) -> int | None:
-        place = self._connection.lpos(self._queue.key, record.id)
-        return int(place) + 1 if isinstance(place, int) else None
-
-    def _outcome(self, record: Job, status: JobStatus) -> dict[str, Any]:
-        if status is JobStatus.FINISHED:
-            try:
-                latest = record.latest_result()
-                return {"result": AnswerResult.model_validate(latest and latest.return_value), "error": None}
-            except (ValidationError, pickle.UnpicklingError):
-                return {"result": None, "error": JobError.of(ErrorCode.PAYLOAD_INVALID)}
-        if status is JobStatus.FAILED:
-            return {"result": None, "error": JobError.of(_failure(record))}
-        return {"result": None, "error": None}
+    async def _records(self, registry_key: str) -> AsyncIterator[Record]:
+        """The jobs of one of RQ's registries, the latest first."""
+        for start in range(0, LIST_SCAN_MAX, LIST_BATCH):
+            ids: Any = await self._valkey.zrevrange(registry_key, start, start + LIST_BATCH - 1)
+            for job_id in ids:
+                if (record := await self._record(job_id.decode(errors="replace"))) is not None:
+                    yield record
+            if len(ids) < LIST_BATCH:
+                return
 
 
 def enqueue_due(queue: Queue) -> int:
@@ -234,32 +370,22 @@ def enqueue_due(queue: Queue) -> int:
     return int(queue.connection.eval(scripts.ENQUEUE_DUE, len(keys), *keys, *arguments))
 
 
-def _plain(meta: Any) -> Mapping[str, Any]:
-    return meta if isinstance(meta, dict) else {}
+def results_key(job_id: str) -> str:
+    """Where RQ keeps a job's results (`rq.results.get_key`)."""
+    return f"rq:results:{job_id}"
 
 
-def _attempt(record: Job, status: JobStatus) -> int:
-    """How many times the job has been started, this time included: the retries that are gone tell."""
-    retries = _plain(record.meta).get("retries", 0)
-    used = retries - (record.retries_left or 0) if isinstance(retries, int) else 0
-    return max(0, used) + (status is not JobStatus.QUEUED)
+def webhook_key(job_id: str) -> str:
+    """Where a job's webhook stands: its URL and secret, which are in no job's record."""
+    return f"rag:webhook:{job_id}"
 
 
-def _stage(record: Job) -> Stage:
-    """What the worker noted; it begins with retrieval and notes nothing of that."""
-    stage = _plain(record.meta).get("stage")
-    return Stage(stage) if stage in set(Stage) else Stage.RETRIEVAL
+def _queue_key(name: str) -> str:
+    return f"{Queue.redis_queue_namespace_prefix}{name}"
 
 
-def _failure(record: Job) -> ErrorCode:
-    """The code that the worker recorded; for a job whose worker could not, what RQ's record tells."""
-    code = _plain(record.meta).get("error")
-    if code in set(ErrorCode):
-        return ErrorCode(code)
-    latest = record.latest_result()
-    trace = (latest and latest.exc_string) or ""
-    if any(mark in trace for mark in _LOST):
-        return ErrorCode.WORKER_LOST
-    if "JobTimeoutException" in trace:
-        return ErrorCode.JOB_TIMEOUT
-    return ErrorCode.INTERNAL
+def _fingerprint(payload: Payload, webhook: Webhook | None) -> str:
+    """The same for the same request; `request_id` is each sending's own."""
+    request = [type(payload).__name__, payload.model_dump(mode="json", exclude={"request_id"})]
+    hook = webhook.plain() if webhook else None
+    return hashlib.sha256(json.dumps([request, hook], sort_keys=True).encode()).hexdigest()

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import httpx
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
@@ -17,29 +17,30 @@ from app.version import VERSION
 
 CHECK_TIMEOUT_SECONDS = 2.0
 
-Check = Literal["ok", "away"]
+Check = Literal["ok", "away", "full"]
 
 log = get_logger(__name__)
 router = APIRouter(tags=["health"])
 
 
 @router.get("/")
-def root() -> Root:
+async def root() -> Root:
     """What this is and where to go."""
     return Root(name="rag-queue", version=VERSION, docs="/docs", ready="/readyz")
 
 
 @router.get("/healthz")
-def healthz() -> Health:
+async def healthz() -> Health:
     """The process is alive; nothing else is asked."""
     return Health()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is away"}})
-def readyz(queue: JobQueueDep, settings: SettingsDep, response: Response) -> Readiness:
-    """Whether a question would be answered now; 503 names what is away."""
-    checks: dict[str, Check] = {"valkey": "away", "workers": "away", "qdrant": _qdrant(settings)}
-    checks |= _queue(queue)
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is away or full"}})
+async def readyz(request: Request, queue: JobQueueDep, settings: SettingsDep, response: Response) -> Readiness:
+    """Whether a question would be answered now; 503 names what is away, or that the queue is full."""
+    checks: dict[str, Check] = {"valkey": "away", "workers": "away", "queue": "away"}
+    checks |= await _queue(queue, settings)
+    checks["qdrant"] = await _qdrant(request.app.state.http, settings)
     is_ready = all(state == "ok" for state in checks.values())
     if not is_ready:
         response.status_code = 503
@@ -47,18 +48,22 @@ def readyz(queue: JobQueueDep, settings: SettingsDep, response: Response) -> Rea
     return Readiness(status="ok" if is_ready else "unavailable", checks=checks)
 
 
-def _queue(queue: JobQueue) -> dict[str, Check]:
+async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
     try:
-        return {"valkey": "ok", "workers": "ok" if queue.workers_alive() else "away"}
+        return {
+            "workers": "ok" if await queue.workers_alive() else "away",
+            "queue": "ok" if await queue.depth() < settings.max_queue_depth else "full",
+            "valkey": "ok",
+        }
     except VALKEY_AWAY as error:
         log.warning("valkey_away", during="readyz", reason=type(error).__name__)
         return {}
 
 
-def _qdrant(settings: Settings) -> Check:
+async def _qdrant(http: httpx.AsyncClient, settings: Settings) -> Check:
     """Qdrant's own readiness: the one thing that the API asks of it, and it needs no key."""
     try:
-        answer = httpx.get(f"{qdrant_url(settings)}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
+        answer = await http.get(f"{qdrant_url(settings)}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
     except (httpx.HTTPError, ConfigurationError):
         return "away"
     return "ok" if answer.is_success else "away"

@@ -1,47 +1,153 @@
-"""What became of a job."""
+"""What became of a job, and what may be done about it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
-from app.core.contract import DEFAULT_TENANT
-from app.dependencies import JobQueueDep
-from app.schemas import JobResult, JobState, problem_responses
+from app.asking import POLL_SECONDS, result_response
+from app.auth import Admin, Asker
+from app.core.queue import JobRunningError
+from app.core.records import JobView
+from app.dependencies import JobQueueDep, WaitersDep
+from app.prefer import WAIT_SECONDS_MAX
+from app.schemas import JobList, JobResult, JobState, Progress, Removed, problem_responses
+from app.streams import NOT_BEGUN, EventStream, JobEvents
 
-POLL_SECONDS = 1
-"""What Retry-After asks of a client that polls."""
+STOP_SECONDS = 5
+"""How long a removal waits for a running job to stop."""
+EVENT_NUMBER_MAX = 2**53
 
 router = APIRouter(tags=["jobs"])
 
 JobId = Annotated[str, Path(description="The id that POST /chat gave")]
+Wait = Annotated[
+    int, Query(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait for the job's end before answering")
+]
+FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those that failed")]
 
 
-@router.get("/job-status/{job_id}", responses=problem_responses(404, 503))
-def job_status(job_id: JobId, queue: JobQueueDep, response: Response) -> JobState:
+@router.get("/job-status/{job_id}", responses=problem_responses(401, 403, 404, 422, 429, 503))
+async def job_status(
+    job_id: JobId, principal: Asker, queue: JobQueueDep, waiters: WaitersDep, response: Response, wait: Wait = 0
+) -> JobState:
     """Where the job is, and why it failed if it did. Retry-After is there until it has ended."""
-    view = queue.view(job_id, tenant=DEFAULT_TENANT)
+    view = await queue.view(job_id, tenant=principal.tenant)
+    view = await waiters.wait_for_end(view, wait, tenant=principal.tenant)
     if not view.status.is_terminal:
         response.headers["Retry-After"] = str(POLL_SECONDS)
-    return JobState.model_validate(view, from_attributes=True)
+    return state_of(view)
 
 
 @router.get(
     "/result/{job_id}",
-    responses={**problem_responses(404, 503), 202: {"model": JobResult, "description": "Not ended yet"}},
+    response_model=JobResult,
+    responses={
+        **problem_responses(401, 403, 404, 422, 429, 503),
+        202: {"model": JobResult, "description": "Not ended yet"},
+    },
 )
-def result(job_id: JobId, queue: JobQueueDep, response: Response) -> JobResult:
+async def result(
+    job_id: JobId, principal: Asker, queue: JobQueueDep, waiters: WaitersDep, wait: Wait = 0
+) -> Response:
     """The answer, once the job has ended; 202 with Retry-After before that."""
-    view = queue.view(job_id, tenant=DEFAULT_TENANT)
-    if not view.status.is_terminal:
-        response.status_code = 202
-        response.headers["Retry-After"] = str(POLL_SECONDS)
-    return JobResult.model_validate(view, from_attributes=True)
+    view = await queue.view(job_id, tenant=principal.tenant)
+    return result_response(await waiters.wait_for_end(view, wait, tenant=principal.tenant))
 
 
-@router.post("/jobs/{job_id}/cancel", responses=problem_responses(404, 503))
-def cancel(job_id: JobId, queue: JobQueueDep) -> JobState:
+@router.get(
+    "/stream/{job_id}",
+    response_class=EventStream,
+    responses={
+        200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        204: {"description": "The job has ended and you have every event"},
+        **problem_responses(401, 403, 404, 422, 429, 503),
+    },
+)
+async def stream(
+    job_id: JobId,
+    principal: Asker,
+    queue: JobQueueDep,
+    waiters: WaitersDep,
+    starting_after: Annotated[
+        int | None, Query(ge=0, le=EVENT_NUMBER_MAX, description="Number of the last event that you have")
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="The same, as browsers send it when they connect again")
+    ] = None,
+) -> Response:
+    """The job's events, from the first or after the one that you name, until it has ended.
+
+    `job.queued`, `job.started` (with `attempt`: a later one starts the answer over), `retrieval.completed`,
+    `answer.delta`, and at last `answer.completed`, `job.failed` or `job.stopped`. They can be replayed until the job
+    expires. To leave does not stop the job.
+    """
+    view = await queue.view(job_id, tenant=principal.tenant)
+    events = JobEvents(waiters, queue, job_id=job_id, tenant=principal.tenant)
+    after = _after(starting_after, last_event_id)
+    if view.status.is_terminal and after >= await events.end():
+        return Response(status_code=204)
+    return EventStream(events.frames(view, after))
+
+
+@router.post("/jobs/{job_id}/cancel", responses=problem_responses(401, 403, 404, 422, 429, 503))
+async def cancel(job_id: JobId, principal: Asker, queue: JobQueueDep) -> JobState:
     """Stop a job: one that waits never runs, one that runs leaves its model call a moment later. Idempotent.
 
     A job that has ended is returned as it is.
     """
-    return JobState.model_validate(queue.cancel(job_id, tenant=DEFAULT_TENANT), from_attributes=True)
+    return state_of(await queue.cancel(job_id, tenant=principal.tenant))
+
+
+@router.delete("/jobs/{job_id}", status_code=204, responses=problem_responses(401, 403, 404, 409, 422, 429, 503))
+async def delete(job_id: JobId, principal: Asker, queue: JobQueueDep, waiters: WaitersDep) -> None:
+    """Remove the job with its question, answer and events. A job that runs is stopped first."""
+    view = await queue.cancel(job_id, tenant=principal.tenant)
+    await waiters.wait_for_end(view, STOP_SECONDS, tenant=principal.tenant)
+    await queue.delete(job_id, tenant=principal.tenant)
+
+
+@router.get("/jobs", tags=["operators"], responses=problem_responses(401, 403, 422, 429, 503))
+async def list_jobs(
+    principal: Admin, queue: JobQueueDep, status: FailedOnly, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> JobList:
+    """The tenant's failed jobs, the latest first: the dead letters."""
+    return JobList(jobs=[state_of(view) for view in await queue.failed(tenant=principal.tenant, limit=limit)])
+
+
+@router.post(
+    "/jobs/{job_id}/requeue", tags=["operators"], responses=problem_responses(401, 403, 404, 409, 422, 429, 503)
+)
+async def requeue(job_id: JobId, principal: Admin, queue: JobQueueDep) -> JobState:
+    """Send a failed job back to the queue, with all its attempts."""
+    return state_of(await queue.requeue(job_id, tenant=principal.tenant))
+
+
+@router.delete("/jobs", tags=["operators"], responses=problem_responses(401, 403, 422, 429, 503))
+async def delete_failed(principal: Admin, queue: JobQueueDep, status: FailedOnly) -> Removed:
+    """Remove the tenant's failed jobs, 1,000 at most at a time."""
+    removed = 0
+    for view in await queue.failed(tenant=principal.tenant, limit=1000):
+        try:
+            await queue.delete(view.job_id, tenant=principal.tenant)
+            removed += 1
+        except JobRunningError:  # another operator has just sent it back
+            continue
+    return Removed(removed=removed)
+
+
+def state_of(view: JobView) -> JobState:
+    """A job's state as the API shows it."""
+    has_progress = view.done is not None and view.total is not None
+    return JobState.model_validate(
+        {
+            **{name: getattr(view, name) for name in JobState.model_fields if hasattr(view, name)},
+            "progress": Progress(done=view.done or 0, total=view.total or 0) if has_progress else None,
+        }
+    )
+
+
+def _after(starting_after: int | None, last_event_id: str | None) -> int:
+    """The number of the last event that the client has. A header that is no number of ours is ignored."""
+    if last_event_id is not None and last_event_id.isdecimal() and len(last_event_id) < len(str(EVENT_NUMBER_MAX)):
+        return int(last_event_id)
+    return NOT_BEGUN if starting_after is None else starting_after

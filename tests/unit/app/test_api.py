@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fakeredis import FakeRedis, FakeServer
+from fakeredis import FakeAsyncRedis, FakeRedis, FakeServer
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from redis import Redis
@@ -38,9 +38,10 @@ def valkey(server: FakeServer) -> Redis:
 
 
 @pytest.fixture
-def client(valkey: Redis) -> Iterator[TestClient]:
+def client(server: FakeServer) -> Iterator[TestClient]:
     settings = Settings(max_queue_depth=3, qdrant_url="http://127.0.0.1:9")
-    with TestClient(create_app(settings, connection=valkey), raise_server_exceptions=False) as client:
+    app = create_app(settings, valkey=FakeAsyncRedis(server=server))
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -103,8 +104,8 @@ def test_status_and_result_of_a_waiting_job(client: TestClient) -> None:
     assert status.status_code == 200
     assert status.headers["retry-after"]
     assert status.json() | {"enqueued_at": ""} == {
-        "job_id": job_id, "status": "queued", "position": 1, "attempt": 0, "stage": None,
-        "enqueued_at": "", "started_at": None, "ended_at": None, "error": None,
+        "job_id": job_id, "kind": "answer", "status": "queued", "position": 1, "attempt": 0, "stage": None,
+        "progress": None, "enqueued_at": "", "started_at": None, "ended_at": None, "error": None,
     }  # fmt: skip
     result = client.get(f"/result/{job_id}")
     assert (result.status_code, result.json()["result"]) == (202, None)
@@ -234,8 +235,11 @@ def test_readiness_names_what_is_away(client: TestClient) -> None:
     ready = client.get("/readyz")
     assert ready.status_code == 503
     assert ready.json() == {
-        "status": "unavailable", "checks": {"valkey": "ok", "workers": "away", "qdrant": "away"}
+        "status": "unavailable", "checks": {"valkey": "ok", "workers": "away", "queue": "ok", "qdrant": "away"}
     }  # fmt: skip
+    for _ in range(3):
+        client.post("/chat", json={"query": "?"})
+    assert client.get("/readyz").json()["checks"]["queue"] == "full"
 
 
 def test_root_and_health(client: TestClient) -> None:
@@ -263,13 +267,11 @@ def test_a_job_that_is_unknown_can_not_be_cancelled(client: TestClient) -> None:
     assert_problem(client.post("/jobs/unknown/cancel"), 404, "job-not-found")
 
 
-def test_an_unexpected_error_is_a_500_that_tells_nothing(
-    client: TestClient, valkey: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unexpected_error_is_a_500_that_tells_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(*_: object, **__: object) -> None:
         raise RuntimeError("sk-secret")
 
-    monkeypatch.setattr(valkey, "llen", explode)
+    monkeypatch.setattr("app.routes.chat.submit", explode)
     response = client.post("/chat", json={"query": "?"})
     assert_problem(response, 500, "internal-error")
     assert "sk-secret" not in response.text

@@ -1,0 +1,64 @@
+"""From a request to a job: what `POST /chat` and `POST /search` have in common."""
+
+from collections.abc import Mapping
+
+from fastapi import Response
+
+from app.auth import Principal
+from app.core.contract import Webhook
+from app.core.queue import Enqueued, Idempotency, JobQueue
+from app.core.records import JobView, Payload
+from app.prefer import idempotency_key, wait_seconds
+from app.schemas import JobAccepted, JobResult, JobUrls
+from app.waiters import Waiters
+
+POLL_SECONDS = 1
+"""What Retry-After asks of a client that polls."""
+
+
+async def submit(
+    payload: Payload,
+    principal: Principal,
+    queue: JobQueue,
+    waiters: Waiters,
+    *,
+    webhook: Webhook | None = None,
+    key: str | None,
+    prefer: str | None,
+) -> Response:
+    """Put `payload` on its queue: 202 with where to look, or 200 with the result when it was there in time.
+
+    Raises what `JobQueue.submit` and `idempotency_key` do.
+    """
+    name = idempotency_key(key)
+    idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None
+    taken = await queue.submit(payload, idempotency=idempotency, webhook=webhook)
+    headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
+    seconds = wait_seconds(prefer)
+    if seconds:
+        headers["Preference-Applied"] = f"wait={seconds}"
+        view = await queue.view(taken.job_id, tenant=principal.tenant)
+        view = await waiters.wait_for_end(view, seconds, tenant=principal.tenant)
+        if view.status.is_terminal:
+            return result_response(view, headers)
+    return _accepted(taken, headers)
+
+
+def _accepted(taken: Enqueued, headers: Mapping[str, str]) -> Response:
+    accepted = JobAccepted(
+        job_id=taken.job_id, position=taken.position, expires_at=taken.expires_at, urls=JobUrls.of(taken.job_id)
+    )
+    where = {"Location": accepted.urls.status, "Retry-After": str(POLL_SECONDS)}
+    return _json(accepted.model_dump_json(), 202, where | dict(headers))
+
+
+def result_response(view: JobView, headers: Mapping[str, str] | None = None) -> Response:
+    """What became of the job: 200, or 202 with Retry-After before it has ended."""
+    body = JobResult.model_construct(job_id=view.job_id, status=view.status, result=view.result, error=view.error)
+    is_over = view.status.is_terminal
+    retry = {} if is_over else {"Retry-After": str(POLL_SECONDS)}
+    return _json(body.model_dump_json(), 200 if is_over else 202, retry | dict(headers or {}))
+
+
+def _json(body: str, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(body, status, dict(headers), media_type="application/json")

@@ -1,0 +1,278 @@
+"""RQ's record of a job, written and read: plain functions between its fields and our models.
+
+RQ's job in Valkey is the one record of a job's state. Whatever is read here is checked: it may be hostile.
+"""
+
+import json
+import pickle
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from zlib import decompress
+from zlib import error as ZlibError  # noqa: N812  it is an exception, whatever its name
+
+from pydantic import BaseModel, ValidationError
+from redis import Redis
+from rq import Retry
+from rq.job import Job
+from rq.job import JobStatus as RqStatus
+from rq.utils import now, str_to_date
+
+from app.core.contract import (
+    ANSWER_JOB,
+    DELETE_JOB,
+    INGEST_JOB,
+    INGEST_QUEUE,
+    QUERY_QUEUE,
+    SEARCH_JOB,
+    AnswerJob,
+    AnswerResult,
+    DeleteJob,
+    IngestJob,
+    IngestResult,
+    JobStatus,
+    SearchJob,
+    SearchResult,
+    Stage,
+)
+from app.core.errors import ErrorCode, JobError
+from app.core.events import EventType
+from app.core.serializer import PlainSerializer
+from app.core.settings import Settings
+
+Payload = AnswerJob | SearchJob | IngestJob | DeleteJob
+Result = AnswerResult | SearchResult | IngestResult
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of job: its name in the record, its function, its queue, and what it returns."""
+
+    name: str
+    function: str
+    queue: str
+    result: type[BaseModel]
+
+
+KINDS: dict[type[BaseModel], Kind] = {
+    AnswerJob: Kind("answer", ANSWER_JOB, QUERY_QUEUE, AnswerResult),
+    SearchJob: Kind("search", SEARCH_JOB, QUERY_QUEUE, SearchResult),
+    IngestJob: Kind("ingest", INGEST_JOB, INGEST_QUEUE, IngestResult),
+    DeleteJob: Kind("delete", DELETE_JOB, INGEST_QUEUE, IngestResult),
+}
+_KIND_BY_NAME = {kind.name: kind for kind in KINDS.values()}
+
+_STATUS = {
+    RqStatus.CREATED: JobStatus.QUEUED,
+    RqStatus.QUEUED: JobStatus.QUEUED,
+    RqStatus.DEFERRED: JobStatus.QUEUED,
+    RqStatus.SCHEDULED: JobStatus.QUEUED,
+    RqStatus.STARTED: JobStatus.STARTED,
+    RqStatus.FINISHED: JobStatus.FINISHED,
+    RqStatus.FAILED: JobStatus.FAILED,
+    RqStatus.STOPPED: JobStatus.STOPPED,
+    RqStatus.CANCELED: JobStatus.STOPPED,
+}
+_STAGE_AFTER = {
+    EventType.STARTED.value: Stage.RETRIEVAL,
+    EventType.RETRIEVED.value: Stage.GENERATION,
+    EventType.DELTA.value: Stage.GENERATION,
+}
+_LOST = ("AbandonedJobError", "Work-horse terminated", "stuck in intermediate queue")
+"""What RQ writes into a job's record when its worker died."""
+
+NOWHERE: Any = cast(Redis, object())
+"""RQ wants a connection to make a record; making one opens none."""
+
+
+class BadRecordError(Exception):
+    """What stands under a job's key is no job of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """What a client may know of a job. Times are in UTC; `position` counts from 1 and is None once started.
+
+    `done` and `total` count the pages of a document that is being indexed.
+    """
+
+    job_id: str
+    kind: str
+    status: JobStatus
+    position: int | None
+    attempt: int
+    stage: Stage | None
+    done: int | None
+    total: int | None
+    enqueued_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    result: Result | None
+    error: JobError | None
+
+
+def new_record(job_id: str, payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
+    """A waiting job's fields as RQ writes them, and when it was enqueued."""
+    kind = KINDS[type(payload)]
+    retries = settings.max_attempts - 1
+    record = Job.create(
+        kind.function,
+        args=(payload.model_dump(mode="json"),),
+        connection=NOWHERE,
+        serializer=PlainSerializer,
+        id=job_id,
+        origin=kind.queue,
+        status=RqStatus.QUEUED,
+        description=kind.name,
+        timeout=settings.job_timeout_seconds if kind.queue == QUERY_QUEUE else settings.ingest_timeout_seconds,
+        result_ttl=settings.result_ttl_seconds,
+        failure_ttl=settings.failure_ttl_seconds,
+        # Also RQ's own clean-up, which stock workers run, gives a lost job back while retries are left.
+        retry=Retry(max=retries, enqueue_at_front=True) if retries else None,
+        meta={"tenant": payload.tenant, "kind": kind.name, "retries": retries},
+    )
+    record.enqueued_at = now()
+    fields = record.to_dict()
+    fields["status"] = RqStatus.QUEUED.value
+    return fields, record.enqueued_at
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A job's record as `queue_scripts.VIEW` gives it, its metadata read. `more` depends on the status."""
+
+    job_id: str
+    status: JobStatus
+    queue: str
+    meta: Mapping[str, Any]
+    enqueued_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    retries_left: int
+    more: Any
+
+    @property
+    def tenant(self) -> object:
+        """Whose it is; whatever stands there."""
+        return self.meta.get("tenant")
+
+    @property
+    def retries(self) -> int:
+        """How many retries it had from the start."""
+        retries = self.meta.get("retries", 0)
+        return retries if isinstance(retries, int) else 0
+
+
+def read_record(job_id: str, answer: Sequence[Any]) -> Record:
+    """The record in the script's `answer`. Raises `BadRecordError`."""
+    (status, queue, meta, enqueued_at, started_at, ended_at, retries_left), more = answer
+    try:
+        return Record(
+            job_id=job_id,
+            status=status_of(status),
+            queue=(queue or b"").decode(),
+            meta=_plain(PlainSerializer.loads(meta)) if meta else {},
+            enqueued_at=_time(enqueued_at),
+            started_at=_time(started_at),
+            ended_at=_time(ended_at),
+            retries_left=int(retries_left or 0),
+            more=more,
+        )
+    except (ValueError, pickle.UnpicklingError) as error:
+        raise BadRecordError(job_id) from error
+
+
+def status_of(value: bytes) -> JobStatus:
+    """RQ's status as a client knows it. Raises `ValueError` for any other."""
+    return _STATUS[RqStatus(value.decode())]
+
+
+def view_of(record: Record) -> JobView:
+    """What a client may know of the job."""
+    status, is_started = record.status, record.status is JobStatus.STARTED
+    result, error = _outcome(record)
+    return JobView(
+        job_id=record.job_id,
+        kind=_kind(record).name,
+        status=status,
+        position=record.more + 1 if status is JobStatus.QUEUED and isinstance(record.more, int) else None,
+        attempt=max(0, record.retries - record.retries_left) + (status is not JobStatus.QUEUED),
+        stage=_stage(record) if is_started else None,
+        done=_count(record.meta.get("pages_done")),
+        total=_count(record.meta.get("pages")),
+        enqueued_at=record.enqueued_at,
+        started_at=record.started_at,
+        ended_at=record.ended_at if status.is_terminal else None,
+        result=result,
+        error=error,
+    )
+
+
+def _kind(record: Record) -> Kind:
+    return _KIND_BY_NAME.get(str(record.meta.get("kind")), KINDS[AnswerJob])
+
+
+def _outcome(record: Record) -> tuple[Result | None, JobError | None]:
+    if record.status is JobStatus.FINISHED:
+        try:
+            value = PlainSerializer.loads(b64decode(_last_result(record)["return_value"]))
+            return cast(Result, _kind(record).result.model_validate(value)), None
+        except (KeyError, ValidationError, pickle.UnpicklingError, Base64Error):
+            return None, JobError.of(ErrorCode.PAYLOAD_INVALID)
+    if record.status is JobStatus.FAILED:
+        return None, JobError.of(_failure(record))
+    return None, None
+
+
+def _failure(record: Record) -> ErrorCode:
+    """The code that the worker recorded; for a job whose worker could not, what RQ's record tells."""
+    code = record.meta.get("error")
+    if code in set(ErrorCode):
+        return ErrorCode(code)
+    trace = ""
+    with suppress(KeyError, Base64Error, ZlibError, UnicodeDecodeError):
+        trace = decompress(b64decode(_last_result(record)["exc_string"])).decode()
+    if any(mark in trace for mark in _LOST):
+        return ErrorCode.WORKER_LOST
+    if "JobTimeoutException" in trace:
+        return ErrorCode.JOB_TIMEOUT
+    return ErrorCode.INTERNAL
+
+
+def _last_result(record: Record) -> dict[str, bytes]:
+    return fields_of(record.more[0][1]) if record.more else {}
+
+
+def _stage(record: Record) -> Stage:
+    """What the last event tells; of a document, what its worker noted."""
+    noted = record.meta.get("stage")
+    if noted in set(Stage):
+        return Stage(noted)
+    last = fields_of(record.more[0][1]) if record.more else {}
+    return _STAGE_AFTER.get(last.get("t", b"").decode(errors="replace"), Stage.RETRIEVAL)
+
+
+def fields_of(flat: Sequence[bytes]) -> dict[str, bytes]:
+    """A stream entry's fields, from the flat list that a script returns."""
+    return {name.decode(errors="replace"): value for name, value in zip(flat[::2], flat[1::2], strict=False)}
+
+
+def _plain(meta: Any) -> Mapping[str, Any]:
+    return meta if isinstance(meta, dict) else {}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _time(value: bytes | None) -> datetime | None:
+    return str_to_date(value) if value else None
+
+
+def stop_command(job_id: str) -> str:
+    """RQ's command that makes a worker stop the job (`rq.command.send_stop_job_command`)."""
+    return json.dumps({"command": "stop-job", "job_id": job_id})

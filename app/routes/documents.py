@@ -1,0 +1,219 @@
+"""Documents: upload, list, status, file, delete."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
+from fastapi import Query as QueryParameter
+from fastapi.concurrency import run_in_threadpool
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import ExceptionHandler
+
+from app.auth import Asker, Ingester
+from app.core.contract import DEFAULT_COLLECTION, Label
+from app.core.documents import FileBusyError
+from app.core.queue import Idempotency
+from app.core.storage import StorageUnavailableError, StoredFileNotFoundError, open_store
+from app.dependencies import JobQueueDep, RequestId, SettingsDep, ValkeyDep
+from app.documents import DocumentNotFoundError, Documents, Place
+from app.downloads import FileResponse, RangeNotSatisfiableError, content_type, file_headers, is_unchanged, span_of
+from app.prefer import IdempotencyKey, idempotency_key
+from app.problems import ProblemResponse, problem
+from app.schemas import problem_responses
+from app.schemas_documents import (
+    UPLOAD_BODY,
+    DocumentList,
+    DocumentView,
+    FileProblem,
+    UploadAccepted,
+    document_view,
+)
+from app.uploads import ReceivedFile, Refusal, Upload, UploadRefusedError, receiving
+
+STORAGE_RETRY_SECONDS = 5
+FILE_BUSY_RETRY_SECONDS = 1
+LIST_LIMIT_MAX = 100
+
+BAD_COLLECTION = Refusal(422, "invalid-request", "`collection` is 1 to 128 letters, digits and any of _ . : -")
+
+router = APIRouter(tags=["documents"])
+
+_LABEL = TypeAdapter[str](Label)
+
+
+async def get_documents(valkey: ValkeyDep, queue: JobQueueDep, settings: SettingsDep) -> Documents:
+    """The documents of the application's Valkey, store and queue."""
+    return Documents(valkey, open_store(settings), queue, settings)
+
+
+DocumentsDep = Annotated[Documents, Depends(get_documents)]
+DocumentId = Annotated[str, Path(description="The id that POST /documents gave")]
+Collection = Annotated[str | None, QueryParameter(description="Where the documents go, or are")]
+
+
+@router.post(
+    "/documents",
+    status_code=202,
+    responses=problem_responses(400, 401, 403, 413, 415, 422, 429, 503),
+    openapi_extra=UPLOAD_BODY,
+)
+async def upload(
+    request: Request,
+    response: Response,
+    principal: Ingester,
+    documents: DocumentsDep,
+    settings: SettingsDep,
+    request_id: RequestId,
+    collection: Collection = None,
+    idempotency_key_: IdempotencyKey = None,
+) -> UploadAccepted:
+    """Take files (.pdf, .md, .txt, .html, .docx) and put the indexing of each on the queue.
+
+    A document is the file of one name in one collection: uploading that name again replaces it, and the same bytes
+    again change nothing. Files that are not taken are listed under `problems`; when none is taken, the answer is a
+    problem itself. Follow `/documents/{document_id}` or the job.
+    """
+    await documents.check_room()
+    async with receiving(request, documents.store, settings) as received:
+        place = Place(principal.tenant, _collection(received, collection), request_id)
+        refusals = _refusals(received.files)
+        taken = [file for number, file in enumerate(received.files) if number not in refusals]
+        key = idempotency_key(idempotency_key_)
+        is_replay = key is not None and await documents.is_replay(
+            place, taken, Idempotency(owner=f"{principal.key} documents", key=key)
+        )
+        records = [await documents.add(place, file, is_replay=is_replay) for file in taken]
+    if is_replay:
+        response.headers["Idempotent-Replayed"] = "true"
+    return UploadAccepted(
+        documents=[document_view(record) for record in records],
+        problems=[_file_problem(number, refusal) for number, refusal in refusals.items()],
+    )
+
+
+@router.get("/documents", responses=problem_responses(401, 403, 422, 429, 503))
+async def list_documents(
+    principal: Asker,
+    documents: DocumentsDep,
+    collection: Annotated[Label | None, QueryParameter(description="Of this collection only")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=LIST_LIMIT_MAX, description="Documents at most")] = 50,
+    cursor: Annotated[
+        str | None, QueryParameter(pattern=r"^[0-9]{1,15}$", description="A page's `next_cursor`")
+    ] = None,
+) -> DocumentList:
+    """The documents, the newest first, a page at a time. What comes or goes meanwhile moves no other document."""
+    after = int(cursor) if cursor is not None else None
+    page = await documents.list(principal.tenant, collection=collection, after=after, limit=limit)
+    return DocumentList(
+        documents=[document_view(record) for record in page.documents],
+        next_cursor=str(page.next) if page.next is not None else None,
+    )
+
+
+@router.get("/documents/{document_id}", responses=problem_responses(401, 403, 404, 429, 503))
+async def document(document_id: DocumentId, principal: Asker, documents: DocumentsDep) -> DocumentView:
+    """The document, and how far its indexing is: `pages_done` of `pages`."""
+    return document_view(await documents.get(principal.tenant, document_id))
+
+
+@router.delete("/documents/{document_id}", status_code=204, responses=problem_responses(401, 403, 404, 429, 503))
+async def delete_document(
+    document_id: DocumentId, principal: Ingester, documents: DocumentsDep, request_id: RequestId
+) -> None:
+    """Remove the document and its file at once; a job takes it out of the index a moment later.
+
+    Deleting it again is a 404 and changes nothing.
+    """
+    await documents.remove(principal.tenant, document_id, request_id=request_id)
+
+
+_FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": {"application/octet-stream": {}}},
+    206: {"description": "The part of it that Range asks for", "content": {"application/octet-stream": {}}},
+    304: {"description": "If-None-Match names the file as it is"},
+    **problem_responses(401, 403, 404, 416, 429, 503),
+}
+
+
+@router.head("/documents/{document_id}/file", include_in_schema=False)
+@router.get("/documents/{document_id}/file", response_class=Response, responses=_FILE_RESPONSES)
+async def document_file(
+    document_id: DocumentId, request: Request, principal: Asker, documents: DocumentsDep
+) -> Response:
+    """The file itself, or the single range of it that is asked for. `ETag` is the hash of its bytes."""
+    record = await documents.get(principal.tenant, document_id)
+    headers = file_headers(record)
+    if is_unchanged(request.headers, record):
+        return Response(status_code=304, headers=headers)
+    size = await run_in_threadpool(documents.store.size, principal.tenant, record.sha256)
+    span = span_of(request.headers, record, size)
+    file = await run_in_threadpool(documents.store.open, principal.tenant, record.sha256)
+    return FileResponse(file, size, span, media_type=content_type(record), headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Add the routes to `app`, and the problems that only they have."""
+    app.include_router(router)
+    app.add_exception_handler(UploadRefusedError, cast(ExceptionHandler, _upload_refused))
+    app.add_exception_handler(RangeNotSatisfiableError, cast(ExceptionHandler, _range_not_satisfiable))
+    app.add_exception_handler(DocumentNotFoundError, _document_not_found)
+    app.add_exception_handler(StoredFileNotFoundError, _file_not_found)
+    app.add_exception_handler(StorageUnavailableError, _storage_unavailable)
+    app.add_exception_handler(FileBusyError, _file_busy)
+
+
+def _collection(upload: Upload, parameter: str | None) -> str:
+    """Raises `UploadRefusedError`."""
+    try:
+        return _LABEL.validate_python(upload.fields.get("collection", parameter or DEFAULT_COLLECTION))
+    except ValidationError as error:
+        raise UploadRefusedError(BAD_COLLECTION) from error
+
+
+def _refusals(files: Sequence[ReceivedFile]) -> dict[int, Refusal]:
+    """Which files are not taken, by position. Raises `UploadRefusedError` when none is."""
+    found = {number: refusal for number, file in enumerate(files) if (refusal := file.refusal()) is not None}
+    if len(found) < len(files):
+        return found
+    distinct = set(found.values())
+    if len(distinct) == 1:
+        raise UploadRefusedError(distinct.pop(), found)
+    raise UploadRefusedError(Refusal(422, "no-file-taken", "None of the files can be taken; see `problems`."), found)
+
+
+def _file_problem(number: int, refusal: Refusal) -> FileProblem:
+    title = HTTPStatus(refusal.status).phrase
+    kind = f"urn:problem:{refusal.kind}"
+    return FileProblem(index=number, type=kind, title=title, status=refusal.status, detail=refusal.detail)
+
+
+async def _upload_refused(request: Request, error: UploadRefusedError) -> ProblemResponse:
+    refusal = error.refusal
+    files = [_file_problem(number, found).model_dump() for number, found in error.files.items()]
+    members = {"problems": files} if files else {}
+    return problem(refusal.status, refusal.kind, refusal.detail, headers={"Connection": "close"}, **members)
+
+
+async def _range_not_satisfiable(request: Request, error: RangeNotSatisfiableError) -> ProblemResponse:
+    detail = "The range begins beyond the end of the file."
+    headers = {"Content-Range": f"bytes */{error.size}", "Accept-Ranges": "bytes"}
+    return problem(416, "range-not-satisfiable", detail, headers=headers)
+
+
+async def _document_not_found(request: Request, error: Exception) -> ProblemResponse:
+    return problem(404, "document-not-found", "There is no such document. GET /documents lists what there is.")
+
+
+async def _file_not_found(request: Request, error: Exception) -> ProblemResponse:
+    return problem(404, "file-not-kept", "The document is indexed, but its file is not kept here. Upload it again.")
+
+
+async def _storage_unavailable(request: Request, error: Exception) -> ProblemResponse:
+    detail = "The store of files can't be reached. Try again after the time in Retry-After."
+    return problem(503, "storage-unavailable", detail, headers={"Retry-After": str(STORAGE_RETRY_SECONDS)})
+
+
+async def _file_busy(request: Request, error: Exception) -> ProblemResponse:
+    detail = "A file with these bytes is just being removed. Try again after the time in Retry-After."
+    return problem(503, "file-busy", detail, headers={"Retry-After": str(FILE_BUSY_RETRY_SECONDS)})

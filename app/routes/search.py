@@ -1,0 +1,33 @@
+"""POST /search: a search becomes a job, as a question does, without a call to the model."""
+
+from fastapi import APIRouter, Response
+
+from app.asking import submit
+from app.auth import Asker
+from app.core.contract import SearchJob
+from app.dependencies import JobQueueDep, RequestId, WaitersDep
+from app.prefer import IdempotencyKey, Prefer
+from app.schemas import JobAccepted, JobResult, SearchRequest, problem_responses
+
+router = APIRouter(tags=["search"])
+
+
+@router.post(
+    "/search",
+    status_code=202,
+    response_model=JobAccepted,
+    responses=problem_responses(400, 401, 403, 413, 415, 422, 429, 503)
+    | {200: {"model": JobResult, "description": "It has ended within `Prefer: wait=N`"}},
+)
+async def search(
+    principal: Asker,
+    queue: JobQueueDep,
+    waiters: WaitersDep,
+    request_id: RequestId,
+    body: SearchRequest,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Put a search on the queue. `/result/{job_id}` then has the chunks that fit best, under `result.hits`."""
+    job = SearchJob(tenant=principal.tenant, request_id=request_id, **body.model_dump(exclude_unset=True))
+    return await submit(job, principal, queue, waiters, key=idempotency_key, prefer=prefer)

@@ -1,0 +1,38 @@
+"""The API as a server in this process: a thread, a free port, real sockets."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from app.core.settings import Settings
+from app.main import create_app
+from tests.support.processes import wait_until
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """The API of `settings`, answering until the block ends; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        app = create_app(settings)
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="on")
+        )
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=_run, args=(loop, server, listener))
+        thread.start()
+        try:
+            wait_until(lambda: server.started, "the API is started")
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            loop.call_soon_threadsafe(app.state.waiters.close)
+            server.should_exit = True
+            thread.join()
+
+
+def _run(loop: asyncio.AbstractEventLoop, server: uvicorn.Server, listener: socket.socket) -> None:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(server.serve([listener]))

@@ -1,0 +1,82 @@
+"""The API's queue for callers without an event loop: tests of the worker, drills and benchmarks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from redis import Redis
+
+from app.core import queue
+from app.core.contract import JobStatus
+from app.core.queue import Enqueued, connect_async
+from app.core.records import JobView, Payload
+from app.core.settings import Settings
+
+T = TypeVar("T")
+
+
+class JobQueue:
+    """`app.core.queue.JobQueue`, each call run to its end, over a connection that lives as long as the call.
+
+    `valkey` tells where Valkey is.
+    """
+
+    def __init__(self, valkey: Redis, settings: Settings) -> None:
+        where = valkey.connection_pool.connection_kwargs
+        self._url = f"redis://{where['host']}:{where['port']}/{where.get('db', 0)}"
+        self._settings = settings
+
+    def submit(self, payload: Payload, **options: Any) -> Enqueued:
+        """Put a job on its queue."""
+        return self._run(lambda q: q.submit(payload, **options))
+
+    def submit_many(self, payloads: Sequence[Payload]) -> list[Enqueued]:
+        """Put jobs on their queues, in order, over one connection."""
+
+        async def all_of_them(q: queue.JobQueue) -> list[Enqueued]:
+            return [await q.submit(payload) for payload in payloads]
+
+        return self._run(all_of_them)
+
+    def view(self, job_id: str, *, tenant: str) -> JobView:
+        """The job's state now."""
+        return self._run(lambda q: q.view(job_id, tenant=tenant))
+
+    def views(self, job_ids: Sequence[str], *, tenant: str) -> list[JobView]:
+        """The state of each job now, over one connection."""
+
+        async def all_of_them(q: queue.JobQueue) -> list[JobView]:
+            return [await q.view(job_id, tenant=tenant) for job_id in job_ids]
+
+        return self._run(all_of_them)
+
+    def statuses(self, job_ids: Sequence[str]) -> list[JobStatus | None]:
+        """The status of each job now."""
+        return self._run(lambda q: q.statuses(job_ids))
+
+    def cancel(self, job_id: str, *, tenant: str) -> JobView:
+        """Stop a job."""
+        return self._run(lambda q: q.cancel(job_id, tenant=tenant))
+
+    def requeue(self, job_id: str, *, tenant: str) -> JobView:
+        """Send a failed job back."""
+        return self._run(lambda q: q.requeue(job_id, tenant=tenant))
+
+    def workers_alive(self) -> int:
+        """How many workers serve the questions' queue."""
+        return self._run(lambda q: q.workers_alive())
+
+    def depth(self) -> int:
+        """How many questions wait."""
+        return self._run(lambda q: q.depth())
+
+    def enqueue_due(self) -> int:
+        """Put jobs whose retry is due on their queues."""
+        return self._run(lambda q: q.enqueue_due())
+
+    def _run(self, call: Callable[[queue.JobQueue], Awaitable[T]]) -> T:
+        async def once() -> T:
+            async with connect_async(self._url) as valkey:
+                return await call(queue.JobQueue(valkey, self._settings))
+
+        return asyncio.run(once())
