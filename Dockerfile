@@ -6,7 +6,7 @@ COPY requirements.lock .
 RUN /venv/bin/pip install --require-hashes -r requirements.lock
 
 FROM python:3.13-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin rag
+RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin rag && install -d -o rag /documents
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv
 COPY --from=build /venv /venv
@@ -15,4 +15,5 @@ COPY worker worker
 COPY ingest ingest
 USER rag
 EXPOSE 8000
-CMD ["uvicorn", "--factory", "app.main:from_environment", "--host", "0.0.0.0", "--port", "8000", "--no-access-log"]
+CMD ["uvicorn", "--factory", "app.main:from_environment", "--host", "0.0.0.0", "--port", "8000",\
+     "--no-access-log", "--no-proxy-headers"]

@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: help install install-dev run demo ask ingest worker test lint types imports lock bench bench-index bench-worker drill clean
+.PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz clean \
+	bench bench-index bench-worker bench-api bench-ingest bench-retrieval drill
 
 help:  ## list the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 install: .venv/installed  ## make .venv with what the service needs
 
@@ -36,6 +37,9 @@ ask: install  ## ask the running service: make ask q="..."
 ingest: install  ## index data/, or make ingest path=FOLDER
 	@$(RUN) -m ingest $(or $(path),data/)
 
+key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] [rate=60/minute]
+	@$(RUN) -m app key --name "$(name)" $(if $(tenant),--tenant "$(tenant)") $(if $(role),--role $(role)) $(if $(rate),--rate $(rate))
+
 worker: install  ## one more worker beside the running service
 	@exec $(RUN) -m worker
 
@@ -60,6 +64,18 @@ bench-index: install-dev  ## the embedded Qdrant: writes and hybrid queries
 
 bench-worker: install-dev  ## our worker beside stock RQ, Celery and arq
 	@$(RUN) -m benchmarks.worker
+
+bench-api: install-dev  ## what the API takes: requests, streams, waits
+	@$(RUN) -m benchmarks.api
+
+bench-ingest: install-dev  ## our ingest beside the usual pipeline: make bench-ingest path=FOLDER
+	@$(RUN) -m benchmarks.ingest $(path)
+
+bench-retrieval: install-dev  ## how well we find: make bench-retrieval path=FOLDER
+	@$(RUN) -m benchmarks.retrieval $(path)
+
+fuzz: install-dev  ## the API against its OpenAPI document, for longer
+	FUZZ_EXAMPLES=200 $(RUN) -m pytest -q tests/integration/test_openapi.py
 
 drill: install-dev  ## kill, stop and starve the parts, and count the jobs
 	@$(RUN) -m benchmarks.drill

@@ -1,4 +1,4 @@
-"""`python -m app`: the whole service on this machine. Also `env`, `ask` and `demo`."""
+"""`python -m app`: the whole service on this machine. Also `env`, `key`, `ask` and `demo`."""
 
 import argparse
 import os
@@ -8,10 +8,16 @@ from shlex import quote
 
 from pydantic import ValidationError
 
+from app.core.contract import DEFAULT_TENANT
 from app.core.errors import ConfigurationError
 from app.core.logging import configure_logging
 from app.core.services import qdrant_url, redis_url
 from app.core.settings import Settings, explain
+from app.keys import make_key
+from app.principals import Role
+
+KEY_RATE = "600/minute"
+"""Ten requests a second: an application's own, or twenty people who wait for an answer each and poll for it."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,9 +46,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="other commands", metavar="")
     env = commands.add_parser("env", help="print exports of REDIS_URL and QDRANT_URL of the running service")
     env.set_defaults(run=_env)
+    key = commands.add_parser("key", help="make an API key, and its entry for API_KEYS")
+    key.add_argument("--name", required=True, help="what logs call it, e.g. whose it is")
+    key.add_argument(
+        "--tenant", default=DEFAULT_TENANT, help="whose documents and jobs it sees; default: %(default)s"
+    )
+    key.add_argument("--role", choices=[role.value for role in Role], default=Role.ASK.value, help="default: ask")
+    key.add_argument("--rate", default=KEY_RATE, help='default: %(default)s; "" leaves it to RATE_LIMIT')
+    key.set_defaults(run=_key)
     ask = commands.add_parser("ask", help="ask the running service")
     ask.add_argument("question")
     ask.add_argument("--url", help="its address; else found through DATA_DIR, HOST and PORT")
+    ask.add_argument("--key", default=os.environ.get("API_KEY"), help="an API key, when it wants one; else API_KEY's")
     ask.set_defaults(run=_ask)
     demo = commands.add_parser("demo", help="start, ask a few questions, stop")
     demo.add_argument("folder", type=Path, nargs="?", default=Path("data"))
@@ -63,11 +78,26 @@ def _env(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _key(settings: Settings, arguments: argparse.Namespace) -> int:
+    try:
+        key, entry = make_key(
+            name=arguments.name, tenant=arguments.tenant, role=Role(arguments.role), rate=arguments.rate or None
+        )
+    except ValidationError as error:
+        print(
+            "app: " + "; ".join(f"--{wrong['loc'][0]}: {wrong['msg']}" for wrong in error.errors()), file=sys.stderr
+        )
+        return 2
+    print(f"The key, shown this once (`Authorization: Bearer ...`, or `X-API-Key: ...`):\n  {key}")
+    print(f"Its line for .env; commas go between several entries:\n  API_KEYS={entry}")
+    return 0
+
+
 def _ask(settings: Settings, arguments: argparse.Namespace) -> int:
     from app.client import AskError, ask, service_url, show
 
     try:
-        outcome = ask(arguments.url or service_url(settings), arguments.question)
+        outcome = ask(arguments.url or service_url(settings), arguments.question, key=arguments.key)
     except AskError as error:
         print(f"ask: {error}", file=sys.stderr)
         return 1

@@ -6,11 +6,11 @@ from fastapi import Response
 
 from app.auth import Principal
 from app.core.contract import Webhook
-from app.core.queue import Enqueued, Idempotency, JobQueue
+from app.core.queue import Enqueued, Idempotency
 from app.core.records import JobView, Payload
+from app.dependencies import Api
 from app.prefer import idempotency_key, wait_seconds
 from app.schemas import JobAccepted, JobResult, JobUrls
-from app.waiters import Waiters
 
 POLL_SECONDS = 1
 """What Retry-After asks of a client that polls."""
@@ -19,8 +19,7 @@ POLL_SECONDS = 1
 async def submit(
     payload: Payload,
     principal: Principal,
-    queue: JobQueue,
-    waiters: Waiters,
+    api: Api,
     *,
     webhook: Webhook | None = None,
     key: str | None,
@@ -32,13 +31,13 @@ async def submit(
     """
     name = idempotency_key(key)
     idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None
-    taken = await queue.submit(payload, idempotency=idempotency, webhook=webhook)
+    taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook)
     headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
     seconds = wait_seconds(prefer)
     if seconds:
         headers["Preference-Applied"] = f"wait={seconds}"
-        view = await queue.view(taken.job_id, tenant=principal.tenant)
-        view = await waiters.wait_for_end(view, seconds, tenant=principal.tenant)
+        view = await api.queue.view(taken.job_id, tenant=principal.tenant)
+        view = await api.waiters.wait_for_end(view, seconds, tenant=principal.tenant)
         if view.status.is_terminal:
             return result_response(view, headers)
     return _accepted(taken, headers)

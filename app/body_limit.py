@@ -1,4 +1,9 @@
-"""Request bodies above the limit are refused before anything parses them."""
+"""Request bodies above the limit are refused before anything parses them.
+
+FastAPI's own `max_body_size` answers in plain text, and refuses routes that read no body as well.
+"""
+
+from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,34 +13,47 @@ BODY_MAX_BYTES = 256 * 1024
 
 
 class BodyTooLargeError(HTTPException):
-    """The body is larger than `BODY_MAX_BYTES`. An HTTPException, since FastAPI takes others for bad JSON."""
+    """The body is larger than `limit` bytes. An HTTPException, since FastAPI takes others for bad JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         super().__init__(413, headers={"Connection": "close"})
+        self.limit = limit
 
 
 class BodyLimitMiddleware:
-    """Makes reading a body of more than `BODY_MAX_BYTES`, stated or sent, raise `BodyTooLargeError`."""
+    """Makes reading a body that is too large, stated or sent, raise `BodyTooLargeError`.
 
-    def __init__(self, app: ASGIApp) -> None:
+    The limit is `BODY_MAX_BYTES`, or what `larger` says for the path.
+    """
+
+    def __init__(self, app: ASGIApp, larger: Mapping[str, int] | None = None) -> None:
         self._app = app
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass `scope` on with a `receive` that counts."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        stated = int(dict(scope["headers"]).get(b"content-length", b"0"))  # the server has checked its digits
+        limit = self._larger.get(scope["path"], BODY_MAX_BYTES)
+        stated = _content_length(scope)
         received = 0
 
         async def limited() -> Message:
             nonlocal received
-            if stated > BODY_MAX_BYTES:
-                raise BodyTooLargeError
+            if stated > limit:
+                raise BodyTooLargeError(limit)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > BODY_MAX_BYTES:
-                raise BodyTooLargeError
+            if received > limit:
+                raise BodyTooLargeError(limit)
             return message
 
         await self._app(scope, limited, send)
+
+
+def _content_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)  # the server has checked its digits
+    return 0

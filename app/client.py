@@ -22,9 +22,10 @@ def service_url(settings: Settings) -> str:
     return found.http_url if found else f"http://{settings.host}:{settings.port}"
 
 
-def ask(url: str, question: str, *, timeout_seconds: float = 120) -> dict[str, Any]:
-    """The body of `/result` for `question`. Raises `AskError`."""
-    with httpx.Client(base_url=url, timeout=10) as client:
+def ask(url: str, question: str, *, key: str | None = None, timeout_seconds: float = 120) -> dict[str, Any]:
+    """The body of `/result` for `question`, asked with an API key when the service wants one. Raises `AskError`."""
+    headers = {"Authorization": f"Bearer {key}"} if key else None
+    with httpx.Client(base_url=url, headers=headers, timeout=10) as client:
         try:
             accepted = client.post("/chat", json={"query": question})
             if accepted.status_code != httpx.codes.ACCEPTED:

@@ -8,7 +8,10 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from app.client import AskError, ask, show
+from app.core.contract import DEFAULT_TENANT
 from app.core.services import running
+from app.keys import make_key
+from app.principals import Role
 
 QUESTIONS = (
     "What do I put in the tank to descale?",
@@ -23,11 +26,20 @@ STOP_SECONDS_MAX = 60
 def demo(documents: Path) -> int:
     """Exit code: 0 when every answer has a citation, else 1."""
     with tempfile.TemporaryDirectory(prefix="rag-demo-") as data_dir:
-        environment = {**os.environ, "DATA_DIR": data_dir, "PORT": "0", "LOG_LEVEL": "warning"}
+        key, entry = make_key(
+            name="demo", tenant=DEFAULT_TENANT, role=Role.ASK, rate=None
+        )  # .env may have set others
+        environment = {
+            **os.environ,
+            "DATA_DIR": data_dir,
+            "PORT": "0",
+            "LOG_LEVEL": "warning",
+            "API_KEYS": str(entry),
+        }
         service = subprocess.Popen([sys.executable, "-m", "app", "--ingest", str(documents)], env=environment)  # noqa: S603  our own command
         try:
             url = _wait(service, Path(data_dir))
-            cited = [_shown(url, question) for question in QUESTIONS]
+            cited = [show(question, ask(url, question, key=key)) for question in QUESTIONS]
         except AskError as error:
             print(f"demo: {error}", file=sys.stderr)
             return 1
@@ -36,10 +48,6 @@ def demo(documents: Path) -> int:
             service.wait(STOP_SECONDS_MAX)
     print(f"\n{sum(cited)} of {len(cited)} answers have citations")
     return 0 if all(cited) else 1
-
-
-def _shown(url: str, question: str) -> bool:
-    return show(question, ask(url, question))
 
 
 def _wait(service: subprocess.Popen[bytes], data_dir: Path) -> str:

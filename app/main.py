@@ -2,23 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from app import auth, openapi, problems
+from app import auth, middleware, openapi, problems
 from app.body_limit import BodyLimitMiddleware
-from app.core.logging import configure_logging
-from app.core.queue import VALKEY_AWAY, JobQueue, connect_async
+from app.core.link import end
+from app.core.logging import configure_logging, get_logger
+from app.core.queue import JobQueue, connect_async
 from app.core.services import redis_url
 from app.core.settings import Settings
-from app.routes import chat, health, jobs, queues, search
+from app.dependencies import Api
+from app.routes import chat, documents, health, jobs, openai, queues, search
+from app.stopping import on_stop
+from app.uploads import body_bytes_max
 from app.version import VERSION
 from app.waiters import Waiters
+from app.webhooks import Webhooks
 
 DUE_SECONDS = 1.0
+
+log = get_logger(__name__)
 
 DESCRIPTION = "Ask questions over your PDFs, through a queue. POST /chat, then poll /result/{job_id}."
 
@@ -31,37 +39,47 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     valkey = valkey if valkey is not None else connect_async(redis_url(settings))
     queue = JobQueue(valkey, settings)
     waiters = Waiters(valkey, queue)
+    webhooks = Webhooks(valkey, settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        background = [asyncio.create_task(waiters.run()), asyncio.create_task(_enqueue_due_forever(queue))]
+        waiters.start()
+        due = asyncio.create_task(_enqueue_due_forever(queue, webhooks))
+        loop = asyncio.get_running_loop()
         async with httpx.AsyncClient() as http, valkey:
             app.state.http = http
-            yield
-            waiters.close()
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            with on_stop(lambda: loop.call_soon_threadsafe(waiters.close)):
+                yield
+            await waiters.aclose()
+            await end(due)
+            await queue.aclose()
 
     app = FastAPI(title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
     app.state.settings = settings
     app.state.valkey = valkey
     app.state.queue = queue
     app.state.waiters = waiters
+    app.state.api = Api(settings, valkey, queue, waiters)
     openapi.install(app)
     problems.install(app)
     auth.install(app, settings, valkey)
-    app.add_middleware(BodyLimitMiddleware)
-    for routes in (health, chat, search, jobs, queues):
+    larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
+    app.add_middleware(BodyLimitMiddleware, larger=larger)
+    for routes in (chat, jobs, search, openai, queues, health):  # matched in this order
         app.include_router(routes.router)
+    documents.install(app)
+    middleware.install(app, settings)
     return app
 
 
-async def _enqueue_due_forever(queue: JobQueue) -> None:
-    """Retries must become due even where only stock workers run, which start no scheduler."""
+async def _enqueue_due_forever(queue: JobQueue, webhooks: Webhooks) -> None:
+    """Retries must become due even where only stock workers run, which start no scheduler; and webhooks."""
     while True:
-        with suppress(*VALKEY_AWAY):  # whoever asks hears of it
+        try:
             await queue.enqueue_due()
+            await webhooks.enqueue_due()
+        except RedisError as error:
+            log.warning("valkey_away", during="enqueue_due", reason=type(error).__name__)
         await asyncio.sleep(DUE_SECONDS)
 
 

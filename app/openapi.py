@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.schemas import Problem
+from app.schemas import ChatRequest, Problem
 
 
 def install(app: FastAPI) -> None:
@@ -20,9 +20,10 @@ def install(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
-            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
             components = document.setdefault("components", {}).setdefault("schemas", {})
-            components |= schema.pop("$defs", {}) | {"Problem": schema}
+            for model in (Problem, ChatRequest):
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
+                components |= schema.pop("$defs", {}) | {model.__name__: schema}
             for unused in ("HTTPValidationError", "ValidationError"):
                 components.pop(unused, None)
             app.openapi_schema = document

@@ -1,7 +1,7 @@
 """Request headers that ask for how a request is handled: Prefer (RFC 7240) and Idempotency-Key (IETF draft 07)."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Header
 
@@ -10,17 +10,21 @@ WAIT_SECONDS_MAX = 60
 _WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE)
 _KEY = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,255})"?')
 
-Prefer = Annotated[
-    str | None,
-    Header(description="`wait=N`: answer 200 with the result if it is there in N seconds, 60 at most"),
-]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        description="Your own name for this request, 1 to 255 visible characters. Sent again with the same body, it "
-        "gives the same job"
-    ),
-]
+_PREFER_MEANING = "`wait=N`: answer 200 with the result if it is there in N seconds, 60 at most"
+_KEY_MEANING = "Your own name for this request, 1 to 255 visible characters; sent again, it gives the same job"
+
+Prefer = Annotated[str | None, Header(description=_PREFER_MEANING)]
+IdempotencyKey = Annotated[str | None, Header(description=_KEY_MEANING)]
+
+
+def _parameter(name: str, description: str, example: str) -> dict[str, Any]:
+    schema = {"type": "string", "examples": [example]}
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+PREFER_PARAMETER = _parameter("Prefer", _PREFER_MEANING, "wait=1")
+IDEMPOTENCY_KEY_PARAMETER = _parameter("Idempotency-Key", _KEY_MEANING, "order-7")
+"""The same two, for a route that reads its request itself."""
 
 
 class BadIdempotencyKeyError(Exception):

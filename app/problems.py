@@ -31,6 +31,10 @@ _DETAILS = {
     405: "This address does not take this method; see the Allow header.",
 }
 
+_INVALID_DETAILS = {
+    "/chat": f'See `errors`. A question is {{"query": "..."}} of 1 to {QUERY_MAX_CHARACTERS:,} characters.',
+}
+
 log = get_logger(__name__)
 
 
@@ -53,7 +57,7 @@ def install(app: FastAPI) -> None:
     """Answer every error of `app` with a problem document."""
     app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _invalid))
     app.add_exception_handler(HTTPException, cast(ExceptionHandler, _http))
-    app.add_exception_handler(BodyTooLargeError, _body_too_large)
+    app.add_exception_handler(BodyTooLargeError, cast(ExceptionHandler, _body_too_large))
     app.add_exception_handler(JobNotFoundError, _job_not_found)
     app.add_exception_handler(JobRunningError, _job_running)
     app.add_exception_handler(JobNotFailedError, _job_not_failed)
@@ -74,7 +78,7 @@ async def _invalid(request: Request, error: RequestValidationError) -> ProblemRe
     return problem(
         422,
         "invalid-request",
-        f'See `errors`. A question is {{"query": "..."}} of 1 to {QUERY_MAX_CHARACTERS:,} characters.',
+        _INVALID_DETAILS.get(request.url.path, "See `errors`, and /docs for what this address takes."),
         errors=[_described(found) for found in problems],
     )
 
@@ -108,8 +112,8 @@ async def _http(request: Request, error: HTTPException) -> ProblemResponse:
     return problem(error.status_code, kind, detail, headers=error.headers)
 
 
-async def _body_too_large(request: Request, error: Exception) -> ProblemResponse:
-    detail = f"The body is larger than {BODY_MAX_BYTES // 1024} KiB."
+async def _body_too_large(request: Request, error: BodyTooLargeError) -> ProblemResponse:
+    detail = f"The body is larger than {(error.limit or BODY_MAX_BYTES) // 1024:,} KiB."
     return problem(413, "body-too-large", detail, headers={"Connection": "close"})
 
 

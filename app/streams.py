@@ -24,6 +24,7 @@ from app.waiters import Waiters
 PING_SECONDS = 15.0
 RETRY_MILLISECONDS = 1000
 """What a browser is told to wait before it connects again."""
+CANCEL_AGAIN_SECONDS = 0.1
 NOT_BEGUN = -1
 """The number before that of the first event, `job.queued`, which is 0."""
 
@@ -128,28 +129,33 @@ class EventStream(Response):
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})})
         del self.headers["content-length"]
         self._frames = frames
+        self._has_left = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the frames. A client that leaves ends this and nothing else."""
         sending = asyncio.current_task()
         assert sending is not None
-        leaving = asyncio.create_task(_until_disconnect(receive))
-        leaving.add_done_callback(lambda task: None if task.cancelled() else sending.cancel())
+        leaving = asyncio.create_task(self._end_when_left(receive, sending))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async for part in self._frames:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except asyncio.CancelledError:
-            if not leaving.done() or sending.uncancel() > 0:
+            if not self._has_left:
                 raise
+            while sending.cancelling():
+                sending.uncancel()
         except JobNotFoundError:  # it was removed; who asks again hears so
             await send({"type": "http.response.body", "body": b""})
         finally:
             leaving.cancel()
             await self._frames.aclose()
 
-
-async def _until_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    async def _end_when_left(self, receive: Receive, sending: asyncio.Task[Any]) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._has_left = True
+        while True:  # until it is heard: Python 3.11 loses a cancellation in `asyncio.wait_for` now and then
+            sending.cancel()
+            await asyncio.sleep(CANCEL_AGAIN_SECONDS)

@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.core.event_log import Event, from_message
 from app.core.events import EventType, log_key
+from app.core.link import dedicated_connection, end
 from app.core.logging import get_logger
 from app.core.queue import COMMAND_TIMEOUT_SECONDS, VALKEY_AWAY, JobQueue
 from app.core.records import JobView
@@ -96,7 +97,7 @@ class Attachment:
 
 
 class Waiters:
-    """All clients of this process that wait. `run` must run for them to hear anything."""
+    """All clients of this process that wait. They hear nothing before `start`."""
 
     def __init__(self, valkey: "AsyncRedis", queue: JobQueue) -> None:
         self.valkey = valkey
@@ -105,6 +106,7 @@ class Waiters:
         self._subscribed: dict[bytes, asyncio.Future[None]] = {}
         self._connection: AbstractConnection | None = None
         self._sending = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
         self.is_closing = False
 
     @asynccontextmanager
@@ -149,12 +151,15 @@ class Waiters:
         for attachment in self._all():
             attachment.tell_end()
 
-    async def run(self) -> None:
-        """Listen until cancelled; a lost subscription is made anew."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen_forever())
-            tasks.create_task(self._recheck_forever())
-            tasks.create_task(self._ping_forever())
+    def start(self) -> None:
+        """Begin to listen; a lost subscription is made anew."""
+        lives = (self._listen_forever(), self._recheck_forever(), self._ping_forever())
+        self._tasks = [asyncio.create_task(life) for life in lives]
+
+    async def aclose(self) -> None:
+        """Let every client go, and end what `start` began."""
+        self.close()
+        await end(*self._tasks)
 
     def _all(self) -> Iterable[Attachment]:
         return [attachment for group in self._by_channel.values() for attachment in group]
@@ -181,7 +186,7 @@ class Waiters:
         wait = RECONNECT_SECONDS_MIN
         while True:
             try:
-                connection = _connection(self.valkey)
+                connection = dedicated_connection(self.valkey)
                 await connection.connect()  # type: ignore[no-untyped-call]
                 try:
                     self._connection = connection
@@ -189,7 +194,10 @@ class Waiters:
                         await self._send("SUBSCRIBE", *channels)
                     wait = RECONNECT_SECONDS_MIN
                     while True:
-                        self._hear(await connection.read_response(timeout=SILENCE_SECONDS))
+                        message = await connection.read_response(timeout=SILENCE_SECONDS)
+                        if message is None:
+                            raise RedisTimeoutError("not even a ping is answered")
+                        self._hear(message)
                 finally:
                     self._connection = None
                     await connection.disconnect()
@@ -241,9 +249,3 @@ class Waiters:
                 for attachment in group:
                     if attachment.job_id in ended:
                         attachment.tell_end()
-
-
-def _connection(valkey: "AsyncRedis") -> AbstractConnection:
-    """A connection of its own to the same Valkey, in the protocol in which pings may be sent while subscribed."""
-    pool = valkey.connection_pool
-    return pool.connection_class(**pool.connection_kwargs | {"protocol": 2, "health_check_interval": 0})

@@ -1,10 +1,11 @@
 """How fast the index is: `python -m benchmarks.index`.
 
 Writes points of 384 dimensions with BM25-like sparse vectors and 1 kB of text, then asks hybrid questions (both
-vectors, 50 candidates each, one tenant of four, fused, the best five with their payload). Three ways:
+vectors, 100 candidates each, one tenant of four, fused, the best five with their payload). Four ways:
 
-- embedded: through qdrant-client over HTTP to the embedded Qdrant, a process of its own
-- engine: Qdrant Edge called directly in this process, what the embedded Qdrant adds its overhead to
+- searcher: as the worker does, over HTTP to the embedded Qdrant, names, fusion and near-duplicates included
+- embedded: through qdrant-client over HTTP to the same
+- engine: Qdrant Edge called directly in this process, what the others add their overhead to
 - local: qdrant-client's own local mode, in memory, with fewer points because it is slow
 """
 
@@ -19,7 +20,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,12 @@ import orjson
 import qdrant_edge as q
 from qdrant_client import QdrantClient, models
 
+from app.core.settings import Settings
 from app.embedded import edge
 from tests.integration.qdrant_server import QdrantServer
+from worker.qdrant_http import QdrantHttp
+from worker.search import Searcher
+from worker.vectors import query_vector
 
 DIMENSIONS = 384
 VOCABULARY = 5_000
@@ -38,9 +44,10 @@ WORDS_PER_QUERY = 6
 TENANTS = 4
 TEXT = "Net income rose by four percent in the third quarter. " * 18  # about 1 kB
 BATCH = 256
-CANDIDATES = 50
+CANDIDATES = 100
 TOP_K = 5
 NAME = "bench"
+FILES = 100
 GREEN_SECONDS = 300
 
 Row = dict[str, Any]
@@ -51,11 +58,14 @@ def random_vector(rng: random.Random) -> list[float]:
     return [rng.gauss(0, 1) for _ in range(DIMENSIONS)]
 
 
-def random_words(rng: random.Random, count: int) -> edge.Object:
-    return {
-        "indices": sorted(rng.sample(range(VOCABULARY), count)),
-        "values": [0.1 + rng.random() for _ in range(count)],
-    }
+@cache
+def word_index(number: int) -> int:
+    """The index that BM25 gives the word of that number."""
+    return query_vector(f"word{number}").indices[0]
+
+
+def sparse(rng: random.Random, words: Sequence[int]) -> edge.Object:
+    return {"indices": [word_index(word) for word in words], "values": [0.1 + rng.random() for _ in words]}
 
 
 def make_points(count: int) -> list[edge.Object]:
@@ -64,11 +74,26 @@ def make_points(count: int) -> list[edge.Object]:
     return [
         {
             "id": i,
-            "vector": {"dense": random_vector(rng), "sparse": random_words(rng, WORDS_PER_POINT)},
-            "payload": {"tenant": f"t{i % TENANTS}", "page": i, "text": TEXT},
+            "vector": {
+                "dense": random_vector(rng),
+                "sparse": sparse(rng, rng.sample(range(VOCABULARY), WORDS_PER_POINT)),
+            },
+            "payload": {"text": f"{i} {TEXT}", "metadata": metadata(i)},
         }
         for i in range(count)
     ]
+
+
+def metadata(number: int) -> edge.Object:
+    return {
+        "tenant": f"t{number % TENANTS}",
+        "collection": "default",
+        "document_id": f"d{number % FILES}",
+        "version": "1",
+        "filename": f"report-{number % FILES}.pdf",
+        "page": number // FILES + 1,
+        "chunk_index": number // FILES,
+    }
 
 
 def make_questions(count: int) -> list[edge.Object]:
@@ -76,8 +101,8 @@ def make_questions(count: int) -> list[edge.Object]:
     rng = random.Random(-1)
     questions = []
     for n in range(count):
-        tenant = {"must": [{"key": "tenant", "match": {"value": f"t{n % TENANTS}"}}]}
-        sides = {"dense": random_vector(rng), "sparse": random_words(rng, WORDS_PER_QUERY)}
+        tenant = {"must": [{"key": "metadata.tenant", "match": {"value": f"t{n % TENANTS}"}}]}
+        sides = {"dense": random_vector(rng), "sparse": sparse(rng, rng.sample(range(VOCABULARY), WORDS_PER_QUERY))}
         prefetch = [
             {"query": query, "using": using, "limit": CANDIDATES, "filter": tenant} for using, query in sides.items()
         ]
@@ -119,6 +144,7 @@ def create(client: QdrantClient) -> None:
         NAME,
         vectors_config={"dense": models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE)},
         sparse_vectors_config={"sparse": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        metadata={"embedding_model": NAME},
     )
 
 
@@ -140,6 +166,33 @@ def asking(client: QdrantClient) -> Ask:
     return ask
 
 
+def searching(searcher: Searcher, vectors: dict[str, list[float]]) -> Ask:
+    """A function that asks a question of `make_questions` as the worker does; `vectors` serves as its model."""
+    words = {word_index(number): f"word{number}" for number in range(VOCABULARY)}
+
+    def ask(body: edge.Object) -> Any:
+        by_meaning, by_words = body["prefetch"]
+        text = " ".join(words[index] for index in by_words["query"]["indices"])
+        vectors[text] = by_meaning["query"]
+        tenant = by_meaning["filter"]["must"][0]["match"]["value"]
+        hits = searcher.search(text, tenant=tenant, collection="default", top_k=TOP_K)
+        assert len(hits) == TOP_K
+        return hits
+
+    return ask
+
+
+def measure_searcher(url: str, questions: list[edge.Object]) -> list[Row]:
+    vectors: dict[str, list[float]] = {}
+    settings = Settings(qdrant_url=url, qdrant_collection=NAME, embedding_model=NAME)
+    with closing(QdrantHttp(url, api_key=None, timeout_seconds=60)) as http:
+        ask = searching(Searcher(http, settings, embed=vectors.__getitem__), vectors)
+        return [
+            {"what": f"searcher, hybrid, {askers} thread(s)", **latencies(ask, questions, askers)}
+            for askers in (1, 8)
+        ]
+
+
 def wait_until_green(client: QdrantClient) -> float:
     """Seconds until the indexes are built."""
     started = time.perf_counter()
@@ -156,7 +209,10 @@ def embedded() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as directory, QdrantServer(Path(directory)) as server:
         client = QdrantClient(url=server.url)
         create(client)
-        client.create_payload_index(NAME, "tenant", models.KeywordIndexParams(type="keyword", is_tenant=True))
+        is_tenant = models.KeywordIndexParams(type="keyword", is_tenant=True)
+        client.create_payload_index(NAME, "metadata.tenant", is_tenant)
+        for field in ("collection", "filename"):
+            client.create_payload_index(NAME, f"metadata.{field}", models.PayloadSchemaType.KEYWORD)
         client.close()
         yield server.url
 
@@ -174,6 +230,7 @@ def measure_embedded(points: list[models.PointStruct], questions: list[edge.Obje
                 for askers in (1, 8):
                     timed = latencies(asking(client), questions, askers)
                     rows.append({"what": f"embedded, hybrid, {askers} thread(s)", **timed})
+                rows += measure_searcher(url, questions)
             client.close()
     return rows
 
@@ -199,7 +256,7 @@ def measure_engine(points: list[edge.Object], questions: list[edge.Object]) -> l
     )
     schema = edge.schema_of(config)
     index = edge.create_index(
-        {"field_name": "tenant", "field_schema": {"type": "keyword", "is_tenant": True}}, schema
+        {"field_name": "metadata.tenant", "field_schema": {"type": "keyword", "is_tenant": True}}, schema
     )
     with tempfile.TemporaryDirectory() as directory:
         shard = q.EdgeShard.create(f"{directory}/shard", edge.edge_config(config))
@@ -264,8 +321,9 @@ def main() -> None:
         *measure_local(made[: options.local_points], questions),
     ]
     p50 = {row["what"]: row.get("p50_ms", 0.0) for row in rows}
-    added = p50["embedded, hybrid, 1 thread(s)"] - p50["engine, hybrid"]
-    rows.append({"what": "added by HTTP and the client", "p50_ms": added})
+    for what, who in (("HTTP and the client", "embedded"), ("HTTP and the searcher", "searcher")):
+        added = p50[f"{who}, hybrid, 1 thread(s)"] - p50["engine, hybrid"]
+        rows.append({"what": f"added by {what}", "p50_ms": added})
     report = {"points": options.points, "machine": machine(), "rows": rows}
     print(json.dumps(report, indent=2)) if options.json else show(report)
 

@@ -33,8 +33,8 @@ from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
 from benchmarks.peers import rq_app
 from benchmarks.support import QUESTION, ROOT, Process, Site, open_site, tree, write_json
 from tests.support.model_server import Stats
-from worker.index import open_index
 from worker.prompt import build_messages
+from worker.search import open_searcher
 
 MODEL_SECONDS = 1
 TOKENS = 20
@@ -138,8 +138,10 @@ class Figures:
 
 def write_prompt(site: Site) -> Path:
     """The conversation that our worker makes of `QUESTION`, as a file for the peers."""
-    with closing(open_index(site.settings)) as index:
-        hits = index.search(QUESTION, tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION, top_k=site.settings.top_k)
+    with closing(open_searcher(site.settings)) as searcher:
+        hits = searcher.search(
+            QUESTION, tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION, top_k=site.settings.top_k
+        )
     file = site.folder / "prompt.json"
     file.write_text(json.dumps([message.text for message in build_messages(QUESTION, hits)]))
     return file

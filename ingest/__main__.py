@@ -4,12 +4,12 @@ Exit codes: 0; 1 when a file failed, or the index or the model is away; 2 for ba
 """
 
 import argparse
+import os
 import re
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -20,10 +20,11 @@ from app.core.contract import DEFAULT_COLLECTION
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
 from app.core.settings import Settings, explain
-from ingest.display import Bar, Lines, display_on, print_report, shortened
+from ingest.display import display_on, print_report, shortened
 from ingest.files import Found, UsageError, find
-from ingest.own_qdrant import QdrantStartError, qdrant_address
+from ingest.own_qdrant import QdrantStartError
 from ingest.report import Failure, Report
+from ingest.run import Options, repair_catalog, run
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         settings = Settings()
-        found = find(options.paths, prune=options.prune)
+        found = find(options.paths, prune=options.prune) if options.paths else Found()
     except ValidationError as error:
         return _complain(*explain(error).splitlines(), code=EXIT_USAGE)
     except UsageError as error:
@@ -65,11 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m ingest", description="Index PDFs, so that questions can be asked about them."
+        prog="python -m ingest", description="Index documents, so that questions can be asked about them."
     )
-    parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="a PDF, or a folder searched with all below"
-    )
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file, or a folder with all below it")
     parser.add_argument(
         "--collection", type=_collection, default=DEFAULT_COLLECTION, help=f"name, default {DEFAULT_COLLECTION!r}"
     )
@@ -77,8 +76,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--prune", action="store_true", help="delete the collection's documents whose file is not in the folders"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would happen; embed and write nothing")
+    parser.add_argument(
+        "--queue", action="store_true", help="let the workers of the ingestion queue index the files, a job for each"
+    )
+    parser.add_argument(
+        "--repair", action="store_true", help="instead: rebuild the catalog that the API shows from the index"
+    )
     parser.add_argument("--json", action="store_true", help="the report as a JSON object on stdout")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if bool(options.paths) == options.repair:
+        parser.error("give files or folders to index, or --repair alone")
+    return options
 
 
 def _collection(name: str) -> str:
@@ -90,7 +98,11 @@ def _collection(name: str) -> str:
 def _run_until_signalled(found: Found, settings: Settings, options: argparse.Namespace, report: Report) -> int:
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _run(found, settings, options, report)
+        with display_on(sys.stderr) as display:
+            if options.repair:
+                print(f"ingest: {repair_catalog(settings)} records of the catalog repaired", file=sys.stderr)
+            else:
+                run(found, settings, _options(options), report, display)
     except Interrupted as error:
         report.interrupted = True
         return error.exit_code
@@ -106,41 +118,14 @@ def _run_until_signalled(found: Found, settings: Settings, options: argparse.Nam
     return EXIT_FAILED if report.has_failed else 0
 
 
+def _options(given: argparse.Namespace) -> Options:
+    folders = [path for path in given.paths if path.is_dir()] if given.prune else []
+    return Options(collection=given.collection, prune_below=folders, dry_run=given.dry_run, queue=given.queue)
+
+
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:
     signal.signal(number, signal.SIG_DFL)  # once more ends us at once; the index bears that
     raise Interrupted(number)
-
-
-def _run(found: Found, settings: Settings, options: argparse.Namespace, report: Report) -> None:
-    with display_on(sys.stderr) as display, qdrant_address(settings, dry_run=options.dry_run) as address:
-        _sync(found, settings.model_copy(update={"qdrant_url": address}), options, report, display)
-
-
-def _sync(
-    found: Found, settings: Settings, options: argparse.Namespace, report: Report, display: Bar | Lines
-) -> None:
-    # These take seconds to import (LangChain); --help and a usage error should not wait for that.
-    from ingest.chunks import Splitter
-    from ingest.pdf import PdfReader
-    from ingest.sync import Naming, Sync
-    from worker.index import open_index
-
-    splitter = Splitter(settings.chunk_size, settings.chunk_overlap)
-    naming = Naming(collection=options.collection, splitter=splitter, embedding_model=settings.embedding_model)
-    with ExitStack() as stack:
-        index = stack.enter_context(closing(open_index(settings))) if settings.qdrant_url is not None else None
-        reader = stack.enter_context(PdfReader())
-        sync = Sync(index, reader, splitter, naming, dry_run=options.dry_run)
-        total = len(found.files)
-        actions, refused = sync.prepare(found, prune=options.prune, on_checked=lambda n: display.checked(n, total))
-        report.not_reached = len(actions)
-        report.documents += refused
-        for number, action in enumerate(actions, 1):
-            display.starting(action.source, number, len(actions))
-            outcome = sync.carry_out(action)
-            report.documents.append(outcome)
-            report.not_reached -= 1
-            display.done(outcome, number, len(actions))
 
 
 def _conclude(report: Report, code: int, *, as_json: bool) -> int:
@@ -164,4 +149,9 @@ def _complain(*lines: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    if exit_code >= EXIT_SIGNAL:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)  # a call to the model that is still in flight must not hold up Ctrl-C
+    sys.exit(exit_code)

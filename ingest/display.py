@@ -27,11 +27,11 @@ class Display(AbstractContextManager["Display"], Protocol):
     def checked(self, number: int, total: int) -> None:
         """File `number` of `total` has been compared with the index."""
 
-    def starting(self, source: str, number: int, total: int) -> None:
-        """Document `number` of `total` is having its turn."""
+    def starting(self, source: str) -> None:
+        """A document is having its turn. Called from any thread."""
 
     def done(self, outcome: Outcome, number: int, total: int) -> None:
-        """Document `number` of `total` has had its turn."""
+        """A document has had its turn, the `number`th of `total`."""
 
 
 class Lines:
@@ -51,7 +51,7 @@ class Lines:
         if number == total:
             print(f"checked {total} {_files(total)}", file=self._stream)
 
-    def starting(self, source: str, number: int, total: int) -> None:
+    def starting(self, source: str) -> None:
         """Nothing: a line when it is done is enough."""
 
     def done(self, outcome: Outcome, number: int, total: int) -> None:
@@ -88,10 +88,9 @@ class Bar:
         """Move the bar."""
         self._progress.update(self._task, description="checking", completed=number, total=total)
 
-    def starting(self, source: str, number: int, total: int) -> None:
+    def starting(self, source: str) -> None:
         """Show the name."""
-        shown = f"indexing {shortened(source, 40)}"
-        self._progress.update(self._task, description=shown, completed=number - 1, total=total)
+        self._progress.update(self._task, description=f"indexing {shortened(source, 40)}")
 
     def done(self, outcome: Outcome, number: int, total: int) -> None:
         """Move the bar."""
@@ -132,7 +131,7 @@ def _counts(report: Report) -> Table:
     for heading in ("documents", "pages", "chunks"):
         table.add_column(heading, justify="right")
     for status, count in report.counts.items():
-        if status is Status.SKIPPED and not count:
+        if status in (Status.SKIPPED, Status.RENAMED) and not count:
             continue
         same = [outcome for outcome in report.documents if outcome.status is status]
         pages, chunks = sum(outcome.pages for outcome in same), sum(outcome.chunks for outcome in same)

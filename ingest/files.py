@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from ingest.kinds import is_read
+from ingest.limits import FILE_BYTES_MAX
 from ingest.reasons import FileError, Reason
 
-FILE_BYTES_MAX = 256 * 1024 * 1024
-"""The parser holds a file in memory whole, within its limit of 1 GiB. 10-K filings have about 3 MiB."""
 HASH_BLOCK_BYTES = 1024 * 1024
-PDF_SUFFIX = ".pdf"
 
 UNSAFE_IN_A_NAME = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, marks that turn the writing direction, and bytes that are not UTF-8."""
@@ -57,10 +56,10 @@ def safe_name(name: str) -> str:
 
 
 def find(paths: Sequence[Path], *, prune: bool = False) -> Found:
-    """The PDFs that `paths` (files, or folders searched with all below) stand for, in a fixed order.
+    """The documents that `paths` (files, or folders searched with all below) stand for, in a fixed order.
 
     Hidden files and folders inside a folder are passed over; a file argument is taken whatever its name. Raises
-    `UsageError` when a path is missing, a folder holds no PDF, or `prune` is asked for without a folder.
+    `UsageError` when a path is missing, a folder holds no document, or `prune` is asked for without a folder.
     """
     folders = {path for path in paths if _is_folder(path)}
     for path in paths:
@@ -147,11 +146,11 @@ def _add_folder(folder: Path, found: Found) -> None:
     for path in sorted(_walk(folder, found)):
         _add_file(path, _source(path, folder), found)
     if len(found.files) + len(found.refused) == before:
-        raise UsageError(f"{safe_name(str(folder))}: no PDF in this folder")
+        raise UsageError(f"{safe_name(str(folder))}: no PDF, .docx, .html, .md or .txt in this folder")
 
 
 def _walk(root: Path, found: Found) -> Iterator[Path]:
-    """Every entry below `root` that is named like a PDF, in any order; says in `found` what it had to leave out."""
+    """Every entry below `root` named like a document, in any order; says in `found` what it had to leave out."""
     waiting = [root]  # no recursion: folders can be nested deeper than Python's calls
     while waiting:
         folder = waiting.pop()
@@ -168,7 +167,7 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
                     waiting.append(path)
                 else:  # it may lead back to where we are
                     found.refused.append(Refused(_source(path, root), Reason.LINKED_FOLDER, is_failure=False))
-            elif path.suffix.lower() == PDF_SUFFIX:
+            elif is_read(entry.name):
                 yield path
 
 

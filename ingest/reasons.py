@@ -22,14 +22,14 @@ class Reason(StrEnum):
 
 
 SENTENCES: dict[Reason, str] = {
-    Reason.NOT_A_PDF: "This is not a PDF: %PDF- does not stand in its first 1,024 bytes.",
+    Reason.NOT_A_PDF: "This is not what its name says: a PDF has %PDF- in its first 1,024 bytes, a .docx is a zip.",
     Reason.EMPTY_FILE: "The file is empty.",
     Reason.ENCRYPTED: "The PDF asks for a password. Save it without one.",
-    Reason.DAMAGED: "The PDF is damaged: none of its pages can be read.",
-    Reason.NO_TEXT: "The PDF has no text; it may be a scan. Put it through OCR first (ocrmypdf, say).",
-    Reason.TOO_LARGE: "The PDF is larger than what is read (256 MiB, 20,000 pages, 20 million characters).",
-    Reason.TIMEOUT: "Reading the PDF took longer than 120 seconds.",
-    Reason.CRASHED: "The PDF brought its parser down, or wanted more than 1 GiB of memory.",
+    Reason.DAMAGED: "The file is damaged: none of its pages can be read.",
+    Reason.NO_TEXT: "There is no text in it; it may be a scan. Set OCR=true, or put it through OCR first (ocrmypdf).",
+    Reason.TOO_LARGE: "The file is larger than what is read (256 MiB, 20,000 pages, 20 million characters).",
+    Reason.TIMEOUT: "Reading it took too long: 15 seconds for a page, or 20 seconds and a tenth more for each page.",
+    Reason.CRASHED: "The file brought its reader down, or wanted more than 1 GiB of memory.",
     Reason.UNREADABLE: "The file cannot be opened: no permission, gone, or a link in a circle.",
     Reason.CHANGED: "The file changed while it was read. Run again.",
     Reason.SAME_NAME: "Another file of this run has the same name within its folder. Rename one of them.",

@@ -14,6 +14,7 @@ class Status(StrEnum):
 
     ADDED = "added"
     UPDATED = "updated"
+    RENAMED = "renamed"
     UNCHANGED = "unchanged"
     PRUNED = "pruned"
     FAILED = "failed"
@@ -32,6 +33,8 @@ MESSAGES_WHEN_INDEXING: dict[ErrorCode, str] = {
     ErrorCode.MODEL_AUTH_FAILED: "The embedding model's provider refused the key. Set OPENAI_API_KEY.",
     ErrorCode.MODEL_REJECTED: "The embedding model refused the text. Are EMBEDDING_MODEL and CHUNK_SIZE right?",
     ErrorCode.CONTENT_FILTERED: "The embedding model's provider refused the text for its content.",
+    ErrorCode.JOB_TIMEOUT: "Its job took longer than INGEST_TIMEOUT_SECONDS.",
+    ErrorCode.WORKER_LOST: "Its job was cancelled, or its worker died again and again. Run again.",
     ErrorCode.INTERNAL: "The index refused the request. LOG_LEVEL=debug shows why; is QDRANT_API_KEY right?",
 }
 """`app.core.errors` words the codes for somebody who asked a question; here an operator reads them."""

@@ -1,34 +1,39 @@
-"""Brings the index to match what is on disk: first a plan, then its steps, one document after the other.
+"""One run of `python -m ingest`: brings the index to match what is on disk; reads, embeds and writes at once."""
 
-A document is written whole beside its old version, and only then is the old one deleted: a failing model or a kill at
-any moment leaves the old or the new version, and the next run tidies up.
-"""
-
-import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
-from uuid import UUID, uuid5
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from app.core.contract import DEFAULT_TENANT
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
-from ingest.chunks import Piece, Splitter
 from ingest.files import File, Found, sha256_of
-from ingest.pdf import PdfReader, PdfText
+from ingest.indexing import EMBED_IN_FLIGHT, Parsed, Target, Writer, parse
+from ingest.mirror import Mirror
+from ingest.naming import Hashed, Naming, real_folder
+from ingest.overlap import Overlap
+from ingest.plan import Action, Indexed, Step, plan
 from ingest.reasons import FileError, Reason
 from ingest.report import Failure, Outcome, Status
-from worker.index import Chunk, Document, VectorIndex
+from worker.index import Document, VectorIndex
 
-DOCUMENT_NAMESPACE = UUID("b9c0b8ad-5d0f-4e0b-8d8f-2f6e8c0c9b51")
-PARSER_TAG = "pdfium-1"
-"""Raised by hand when the same file would give another text: every document is then indexed again."""
-EMBED_BATCH = 256
-"""Chunks in one call to `embed`: Ctrl-C waits for no more than that."""
-SOURCE_CHARACTERS_MAX = 1_000
-"""Of a path in the index; the identity is made of all of it."""
+if TYPE_CHECKING:
+    from ingest.chunks import Splitter
+    from ingest.pool import ReaderPool
+
+HASHERS = 4
+"""Threads that read files for their hashes: hashing runs outside Python's lock, and disks like company."""
+STORERS_WITHOUT_MODEL = 2
+"""While Qdrant writes one batch, the next is made."""
+BATCH_CHUNKS = 512
+"""What a storer takes at once when that much is ready; a larger document goes alone."""
+WAITING_CHUNKS_MAX = 4_096
+"""Read and split, but not yet stored: some 4 MB of text."""
+ORPHAN_AGE = timedelta(hours=1)
+"""Chunks without a record that are older were left by a killed run; younger ones may be another's work just now."""
 
 FAILS_ONE_DOCUMENT = frozenset({ErrorCode.MODEL_REJECTED, ErrorCode.CONTENT_FILTERED, ErrorCode.INTERNAL})
 """Codes that may come from a document's own text. The others would meet every document: they end the run."""
@@ -36,254 +41,222 @@ FAILS_ONE_DOCUMENT = frozenset({ErrorCode.MODEL_REJECTED, ErrorCode.CONTENT_FILT
 log = get_logger(__name__)
 
 
-class Step(StrEnum):
-    """What to do about a document."""
+class Hashing:
+    """The hashes of files, begun at once, while Qdrant starts or answers. Leaving the context gives up the rest."""
 
-    ADD = "add"
-    UPDATE = "update"
-    KEEP = "keep"
-    TIDY = "tidy"
-    PRUNE = "prune"
+    def __init__(self, files: Sequence[File]) -> None:
+        self._pool = ThreadPoolExecutor(HASHERS, thread_name_prefix="hash")
+        self._futures: list[tuple[File, Future[str]]] = [
+            (file, self._pool.submit(sha256_of, file.path)) for file in files
+        ]
+
+    def __enter__(self) -> "Hashing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __iter__(self) -> Iterator[tuple[File, str | Reason]]:
+        """Each file with its hash, or why it has none."""
+        for file, future in self._futures:
+            try:
+                yield file, future.result()
+            except FileError as error:
+                yield file, error.reason
 
 
 @dataclass(frozen=True, slots=True)
-class Hashed:
-    """A file whose bytes are known. `version` also names how they would be made into chunks."""
+class Ready:
+    """A step that needs no more than the index. `parsed` is the new version of a document to add or update."""
 
-    file: File
-    document_id: str
-    sha256: str
-    version: str
+    action: Action
+    parsed: Parsed | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A step for one document. `hashed` is None when there is no file any more, `known` when it is not indexed."""
-
-    step: Step
-    document_id: str
-    source: str
-    hashed: Hashed | None = None
-    known: Document | None = None
-
-
-class Naming:
-    """How the documents of one collection, made into chunks in one way, are identified."""
-
-    def __init__(self, *, collection: str, splitter: Splitter, embedding_model: str | None) -> None:
-        self.tenant = DEFAULT_TENANT
-        self.collection = collection
-        self._recipe = f"{PARSER_TAG}\n{splitter.tag}\n{embedding_model or ''}"
-
-    def document_id(self, source: str) -> str:
-        """The same for the same path within the given folder, whatever the file's contents."""
-        return uuid5(DOCUMENT_NAMESPACE, f"{self.tenant}\n{self.collection}\n{source}").hex
-
-    def version(self, sha256: str) -> str:
-        """Changes with the bytes, the parser, the splitter and the embedding model."""
-        return hashlib.sha256(f"{sha256}\n{self._recipe}".encode()).hexdigest()[:16]
-
-    def hashed(self, file: File) -> Hashed:
-        """Read `file` once, for its hash. Raises `FileError`."""
-        sha256 = sha256_of(file.path)
-        return Hashed(file, self.document_id(file.source), sha256, self.version(sha256))
-
-
-def plan(
-    hashed: Sequence[Hashed],
-    known: Iterable[Document],
-    *,
-    prune: bool = False,
-    present: Iterable[str] = (),
-    unlisted: Sequence[str] = (),
-) -> list[Action]:
-    """What to do so that the index matches `hashed`: a step for each file in order, then what is to be pruned.
-
-    `known` are the index's documents; one that was being updated when a run was killed comes with both versions.
-    `present` are ids of documents whose file is there but not to be indexed, and `unlisted` folders (sources) whose
-    contents are unknown: neither is pruned.
-    """
-    versions: dict[str, list[Document]] = defaultdict(list)
-    for document in known:
-        versions[document.document_id].append(document)
-    actions = [_action(one, versions.get(one.document_id, [])) for one in hashed]
-    if not prune:
-        return actions
-    there = {one.document_id for one in hashed} | set(present)
-    gone = [found[0] for document_id, found in versions.items() if document_id not in there]
-    return actions + [
-        Action(Step.PRUNE, document.document_id, document.source, known=document)
-        for document in sorted(gone, key=lambda document: document.source)
-        if not any(_is_below(document.source, folder) for folder in unlisted)
-    ]
-
-
-def _action(hashed: Hashed, versions: Sequence[Document]) -> Action:
-    current = next((document for document in versions if document.version == hashed.version), None)
-    if current is None:
-        step = Step.UPDATE if versions else Step.ADD
-    else:
-        step = Step.KEEP if len(versions) == 1 else Step.TIDY
-    return Action(step, hashed.document_id, hashed.file.source, hashed, current)
-
-
-def _is_below(source: str, folder: str) -> bool:
-    return folder == "." or source.startswith(f"{folder}/")
+    @property
+    def weight(self) -> int:
+        """The chunks in memory."""
+        return len(self.parsed.chunks) if self.parsed else 0
 
 
 class Sync:
-    """One run: hashes, plans, and carries the plan out. `index` is None when there is none yet (a dry run).
+    """One run: plans, and carries the plan out. `index` is None when there is none yet (a dry run).
 
-    A dry run reads and splits the files, and neither embeds nor writes.
+    A dry run reads and splits the files, and neither embeds nor writes. Methods raise `ServiceError`.
     """
 
     def __init__(
-        self,
-        index: VectorIndex | None,
-        reader: PdfReader,
-        splitter: Splitter,
-        naming: Naming,
-        *,
-        dry_run: bool = False,
+        self, index: VectorIndex | None, naming: Naming, *, mirror: Mirror | None = None, dry_run: bool = False
     ) -> None:
         self._index = index
-        self._reader = reader
-        self._splitter = splitter
         self._naming = naming
+        self._mirror = mirror
         self._dry_run = dry_run
-        self._is_ensured = False
+        self._indexed = Indexed()
+        self._began = datetime.now(UTC)
 
     def prepare(
-        self, found: Found, *, prune: bool, on_checked: Callable[[int], None]
+        self,
+        found: Found,
+        hashing: Hashing,
+        *,
+        prune_below: Sequence[Path] = (),
+        on_checked: Callable[[int], None] = lambda _: None,
     ) -> tuple[list[Action], list[Outcome]]:
-        """The plan, and the outcome of the files that need none. `on_checked` is told each file's number, from 1.
-
-        Raises `ServiceError`.
-        """
-        known = self._known()  # first: when the index is away, nobody waits for hashes
+        """The plan, and the outcome of the files that need none. `on_checked` is told each file's number, from 1."""
+        self._indexed = self._read_index()  # first: when the index is away, nobody waits for hashes
         hashed: list[Hashed] = []
         outcomes = [_refused(one.source, one.reason, is_failure=one.is_failure) for one in found.refused]
-        for number, file in enumerate(found.files, 1):
-            try:
-                hashed.append(self._naming.hashed(file))
-            except FileError as error:
-                outcomes.append(_refused(file.source, error.reason))
+        for number, (file, result) in enumerate(hashing, 1):
+            if isinstance(result, Reason):
+                outcomes.append(_refused(file.source, result))
+            else:
+                hashed.append(self._naming.hashed(file, result))
             on_checked(number)
-        present = {self._naming.document_id(outcome.source) for outcome in outcomes}
-        return plan(hashed, known, prune=prune, present=present, unlisted=found.unlisted), outcomes
+        folders = [str(real_folder(folder)) for folder in prune_below]
+        return plan(hashed, self._indexed, self._naming, prune_below=folders), outcomes
 
-    def carry_out(self, action: Action) -> Outcome:
-        """Do what `action` says. What concerns its document alone is its outcome; the rest raises `ServiceError`."""
+    def unchanged(self, actions: Sequence[Action]) -> Iterator[Outcome]:
+        """The outcomes of the documents that stand as they are; nothing is done but to show what is not shown."""
+        for action in actions:
+            if action.step is Step.KEEP:
+                assert action.known is not None
+                assert action.hashed is not None
+                if self._mirror is not None and not self._dry_run and not self._mirror.shows(action.known):
+                    self._mirror.indexed(action.known, action.hashed.file.path)
+                yield _standing(action, Status.UNCHANGED)
+
+    def carry_out(
+        self,
+        actions: Sequence[Action],
+        *,
+        reader: "ReaderPool",
+        splitter: "Splitter",
+        writer: Writer | None,
+        on_start: Callable[[str], None],
+        on_done: Callable[[Outcome], None],
+    ) -> None:
+        """Do what is to be done, several documents at a time. What concerns one document alone is its outcome.
+
+        `on_start` is called by any thread, `on_done` by one at a time.
+        """
+
+        def prepare(action: Action) -> Ready | list[Outcome]:
+            on_start(action.source)
+            return self._prepared(action, reader, splitter)
+
+        preparers = len(os.sched_getaffinity(0)) + 1  # one more than parse, to split while the others wait
+        overlap: Overlap[Action, Ready, Outcome] = Overlap(
+            [action for action in actions if action.step is not Step.KEEP],
+            prepare=prepare,
+            store=lambda batch: self._stored(batch, writer),
+            on_done=on_done,
+            preparers=preparers,
+            storers=EMBED_IN_FLIGHT if self._naming.has_model else STORERS_WITHOUT_MODEL,
+            capacity=WAITING_CHUNKS_MAX,
+            enough=BATCH_CHUNKS,
+        )
+        with overlap:
+            try:
+                overlap.wait()
+            except BaseException:
+                if writer is not None:
+                    writer.close()  # what is written now is finished, what is embedded is given up
+                raise
+
+    def sweep(self) -> None:
+        """Delete what killed runs left of documents: chunks without a record, and older ones of two versions.
+
+        Only what was old when this run began: neither its own chunks, nor those that others write now.
+        """
+        if self._index is None or self._dry_run:
+            return
+        before = (self._began - ORPHAN_AGE).isoformat(timespec="seconds")
+        where = self._where
+        for document_id in sorted(self._indexed.orphans):
+            self._index.delete(**where, document_id=document_id, before=before)
+        for document_id, versions in self._indexed.versions.items():
+            if len(versions) > 1:
+                newest = max(versions, key=lambda document: document.ingested_at)
+                self._index.delete(**where, document_id=document_id, keep=newest, before=before)
+
+    @property
+    def _where(self) -> dict[str, Any]:
+        return {"tenant": self._naming.tenant, "collection": self._naming.collection}
+
+    def _read_index(self) -> Indexed:
+        if self._index is None:
+            return Indexed()
+        return Indexed(list(self._index.documents(**self._where)), self._index.chunk_counts(**self._where))
+
+    def _prepared(self, action: Action, reader: "ReaderPool", splitter: "Splitter") -> Ready | list[Outcome]:
+        if action.step not in (Step.ADD, Step.UPDATE):
+            return Ready(action)
+        assert action.hashed is not None
         try:
-            return self._outcome(action)
+            parsed = parse(action.hashed.file.path, self._target(action, action.hashed), reader, splitter)
         except FileError as error:
-            return _failed(action, error.reason)
+            return [_failed(action, error.reason)]
+        return Ready(action, parsed)
+
+    def _target(self, action: Action, hashed: Hashed) -> Target:
+        return Target(
+            tenant=self._naming.tenant,
+            collection=self._naming.collection,
+            document_id=action.document_id,
+            version=hashed.version,
+            filename=hashed.filename,
+            source=hashed.path,
+            sha256=hashed.sha256,
+        )
+
+    def _stored(self, batch: Sequence[Ready], writer: Writer | None) -> list[Outcome]:
+        """Store what is in the batch; when a document's own text may be why that fails, each one by itself."""
+        try:
+            parsed = [ready.parsed for ready in batch if ready.parsed is not None]
+            written = writer.write(parsed) if parsed and writer is not None else []
+            records = {document.document_id: document for document in written}
+            return [self._finished(ready, writer, records.get(ready.action.document_id)) for ready in batch]
         except ServiceError as error:
-            log.debug("document_failed", document_id=action.document_id, code=error.code, exc_info=True)
             if error.code not in FAILS_ONE_DOCUMENT:
                 raise
-            return _failed(action, error.code)
+            if len(batch) > 1:
+                return [outcome for ready in batch for outcome in self._stored([ready], writer)]
+            action = batch[0].action
+            log.debug("document_failed", document_id=action.document_id, code=error.code, exc_info=True)
+            return [_failed(action, error.code)]
 
-    def _outcome(self, action: Action) -> Outcome:
-        match action.step:
-            case Step.KEEP:
-                return _standing(action, Status.UNCHANGED)
-            case Step.TIDY:
-                self._delete(action, but=action.known.version if action.known else None)
-                return _standing(action, Status.UPDATED)
-            case Step.PRUNE:
-                self._delete(action)
-                return _standing(action, Status.PRUNED)
-            case Step.ADD | Step.UPDATE:
-                return self._index_file(action)
-
-    def _index_file(self, action: Action) -> Outcome:
-        hashed = action.hashed
-        assert hashed is not None
-        text = self._reader.read(hashed.file.path)
-        if text.sha256 != hashed.sha256:
-            raise FileError(Reason.CHANGED)
-        pieces = self._splitter.split(text.pages)
+    def _finished(self, ready: Ready, writer: Writer | None, written: Document | None) -> Outcome:
+        action, parsed = ready.action, ready.parsed
+        if parsed is not None:
+            if writer is not None and written is not None:
+                if action.has_leftovers:
+                    writer.drop_others(written)
+                self._show(action, written)
+            return _written(action, parsed)
         if not self._dry_run:
-            self._write(hashed, text, pieces)
-            self._delete(action, but=hashed.version)
-        return Outcome(
-            source=action.source,
-            status=Status.ADDED if action.step is Step.ADD else Status.UPDATED,
-            document_id=action.document_id,
-            pages=len(text.pages),
-            chunks=len(pieces),
-            missing_pages=text.missing_pages,
-            cut_pages=text.cut_pages,
-        )
+            self._correct(action)
+        statuses = {Step.TIDY: Status.UPDATED, Step.RENAME: Status.RENAMED, Step.PRUNE: Status.PRUNED}
+        return _standing(action, statuses[action.step])
 
-    def _write(self, hashed: Hashed, text: PdfText, pieces: Sequence[Piece]) -> None:
-        index = self._ensured()
-        document = self._document(hashed, text, pieces)
-        dense = _embedded(index, pieces)
-        index.write(document, [_chunk(document, number, piece) for number, piece in enumerate(pieces)], dense)
-
-    def _document(self, hashed: Hashed, text: PdfText, pieces: Sequence[Piece]) -> Document:
-        return Document(
-            tenant=self._naming.tenant,
-            collection=self._naming.collection,
-            document_id=hashed.document_id,
-            version=hashed.version,
-            filename=hashed.file.source.rpartition("/")[2],
-            source=hashed.file.source[:SOURCE_CHARACTERS_MAX],
-            sha256=hashed.sha256,
-            pages=len(text.pages),
-            chunks=len(pieces),
-            missing_pages=text.missing_pages,
-            ingested_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-
-    def _delete(self, action: Action, *, but: str | None = None) -> None:
-        if self._dry_run or self._index is None:
-            return
-        self._index.delete(
-            tenant=self._naming.tenant,
-            collection=self._naming.collection,
-            document_id=action.document_id,
-            except_version=but,
-        )
-
-    def _known(self) -> list[Document]:
-        if self._index is None:
-            return []
-        return list(self._index.documents(tenant=self._naming.tenant, collection=self._naming.collection))
-
-    def _ensured(self) -> VectorIndex:
+    def _correct(self, action: Action) -> None:
+        """A step that touches no chunk's text."""
         assert self._index is not None
-        if not self._is_ensured:
-            self._index.ensure()
-            self._is_ensured = True
-        return self._index
+        assert action.known is not None
+        known, hashed = action.known, action.hashed
+        if hashed is None:
+            self._index.delete(**self._where, document_id=action.document_id)
+            if self._mirror is not None:
+                self._mirror.deleted(action.document_id)
+            return
+        if action.step is Step.TIDY:
+            self._index.delete(**self._where, document_id=action.document_id, keep=known)
+        if known.source != hashed.path:
+            known = self._index.rename(known, filename=hashed.filename, source=hashed.path)
+        self._show(action, known)
 
-
-def _embedded(index: VectorIndex, pieces: Sequence[Piece]) -> list[list[float]] | None:
-    dense: list[list[float]] = []
-    for start in range(0, len(pieces), EMBED_BATCH):
-        batch = index.embed([piece.text for piece in pieces[start : start + EMBED_BATCH]])
-        if batch is None:
-            return None
-        dense += batch
-    return dense
-
-
-def _chunk(document: Document, number: int, piece: Piece) -> Chunk:
-    return Chunk(
-        tenant=document.tenant,
-        collection=document.collection,
-        document_id=document.document_id,
-        version=document.version,
-        filename=document.filename,
-        sha256=document.sha256,
-        page=piece.page,
-        chunk_index=number,
-        text=piece.text,
-        ingested_at=document.ingested_at,
-    )
+    def _show(self, action: Action, document: Document) -> None:
+        if self._mirror is not None and action.hashed is not None:
+            self._mirror.indexed(document, action.hashed.file.path)
 
 
 def _refused(source: str, reason: Reason, *, is_failure: bool = True) -> Outcome:
@@ -294,6 +267,19 @@ def _refused(source: str, reason: Reason, *, is_failure: bool = True) -> Outcome
 def _failed(action: Action, code: Reason | ErrorCode) -> Outcome:
     return Outcome(
         source=action.source, status=Status.FAILED, document_id=action.document_id, failure=Failure.of(code)
+    )
+
+
+def _written(action: Action, parsed: Parsed) -> Outcome:
+    document = parsed.document
+    return Outcome(
+        source=action.source,
+        status=Status.ADDED if action.step is Step.ADD else Status.UPDATED,
+        document_id=document.document_id,
+        pages=document.pages,
+        chunks=document.chunks,
+        missing_pages=document.missing_pages,
+        cut_pages=parsed.cut_pages,
     )
 
 

@@ -7,23 +7,25 @@ overshoot by what they turn out to cost.
 """
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-import httpx2
-from limits import RateLimitItemPerMinute
-from limits.storage import RedisStorage
-from limits.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
 from redis import Redis
 from redis.client import Pipeline
 
 from app.core.queue import VALKEY_AWAY
 from app.core.settings import Settings
 
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.strategies import RateLimiter
+
 LEASES = "rag:budget:leases"
 PAUSE = "rag:budget:pause"
 PREFIX = "rag:budget"
+TOO_MANY_REQUESTS = 429
 PAUSE_SECONDS_MAX = 60.0
 """What we grant a provider's word for when to come back; then we ask again."""
 
@@ -64,14 +66,16 @@ class Limits:
 class Budget:
     """The budget as one process sees it. Its methods raise redis-py's errors when Valkey is away."""
 
-    def __init__(self, connection: Redis, limits: Limits, *, lease_seconds: float) -> None:
+    def __init__(
+        self, connection: Redis, limits: Limits, *, lease_seconds: float, calls_the_model: bool = True
+    ) -> None:
         self._connection = connection
         self._limits = limits
+        self.calls_the_model = calls_the_model
         self._lease_seconds = lease_seconds
-        # With a pool given, `limits` connects nowhere itself; the address is for its own bookkeeping.
-        storage = RedisStorage("redis://", connection_pool=connection.connection_pool, key_prefix=PREFIX)
-        self._requests = MovingWindowRateLimiter(storage)
-        self._tokens = SlidingWindowCounterRateLimiter(storage)
+        self._acquire = connection.register_script(_ACQUIRE)
+        self._requests = _Window("requests", limits.requests_per_minute, connection, is_exact=True)
+        self._tokens = _Window("tokens", limits.tokens_per_minute, connection, is_exact=False)
 
     @property
     def is_limited(self) -> bool:
@@ -80,57 +84,74 @@ class Budget:
 
     def acquire(self, holder: str) -> bool:
         """Whether `holder` may take a job now; then it has a lease, until `release`."""
-        if self._connection.exists(PAUSE) or not self._has_tokens() or not self._has_requests():
+        if self._connection.exists(PAUSE) or not self._tokens.has_room() or not self._requests.has_room():
             return False
         if self._limits.concurrency is None:
             return True
-        answer = self._connection.eval(_ACQUIRE, 1, LEASES, self._limits.concurrency, self._lease_seconds, holder)
-        return bool(answer)
+        return bool(self._acquire(keys=[LEASES], args=[self._limits.concurrency, self._lease_seconds, holder]))
 
     def spend_request(self) -> bool:
         """Count the request that a job is about to make; False when another process has spent the last one."""
-        per_minute = self._limits.requests_per_minute
-        return per_minute is None or self._requests.hit(RateLimitItemPerMinute(per_minute), "requests")
+        return self._requests.hit()
 
     def spend_tokens(self, count: int) -> None:
         """Count what an answer has cost."""
-        per_minute = self._limits.tokens_per_minute
-        if per_minute is not None and count > 0:
-            self._tokens.hit(RateLimitItemPerMinute(per_minute), "tokens", cost=min(count, per_minute))
+        if count > 0:
+            self._tokens.hit(count)
 
     def renew(self, holder: str, pipeline: Pipeline) -> None:
         """Renew the holder's lease, if it has one."""
         if self._limits.concurrency is not None:
             pipeline.eval(_RENEW, 1, LEASES, self._lease_seconds, holder)
 
-    def release(self, holder: str) -> None:
-        """Give the lease back."""
+    def release(self, holder: str, pipeline: Pipeline | None = None) -> None:
+        """Give the lease back, if there is one."""
         if self._limits.concurrency is not None:
-            self._connection.zrem(LEASES, holder)
+            (self._connection if pipeline is None else pipeline).zrem(LEASES, holder)
 
-    def heed(self, response: httpx2.Response) -> None:
+    def heed(self, status: int, headers: Mapping[str, str]) -> None:
         """Pause everybody for as long as the provider's headers ask, when they say that nothing is left."""
-        if (seconds := pause_seconds(response.status_code, response.headers)) > 0:
+        if (seconds := pause_seconds(status, headers)) > 0:
             with suppress(*VALKEY_AWAY):  # an answer is worth more than a pause
                 self._connection.set(PAUSE, 1, px=max(1, round(min(seconds, PAUSE_SECONDS_MAX) * 1000)))
 
-    def _has_requests(self) -> bool:
-        per_minute = self._limits.requests_per_minute
-        return per_minute is None or self._requests.test(RateLimitItemPerMinute(per_minute), "requests")
 
-    def _has_tokens(self) -> bool:
-        per_minute = self._limits.tokens_per_minute
-        return per_minute is None or self._tokens.test(RateLimitItemPerMinute(per_minute), "tokens")
+class _Window:
+    """So many a minute, by one of the windows of `limits`; without a limit there is always room."""
+
+    def __init__(self, name: str, per_minute: int | None, connection: Redis, *, is_exact: bool) -> None:
+        self._name = name
+        self._per_minute = per_minute
+        if per_minute is not None:
+            # Imported here: a worker without limits need not have it.
+            from limits import RateLimitItemPerMinute
+            from limits.storage import RedisStorage
+            from limits.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
+
+            # With a pool given, `limits` connects nowhere itself; the address is for its own bookkeeping.
+            storage = RedisStorage("redis://", connection_pool=connection.connection_pool, key_prefix=PREFIX)
+            self._limit: RateLimitItem = RateLimitItemPerMinute(per_minute)
+            self._limiter: RateLimiter = (
+                MovingWindowRateLimiter(storage) if is_exact else SlidingWindowCounterRateLimiter(storage)
+            )
+
+    def has_room(self) -> bool:
+        return self._per_minute is None or self._limiter.test(self._limit, self._name)
+
+    def hit(self, cost: int = 1) -> bool:
+        return self._per_minute is None or self._limiter.hit(
+            self._limit, self._name, cost=min(cost, self._per_minute)
+        )
 
 
-def pause_seconds(status: int, headers: Any) -> float:
+def pause_seconds(status: int, headers: Mapping[str, str]) -> float:
     """How long the provider asks to wait: Retry-After of a 429, or the reset of what has none remaining; else 0.
 
     The headers are OpenAI's: `x-ratelimit-remaining-requests`, `x-ratelimit-reset-requests` ("6m0s"), and the same
     for tokens.
     """
     waits = [0.0]
-    if status == httpx2.codes.TOO_MANY_REQUESTS:
+    if status == TOO_MANY_REQUESTS:
         value = headers.get("retry-after", "")
         waits.append(float(value) if value.replace(".", "", 1).isdigit() else 0.0)
     for kind in ("requests", "tokens"):

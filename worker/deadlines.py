@@ -6,14 +6,15 @@ moment as its limit; this one does neither.
 
 import ctypes
 import heapq
+import socket
 import threading
 from itertools import count
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol, Self
 
 from rq.timeouts import BaseDeathPenalty, BaseTimeoutException
 
-from worker.interrupts import interrupt
+from worker.interrupts import interrupt, shut
 
 COMPACT_AT = 256
 """Deadlines of ended jobs that may lie around: a limit is minutes, and jobs take seconds."""
@@ -21,17 +22,26 @@ COMPACT_AT = 256
 _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
+class _Timed(Protocol):
+    """Something that has a deadline."""
+
+    is_over: bool
+
+    def interrupt(self) -> None:
+        """The time has come; not asked again."""
+
+
 class _Watchdog:
     """Wakes at the next deadline and interrupts the thread whose limit it is."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._deadlines: list[tuple[float, int, Deadline]] = []
+        self._deadlines: list[tuple[float, int, _Timed]] = []
         self._tie = count()
         self._over = 0
         self._thread: threading.Thread | None = None
 
-    def add(self, deadline: "Deadline", at: float) -> None:
+    def add(self, deadline: _Timed, at: float) -> None:
         with self._changed:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
@@ -94,3 +104,33 @@ class Deadline(BaseDeathPenalty):
                 self._has_fired = True
                 _raise_in_thread(ctypes.c_ulong(self._thread_id), ctypes.py_object(self._exception))
                 interrupt(self._thread_id)
+
+
+class CallLimit:
+    """A context in which a call over `connection` lasts so many seconds at most, however slowly it trickles.
+
+    Then the connection is shut, and `has_fired` tells why the read has failed.
+    """
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self.is_over = False
+        self.has_fired = False
+
+    def interrupt(self) -> None:
+        """Shut the connection, unless the call is over."""
+        with self._lock:
+            if not self.is_over:
+                self.has_fired = True
+                shut(self._connection)
+
+    def __enter__(self) -> Self:
+        _watchdog.add(self, monotonic() + self._seconds)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.is_over = True
+        _watchdog.forget()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import ceil
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -13,12 +14,17 @@ from rq import get_current_job
 from rq.job import Job
 from rq.timeouts import JobTimeoutException
 
-from app.core.contract import AnswerJob, AnswerResult, Timings
+from app.core.contract import AnswerJob, AnswerResult, SearchHit, SearchJob, SearchResult, Timings, page_url
 from app.core.errors import RETRYABLE, ConfigurationError, ErrorCode, ServiceError
+from app.core.events import EventType
 from app.core.logging import get_logger
 from app.core.queue import VALKEY_AWAY
+from worker.event_log import DirectEvents, Events, NoEvents
+from worker.intake import TakenJob
 from worker.pipeline import answer
-from worker.resources import shared
+from worker.resources import Resources, shared
+from worker.search import SearchFilters
+from worker.vectors import Hit
 
 RETRY_SECONDS_BASE = 1.0
 RETRY_SECONDS_MAX = 30.0
@@ -38,22 +44,20 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
     Raises `JobFailedError` when it can't; the job's metadata then holds the code.
     """
     record = get_current_job()
-    with _boundary(record):
+    with _boundary(record, "question"):
         job = AnswerJob.model_validate(payload)
+        structlog.contextvars.bind_contextvars(request_id=job.request_id)
         resources = shared()
+        events = _events(record)
         given = answer(
             job.query,
-            search=lambda query: resources.index.search(
-                query,
-                tenant=job.tenant,
-                collection=job.collection,
-                top_k=job.top_k or resources.settings.top_k,
-                document_ids=job.document_ids,
-            ),
+            search=lambda _: _search(resources, job),
             complete=resources.complete,
-            on_stage=lambda stage: _note(record, stage=stage.value),
+            on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
+            on_delta=events.delta,
         )
-        queued_ms = _queued_ms(record)
+        if isinstance(events, DirectEvents):
+            events.flush()
         return AnswerResult(
             answer=given.text,
             mode=given.mode,
@@ -61,26 +65,71 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             citations=given.citations,
             model=given.model,
             usage=given.usage,
-            timings_ms=Timings(
-                queued=queued_ms,
-                retrieval=given.retrieval_ms,
-                generation=given.generation_ms,
-                total=queued_ms + given.retrieval_ms + given.generation_ms,
-            ),
+            timings_ms=_timings(record, given.retrieval_ms, given.generation_ms),
         ).model_dump(mode="json")
 
 
+def search_documents(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Search as the `SearchJob` in `payload` asks; returns a `SearchResult` as plain data. Raises as above."""
+    record = get_current_job()
+    with _boundary(record, "search"):
+        job = SearchJob.model_validate(payload)
+        structlog.contextvars.bind_contextvars(request_id=job.request_id)
+        _events(record)
+        began = perf_counter()
+        hits = _search(shared(), job)
+        return SearchResult(
+            hits=tuple(_whole(hit) for hit in hits),
+            timings_ms=_timings(record, (perf_counter() - began) * 1000, 0.0),
+        ).model_dump(mode="json")
+
+
+def _search(resources: Resources, job: SearchJob) -> list[Hit]:
+    return resources.searcher.search(
+        job.query,
+        tenant=job.tenant,
+        collection=job.collection,
+        top_k=job.top_k or resources.settings.top_k,
+        filters=SearchFilters(document_ids=job.document_ids) if job.document_ids else None,
+    )
+
+
+def _shown(hit: Hit) -> dict[str, Any]:
+    """What the stream tells of a hit before there is an answer: where it stands, not what it says."""
+    return {
+        "document_id": hit.document_id,
+        "filename": hit.filename,
+        "page": hit.page,
+        "score": hit.score,
+    }
+
+
+def _whole(hit: Hit) -> SearchHit:
+    last_page = hit.last_page if hit.last_page != hit.page else None
+    url = page_url(hit.document_id, hit.page)
+    return SearchHit(**_shown(hit), last_page=last_page, heading=hit.heading, text=hit.text, url=url)
+
+
+def _events(record: Job | None) -> Events:
+    if isinstance(record, TakenJob):
+        return record.events
+    return DirectEvents(record, attempt=_retries_used(record) + 1) if record is not None else NoEvents()
+
+
 @contextmanager
-def _boundary(record: Job | None) -> Iterator[None]:
+def _boundary(record: Job | None, kind: str) -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(job_id=record.id if record else None)
     try:
         yield
-        log.info("question_answered")
+        log.info("job_done", kind=kind)
     except (Exception, JobTimeoutException) as error:
+        if isinstance(record, TakenJob) and record.is_told_to_end:  # whatever came of it
+            log.info("job_left", kind=kind)
+            raise JobFailedError("the job was told to end") from None
         code = _code_of(error)
         delay = _prepare_retry(record, code, error)
-        log.warning("question_failed", code=code.value, retry_in_seconds=delay, exc_info=error)
+        log.warning("job_failed", kind=kind, code=code.value, retry_in_seconds=delay, exc_info=error)
         _note(record, error=code.value)
         raise JobFailedError(str(ServiceError(code))) from None
     finally:
@@ -94,9 +143,8 @@ def _prepare_retry(record: Job | None, code: ErrorCode, error: BaseException) ->
     if code not in RETRYABLE:
         record.retries_left = None  # for this run of RQ's; the record keeps the number
         return None
-    used = record.meta.get("retries", 0) - (record.retries_left or 0)
     asked = error.retry_after_seconds if isinstance(error, ServiceError) else None
-    record.retry_intervals = [retry_delay_seconds(used, asked)]
+    record.retry_intervals = [retry_delay_seconds(_retries_used(record), asked)]
     return record.retry_intervals[0]
 
 
@@ -129,14 +177,32 @@ def _code_of(error: BaseException) -> ErrorCode:
             return ErrorCode.INTERNAL
 
 
+def _retries_used(record: Job) -> int:
+    retries = record.meta.get("retries", 0)
+    return max(0, retries - (record.retries_left or 0)) if isinstance(retries, int) else 0
+
+
 def _note(record: Job | None, **fields: str) -> None:
-    """Write `fields` into the job's metadata, where the API reads stage and error; Valkey's absence is no failure."""
-    if record is not None:
-        record.meta.update(fields)
-        try:
-            record.save_meta()  # type: ignore[no-untyped-call]
-        except VALKEY_AWAY as away:
-            log.warning("valkey_away", during="note", reason=type(away).__name__)
+    """Put `fields` into the job's metadata, where the API reads the code; Valkey's absence is no failure."""
+    if record is None:
+        return
+    record.meta.update(fields)
+    if isinstance(record, TakenJob):
+        return  # what ends the job writes it
+    try:
+        record.save_meta()  # type: ignore[no-untyped-call]
+    except VALKEY_AWAY as away:
+        log.warning("valkey_away", during="note", reason=type(away).__name__)
+
+
+def _timings(record: Job | None, retrieval_ms: float, generation_ms: float) -> Timings:
+    queued = _queued_ms(record)
+    return Timings(
+        queued=queued,
+        retrieval=retrieval_ms,
+        generation=generation_ms,
+        total=queued + retrieval_ms + generation_ms,
+    )
 
 
 def _queued_ms(record: Job | None) -> float:

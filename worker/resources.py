@@ -1,4 +1,4 @@
-"""What a worker process makes once and every job shares: the index and the model, with their connection pools."""
+"""What a worker process makes once and every job shares: the index and the model, with their connections."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import structlog
 
 from app.core.logging import configure_logging
 from app.core.settings import Settings
-from worker.index import VectorIndex, open_index
-from worker.interrupts import OnResponse
 from worker.pipeline import Complete
+from worker.search import Searcher, open_searcher
+from worker.wire import OnResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,13 @@ class Resources:
     """A worker's clients. `complete` is None when answers are extractive."""
 
     settings: Settings
-    index: VectorIndex
+    searcher: Searcher
     complete: Complete | None
     closing: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:
         """Close every connection; jobs must have ended."""
-        for close in (self.index.close, *self.closing):
+        for close in (self.searcher.close, *self.closing):
             close()
 
 
@@ -35,16 +35,16 @@ _shared: Resources | None = None
 def open_resources(settings: Settings, *, on_response: OnResponse | None = None) -> Resources:
     """Make the clients. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
 
-    `on_response` is called with each answer of the chat model's server, before it is read.
+    `on_response` is told of each answer of the chat model's server, before it is read.
     """
     if not structlog.is_configured():  # under RQ's own command; structlog's default would print local variables
         configure_logging(settings)
     if not settings.has_chat_model:
-        return Resources(settings, open_index(settings), complete=None)
+        return Resources(settings, open_searcher(settings), complete=None)
     from worker.llm import ChatModel  # a second of imports that a worker without a model need not spend
 
     model = ChatModel(settings, on_response=on_response)
-    return Resources(settings, open_index(settings), model.complete, closing=(model.close,))
+    return Resources(settings, open_searcher(settings), model.complete, closing=(model.close,))
 
 
 def share(resources: Resources | None) -> None:

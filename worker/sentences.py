@@ -6,23 +6,50 @@ QUOTE_MAX_CHARACTERS = 400
 SHORT_LINE = 0.7
 """A line shorter than this share of the longest one was ended by the author, not by the page's width."""
 
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|No|Nos|Fig|vs|etc|approx|Inc|Ltd|Co|Corp|e\.g|i\.e))\.$"
-)
-_END = re.compile(r"[.!?。！？]+[\"'”’)\]]*(?=\s|$)|[。！？]+")  # noqa: RUF001  full-width stops of CJK texts
-_END_OF_ALL = re.compile(r"[.!?;:。！？][\"'”’)\]]*$")  # noqa: RUF001
+_CLOSERS = "\"'”’»」』）)]"  # noqa: RUF001  full-width brackets and typographic quotes of real texts
+_STOPS = ".!?…؟۔।॥።"  # noqa: RUF001
+_WIDE_STOPS = "。！？｡"  # noqa: RUF001
+_END = re.compile(f"[{_STOPS}{_WIDE_STOPS}]++[{re.escape(_CLOSERS)}]*+")
+_WHOLE_ENDS = frozenset(_STOPS + _WIDE_STOPS + ";:；：")  # noqa: RUF001
 _STARTS_ANEW = re.compile(r"[A-Z0-9\"“(•▪‣*·–-]|[^\x00-\x7f]")  # noqa: RUF001  the dashes and bullets of real lists
-_BULLET = re.compile(r"^[•▪‣*·–-]\s+")  # noqa: RUF001
+_BULLET = re.compile(r"[•▪‣●○◦*·–-]\s+")  # noqa: RUF001
+_ITEM = re.compile(r"(?:[•▪‣●○◦*·–-]|\(?(?:\d{1,2}|[a-z]|[ivx]{2,4})[.)])\s")  # noqa: RUF001
+_NUMBER_AT_END = re.compile(r"\d[)%]?$")
+
+_TITLES = """
+    mr mrs ms dr prof st fig figs vs approx sec art ch vol eq gen col capt lt sgt rev hon gov sen rep messrs mt
+    jan feb mar apr jun jul aug sep sept oct nov dec abs nr bzw ca vgl evtl sog sr sra mme mlle av
+"""
+"""What is followed by more of its sentence, and a capital letter or a figure at that."""
+_BEFORE_FIGURES = frozenset(("no", "nos", "p", "pp", "n", "item", "art", "para", "op"))
+_MAYBE_LAST = frozenset(
+    ("inc", "ltd", "co", "corp", "llc", "plc", "jr", "bros", "etc", "al", "cf", "est", "usw", "dept")
+)
+"""What may end a sentence as well."""
+_STARTERS = """
+    The A An This That These Those It Its He She They We You I In On At For From By With As If When While Where Our
+    Their His Her Your There Here However But And Or So Such No Not All Any Each Some Both After Before During Under
+    Since Because Although To Der Die Das Ein Eine Es Sie Wir Er Im In Le La Les Un Une Il Elle El Los
+"""
+"""Words whose capital means that a sentence begins, after an abbreviation that may be the last word of another."""
+
+_TITLE_WORDS = frozenset(_TITLES.split())
+_STARTER_WORDS = frozenset(_STARTERS.split())
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of `text` in reading order, each on one line with single spaces; headings stand alone."""
+    """The sentences of `text` in reading order, each on one line; headings and rows stand alone."""
     return [sentence for block in _blocks(text) for sentence in _sentences_of(block)]
 
 
 def is_whole(sentence: str) -> bool:
     """Whether `sentence` ends as sentences do, unlike headings, footers and rows of tables."""
-    return bool(_END_OF_ALL.search(sentence))
+    return sentence.rstrip(_CLOSERS)[-1:] in _WHOLE_ENDS
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence of a single paragraph."""
+    return (_sentences_of(squeeze(text)) or [""])[-1]
 
 
 def squeeze(text: str) -> str:
@@ -39,26 +66,62 @@ def clip(sentence: str) -> str:
 
 
 def _blocks(text: str) -> list[str]:
-    """Lines joined as far as the page's width broke them; a paragraph's or a heading's end keeps blocks apart."""
-    lines = [line.strip() for line in text.splitlines()]
-    width = max((len(line) for line in lines), default=0)
-    blocks: list[list[str]] = [[]]
+    """Lines joined as far as the page's width broke them; paragraphs, headings, items and rows stay apart."""
+    lines = [squeeze(line) for line in text.splitlines()]
+    short = SHORT_LINE * max(map(len, lines), default=0)
+    blocks, block = [], ""
     for line, following in zip(lines, [*lines[1:], ""], strict=False):
-        blocks[-1].append(line)
-        ended_early = len(line) < SHORT_LINE * width and _STARTS_ANEW.match(following)
-        if not following or ended_early or _BULLET.match(following):
-            blocks.append([])
-    return [joined for block in blocks if (joined := squeeze(" ".join(block)))]
+        block = f"{block} {line}" if block and line else block or line
+        if block and (not following or _is_apart(line, following, short)):
+            blocks.append(block)
+            block = ""
+    return blocks
+
+
+def _is_apart(line: str, following: str, short: float) -> bool:
+    """Whether a line that follows does not go on with what `line` says."""
+    if len(line) < short and _STARTS_ANEW.match(following):
+        return True
+    return bool(
+        _ITEM.match(following) or (_NUMBER_AT_END.search(line, len(line) - 2) and _is_row_like(line, following))
+    )
+
+
+def _is_row_like(line: str, following: str) -> bool:
+    """Whether both lines end in a figure and begin anew, as rows of a table do."""
+    return bool(_NUMBER_AT_END.search(following, max(0, len(following) - 2)) and _STARTS_ANEW.match(following))
 
 
 def _sentences_of(block: str) -> list[str]:
-    block = _BULLET.sub("", block)
+    if bullet := _BULLET.match(block):
+        block = block[bullet.end() :]
     sentences, start = [], 0
     for end in _END.finditer(block):
-        candidate = block[start : end.end()]
-        if _ABBREVIATION.search(candidate) and end.end() < len(block):
+        after = end.end()
+        if after < len(block) and block[after] != " " and end[0][0] not in _WIDE_STOPS:
             continue
-        sentences.append(candidate.strip())
+        if end[0] == "." and not _ends(block, start, end.start()):
+            continue
+        sentences.append(block[start : end.end()].strip())
         start = end.end()
-    rest = block[start:].strip()
-    return [*filter(None, sentences), rest] if rest else [*filter(None, sentences)]
+    sentences.append(block[start:].strip())
+    return [sentence for sentence in sentences if sentence]
+
+
+def _ends(block: str, start: int, stop: int) -> bool:
+    """Whether the full stop at `stop`, before a space, ends the sentence that began at `start`."""
+    following = block[stop + 2 : stop + 20].partition(" ")[0]
+    if following[:1].islower():
+        return False
+    word = block[max(start, stop - 20) : stop].rpartition(" ")[2].lstrip("(\"“'[")
+    low = word.lower()
+    if low in _TITLE_WORDS or (low in _BEFORE_FIGURES and following[:1].isdigit()):
+        return False
+    if low in _MAYBE_LAST or "." in word or (len(word) == 1 and word.isalpha() and word.isascii()):
+        return _is_dotted(word) and following.strip(_CLOSERS + ",") in _STARTER_WORDS
+    return not (word.isdigit() and block[start:stop].strip() == word)
+
+
+def _is_dotted(word: str) -> bool:
+    """Whether an abbreviation may be the last word: U.S. and Inc., but not an initial."""
+    return len(word) > 1

@@ -161,6 +161,11 @@ class AnswerResult(Frozen):
     timings_ms: Timings
 
 
+def page_url(document_id: str, page: int) -> str:
+    """Where a document's page is to be read; a viewer opens it there (RFC 8118, "page")."""
+    return f"/documents/{document_id}/file#page={page}"
+
+
 class SearchHit(Frozen):
     """A chunk that a search found."""
 

@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     MODEL_AUTH_FAILED = "model_auth_failed"
     MODEL_REJECTED = "model_rejected"
     CONTENT_FILTERED = "content_filtered"
+    DOCUMENT_UNREADABLE = "document_unreadable"
     JOB_TIMEOUT = "job_timeout"
     WORKER_LOST = "worker_lost"
     INTERNAL = "internal_error"
@@ -35,7 +36,8 @@ MESSAGES: dict[ErrorCode, str] = {
     ErrorCode.MODEL_AUTH_FAILED: "The model's provider refused this service's key. The operator must set another.",
     ErrorCode.MODEL_REJECTED: "The model's provider refused the request. The operator must check model and settings.",
     ErrorCode.CONTENT_FILTERED: "The model's provider refused to answer this question.",
-    ErrorCode.JOB_TIMEOUT: "The answer took longer than the service allows.",
+    ErrorCode.DOCUMENT_UNREADABLE: "The document could not be read; its record says why.",
+    ErrorCode.JOB_TIMEOUT: "The job took longer than the service allows.",
     ErrorCode.WORKER_LOST: "The worker that had this job died. Ask again.",
     ErrorCode.INTERNAL: "Something went wrong on our side. The operator finds it in the log under this job's id.",
 }

@@ -31,6 +31,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from app.core import queue_scripts, scripts
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, JobStatus, Webhook
 from app.core.events import log_key
+from app.core.link import Link, Script
 from app.core.records import (
     KINDS,
     BadRecordError,
@@ -50,8 +51,15 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 COMMAND_TIMEOUT_SECONDS = 5.0
 """Longest wait for Valkey's answer to a command that does not block."""
 HEALTH_CHECK_INTERVAL_SECONDS = 30
-API_CONNECTIONS = 2
-"""What one API process needs beside its subscription: a command takes a fraction of a millisecond."""
+API_CONNECTIONS = 1
+"""What one API process needs beside its link and its subscription, for what is asked seldom."""
+
+SUBMIT = Script(queue_scripts.SUBMIT)
+VIEW = Script(queue_scripts.VIEW)
+CANCEL = Script(queue_scripts.CANCEL)
+REQUEUE = Script(queue_scripts.REQUEUE)
+DELETE = Script(queue_scripts.DELETE)
+ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
 
 DUE_BATCH = 1000
 """Retries put on the queue in one step."""
@@ -148,12 +156,11 @@ class JobQueue:
     def __init__(self, valkey: "AsyncRedis", settings: Settings) -> None:
         self._valkey = valkey
         self._settings = settings
-        self._submit = valkey.register_script(queue_scripts.SUBMIT)
-        self._view = valkey.register_script(queue_scripts.VIEW)
-        self._cancel = valkey.register_script(queue_scripts.CANCEL)
-        self._requeue = valkey.register_script(queue_scripts.REQUEUE)
-        self._delete = valkey.register_script(queue_scripts.DELETE)
-        self._enqueue_due = valkey.register_script(scripts.ENQUEUE_DUE)
+        self._link = Link(valkey)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._link.close()
 
     async def submit(
         self, payload: Payload, *, idempotency: Idempotency | None = None, webhook: Webhook | None = None
@@ -166,7 +173,8 @@ class JobQueue:
         fields, enqueued_at = new_record(job_id, payload, settings)
         expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
         queue = KINDS[type(payload)].queue
-        outcome, *rest = await self._submit(
+        outcome, *rest = await self._link.run(
+            SUBMIT,
             keys=[
                 Job.key_for(job_id),
                 _queue_key(queue),
@@ -211,7 +219,8 @@ class JobQueue:
         record = await self._record_of(tenant, job_id)
         if not record.status.is_terminal:
             queue = record.queue
-            await self._cancel(
+            await self._link.run(
+                CANCEL,
                 keys=[
                     Job.key_for(job_id),
                     _queue_key(queue),
@@ -232,7 +241,8 @@ class JobQueue:
         """Send a failed job back, with all its attempts. Raises `JobNotFailedError`, and as `view` does."""
         record = await self._record_of(tenant, job_id)
         meta = {name: value for name, value in record.meta.items() if name in ("tenant", "kind", "retries")}
-        was_failed = await self._requeue(
+        was_failed = await self._link.run(
+            REQUEUE,
             keys=[
                 Job.key_for(job_id),
                 _queue_key(record.queue),
@@ -249,7 +259,8 @@ class JobQueue:
         record = await self._record_of(tenant, job_id)
         queue = record.queue
         registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
-        is_gone = await self._delete(
+        is_gone = await self._link.run(
+            DELETE,
             keys=[
                 Job.key_for(job_id),
                 _queue_key(queue),
@@ -257,6 +268,7 @@ class JobQueue:
                 results_key(job_id),
                 log_key(job_id),
                 webhook_key(job_id),
+                note_key(job_id),
                 f"rq:executions:{job_id}",
             ],
             args=[job_id],
@@ -330,7 +342,8 @@ class JobQueue:
         for queue in QUEUES:
             moment = now()
             moved += int(
-                await self._enqueue_due(
+                await self._link.run(
+                    ENQUEUE_DUE,
                     keys=[ScheduledJobRegistry.key_template.format(queue), _queue_key(queue)],
                     args=[moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix],
                 )
@@ -346,7 +359,9 @@ class JobQueue:
     async def _record(self, job_id: str) -> Record | None:
         if not JOB_ID.fullmatch(job_id):
             return None
-        answer = await self._view(keys=[Job.key_for(job_id), results_key(job_id), log_key(job_id)], args=[job_id])
+        answer = await self._link.run(
+            VIEW, keys=[Job.key_for(job_id), results_key(job_id), log_key(job_id)], args=[job_id]
+        )
         with suppress(BadRecordError):
             return read_record(job_id, answer) if answer else None
         return None
@@ -370,9 +385,24 @@ def enqueue_due(queue: Queue) -> int:
     return int(queue.connection.eval(scripts.ENQUEUE_DUE, len(keys), *keys, *arguments))
 
 
+def fetch_view(valkey: "Redis", job_id: str, *, tenant: str) -> JobView | None:
+    """The job's state now, for a worker; None when there is none or it is another tenant's."""
+    keys = (Job.key_for(job_id), results_key(job_id), log_key(job_id))
+    answer: Any = valkey.eval(queue_scripts.VIEW, len(keys), *keys, job_id)
+    with suppress(BadRecordError):
+        record = read_record(job_id, answer) if answer else None
+        return view_of(record) if record is not None and record.tenant == tenant else None
+    return None
+
+
 def results_key(job_id: str) -> str:
     """Where RQ keeps a job's results (`rq.results.get_key`)."""
     return f"rq:results:{job_id}"
+
+
+def note_key(job_id: str) -> str:
+    """Where stands what a client said of its job that the job does not need (OpenAI's protocol)."""
+    return f"rag:response:{job_id}"
 
 
 def webhook_key(job_id: str) -> str:

@@ -87,3 +87,19 @@ return 1
 """
 """KEYS: job, queue, scheduled, failed, finished, canceled, then what else the job has. ARGV: job id. 0 while it
 runs."""
+
+ENDED_WEBHOOKS = """
+local ended = {}
+local is_over = {finished = true, failed = true, stopped = true, canceled = true}
+for i = 2, #ARGV do
+  local job = redis.call('HMGET', ARGV[1] .. ARGV[i], 'status', 'meta')
+  if not job[1] then
+    redis.call('SREM', KEYS[1], ARGV[i])
+  elseif is_over[job[1]] then
+    ended[#ended + 1] = {ARGV[i], job[2]}
+  end
+end
+return ended
+"""
+"""KEYS: waiting webhooks. ARGV: prefix of job keys, job ids. Id and metadata of those that have ended; those that are
+gone wait no more."""

@@ -3,28 +3,129 @@
 Each runs as a Lua script, so that two processes can't both make a change that only one may make.
 """
 
-CLAIM = """
-if redis.call('HGET', KEYS[1], 'status') ~= 'queued' then return 0 end
-redis.call('HSET', KEYS[1], 'status', 'started', 'worker_name', ARGV[2])
-redis.call('HSET', KEYS[1], 'started_at', ARGV[1], 'last_heartbeat', ARGV[1])
-return 1
-"""
-"""KEYS: job. ARGV: time, worker. 1 when the job was waiting and is now the caller's; 0 when it was cancelled, or is
-someone else's."""
-
-CANCEL = """
-local status = redis.call('HGET', KEYS[1], 'status')
-if status == 'queued' or status == 'scheduled' or status == 'deferred' then
-  redis.call('LREM', KEYS[2], 0, ARGV[1])
-  redis.call('ZREM', KEYS[3], ARGV[1])
-  redis.call('HSET', KEYS[1], 'status', 'canceled', 'ended_at', ARGV[2])
-  redis.call('EXPIRE', KEYS[1], ARGV[3])
-elseif status == 'started' then
-  redis.call('HSET', KEYS[1], 'stop_requested', '1')
+_EVENTS = """
+local function record(log, limit, keep, first, from, count)
+  local n = first
+  for i = from, from + 2 * count - 2, 2 do
+    local done = redis.pcall('XADD', log, 'MAXLEN', '~', limit, '0-' .. n, 't', ARGV[i], 'd', ARGV[i + 1])
+    if type(done) ~= 'table' then
+      redis.call('PUBLISH', log, n .. ' ' .. ARGV[i] .. ' ' .. ARGV[i + 1])
+    elseif not string.find(done.err, 'equal or smaller', 1, true) then
+      return redis.error_reply(done.err)
+    end
+    n = n + 1
+  end
+  if count > 0 then redis.call('EXPIRE', log, keep) end
 end
-return status
 """
-"""KEYS: job, queue, scheduled. ARGV: job id, time, seconds to keep it. The status that it had."""
+"""Appends events that have their numbers already; those that are in the log are left as they are, so that a worker
+which does not know whether its write came through may write again."""
+
+TAKE = """
+local popped = ARGV[1]
+for i = 4, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    if popped ~= '' and redis.call('LREM', KEYS[2], 1, popped) == 1 then redis.call('LPUSH', KEYS[1], popped) end
+    return false
+  end
+end
+local taken = {}
+for i = 7, #ARGV, 2 do
+  local worker, execution, id, job, status = ARGV[i], ARGV[i + 1]
+  repeat
+    if popped ~= '' then
+      id, popped = popped, ''
+      redis.call('LREM', KEYS[2], 1, id)
+    else
+      id = redis.call('LPOP', KEYS[1])
+    end
+    if not id then return taken end
+    job = 'rq:job:' .. id
+    status = redis.call('HGET', job, 'status')
+  until status == 'queued'
+  redis.call('HSET', job, 'status', 'started', 'worker_name', worker)
+  redis.call('HSET', job, 'started_at', ARGV[2], 'last_heartbeat', ARGV[2])
+  redis.call('PERSIST', job)
+
+  local running, alive_until = 'rq:execution:' .. id .. ':' .. execution, ARGV[3] + ARGV[4]
+  redis.call('HSET', running, 'id', execution, 'worker_name', worker)
+  redis.call('HSET', running, 'created_at', ARGV[3], 'last_heartbeat', ARGV[3])
+  redis.call('EXPIRE', running, ARGV[4])
+  redis.call('ZADD', 'rq:executions:' .. id, alive_until + 60, execution)
+  redis.call('EXPIRE', 'rq:executions:' .. id, ARGV[4] + 60)
+  redis.call('ZADD', KEYS[3], alive_until, id .. ':' .. execution)
+  redis.call('HSET', 'rq:worker:' .. worker, 'state', 'busy', 'current_job', id)
+
+  local left = tonumber(redis.call('HGET', job, 'retries_left') or '') or 0
+  redis.call('HSETNX', job, 'retries_given', left)
+  local data = '{"attempt":' .. math.max(0, redis.call('HGET', job, 'retries_given') - left) + 1 .. '}'
+  local log = 'rag:events:' .. id
+  local event = redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*', 't', 'job.started', 'd', data)
+  redis.call('EXPIRE', log, ARGV[6])
+  local n = string.sub(event, 3)
+  redis.call('PUBLISH', log, n .. ' job.started ' .. data)
+
+  taken[#taken + 1] = {id, tonumber(n), redis.call('HGETALL', job)}
+end
+return taken
+"""
+"""KEYS: queue, intermediate queue, wip, then keys that hold everybody back while they are there. ARGV: a job that
+stands in the intermediate queue already or '', now as RQ writes it, now as a number, seconds until the first
+heartbeat is due, bound of a log, seconds to keep it, then worker and execution for each job wanted.
+
+Takes waiting jobs for these workers and starts them as RQ does (`Execution.create`, `Job.prepare_for_execution`), so
+that nobody else has them and a cancelled one never runs. For each its id, the number of its event, and its record;
+false when something holds them back."""
+
+IF_STARTED = (
+    _EVENTS
+    + """
+local state = redis.call('HMGET', KEYS[1], 'status', 'worker_name')
+if state[1] ~= 'started' then return 0 end
+local limit, keep, first, count = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+if state[2] == ARGV[1] then
+  local failed = record(KEYS[2], limit, keep, first, 7, count)
+  if failed then return failed end
+end
+local i = 7 + 2 * count
+while i <= #ARGV do
+  local size = tonumber(ARGV[i])
+  redis.call(unpack(ARGV, i + 1, i + size))
+  i = i + size + 1
+end
+if ARGV[6] == '1' then
+  local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, '0-*', 't', 'ended', 'd', '{}')
+  redis.call('PUBLISH', KEYS[2], string.sub(id, 3) .. ' ended {}')
+  redis.call('EXPIRE', KEYS[2], keep)
+end
+return 1 + redis.call('EXISTS', KEYS[3])
+"""
+)
+"""KEYS: job, log, dependents. ARGV: the worker that has run it, bound of the log, seconds to keep it, number of the
+first event, how many, 1 when the job is over, the events (type and data), then commands, each behind its length.
+
+Runs RQ's own commands in one step, and only when the job has not ended meanwhile: then 1, or 2 when other jobs wait
+for this one's end; else 0."""
+
+RECORD = (
+    _EVENTS
+    + """
+local i = 2
+for k = 1, #KEYS, 2 do
+  local worker, keep, first, count = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  local state = redis.call('HMGET', KEYS[k], 'status', 'worker_name')
+  if state[1] == 'started' and state[2] == worker then
+    local failed = record(KEYS[k + 1], ARGV[1], keep, first, i + 4, count)
+    if failed then return failed end
+  end
+  i = i + 4 + 2 * count
+end
+"""
+)
+"""KEYS: job and log for each job. ARGV: bound of a log; then for each job the worker that runs it, seconds to keep
+its log, number of the first event, how many, and the events (type and data).
+
+Appends the events of running jobs; those of a job that is another worker's by now are dropped."""
 
 ENQUEUE_DUE = """
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])

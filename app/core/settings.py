@@ -4,19 +4,43 @@ Factories take a `Settings`; only a `__main__` and `app.main.create_app_from_env
 """
 
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+JWT_SECRET_MIN_BYTES = 32
+"""As long as HS256's digest: RFC 7518, section 3.2."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}/(second|minute|hour|day)$")]
+"""Requests in a window of time that moves along, e.g. 600/minute."""
+
+
+def _words(text: object) -> object:
+    """What stands between commas and spaces."""
+    return tuple(text.replace(",", " ").split()) if isinstance(text, str) else text
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+"""Several values in one variable, with commas or spaces between them."""
 
 
 class Fusion(StrEnum):
     """How the dense and the sparse half of a hybrid search become one ranking."""
 
+    CONVEX = "convex"
     DBSF = "dbsf"
     RRF = "rrf"
 
@@ -43,6 +67,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one")
     data_dir: Path = Field(Path(".data"), description="Folder of the embedded Valkey and Qdrant")
+    documents_url: str | None = Field(
+        None, description="Where documents' files are kept: a folder, or s3://bucket/path; unset: in DATA_DIR"
+    )
+    upload_max_mb: int = Field(100, ge=1, le=256, description="Size of one uploaded file at most, in MiB")
+    upload_max_files: int = Field(20, ge=1, le=100, description="Files in one upload at most")
 
     redis_url: SecretStr | None = Field(
         None, description="Valkey, e.g. redis://host:6379/0; unset: `python -m app` starts its own"
@@ -63,15 +92,49 @@ class Settings(BaseSettings):
     )
     embedding_base_url: str | None = Field(None, description="API of the embedding model; unset: OPENAI_BASE_URL's")
 
+    api_keys: Words | None = Field(
+        None, description="Who may use the API, an entry a key: name:tenant:role:rate:sha256; `make key` makes one"
+    )
+    jwt_secret: SecretStr | None = Field(None, description="Secret of the JWTs (HS256) that the API accepts")
+    jwt_jwks_url: str | None = Field(None, description="Where the public keys (RS256, ES256) of the JWTs are")
+    jwt_issuer: str | None = Field(None, description="`iss` that a JWT must have")
+    jwt_audience: str | None = Field(None, description="`aud` that a JWT must have")
+    rate_limit: Rate | None = Field(
+        None, description="Requests of one key that states no rate of its own, e.g. 600/minute; unset: no limit"
+    )
+    address_rate_limit: Rate = Field("60/minute", description="Wrong credentials that one address may try")
+    trusted_proxies: Words | None = Field(
+        None, description="Addresses or networks whose X-Forwarded-For is believed; unset: nobody's"
+    )
+    cors_origins: Words | None = Field(
+        None, description="Web pages that may call the API, e.g. https://app.example.com; unset: none"
+    )
+
     worker_concurrency: int = Field(32, ge=1, le=1024, description="Questions one worker process answers at once")
+    ingest_concurrency: int = Field(2, ge=1, le=64, description="Documents one worker process indexes at once")
+    webhook_concurrency: int = Field(4, ge=1, le=64, description="Webhooks one worker process delivers at once")
     top_k: int = Field(5, ge=1, le=50, description="Chunks an answer is made of, unless the question says")
     chunk_size: int = Field(1000, ge=100, le=8000, description="Length of a chunk at most, in characters")
     chunk_overlap: int = Field(150, ge=0, le=2000, description="Characters that neighbouring chunks share")
-    fusion: Fusion = Field(Fusion.DBSF, description="Fusion of hybrid search: dbsf or rrf")
+    ocr: bool = Field(False, description="Put scanned pages through OCR; needs ocrmypdf and tesseract installed")
+    fusion: Fusion = Field(Fusion.CONVEX, description="Fusion of hybrid search: convex, dbsf or rrf")
+    fusion_dense_weight: float | None = Field(
+        None, ge=0, le=1, description="The dense half's part in the fusion; unset: 0.4 for convex, 0.5 for the others"
+    )
+    rrf_k: int = Field(60, ge=1, le=10_000, description="The constant of reciprocal rank fusion")
+    context_tokens: int = Field(
+        3000, ge=0, le=1_000_000, description="Tokens of sources up to which hits get their neighbours; 0: hits alone"
+    )
+    rerank_url: str | None = Field(
+        None, description="Rerank endpoint as Cohere's and Jina's, e.g. http://host/v1/rerank; unset: no reranking"
+    )
+    rerank_model: str | None = Field(None, description="Model of the rerank endpoint")
+    rerank_api_key: SecretStr | None = Field(None, description="Key of the rerank endpoint, when it wants one")
 
     qdrant_timeout_seconds: int = Field(10, ge=1, le=600, description="Longest wait for one call to Qdrant")
     model_timeout_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for one call to the model")
     job_timeout_seconds: int = Field(180, ge=2, le=7200, description="Longest run of one job")
+    ingest_timeout_seconds: int = Field(1800, ge=10, le=86_400, description="Longest indexing of one document")
     result_ttl_seconds: int = Field(86_400, ge=60, description="How long a finished job's answer is kept")
     failure_ttl_seconds: int = Field(604_800, ge=60, description="How long a failed job is kept")
     model_max_concurrency: int | None = Field(
@@ -89,6 +152,13 @@ class Settings(BaseSettings):
     )
     max_queue_depth: int = Field(10_000, ge=1, description="Waiting questions above which the API answers 503")
 
+    webhook_secret: SecretStr | None = Field(
+        None, description="Signs webhooks whose request names no secret: whsec_ and 24 to 64 bytes in base64"
+    )
+    webhook_allow_private: bool = Field(
+        False, description="Let webhooks go to private addresses and over http; for tests and closed networks"
+    )
+
     log_level: Annotated[str, StringConstraints(to_lower=True, pattern=r"(?i)^(debug|info|warning|error)$")] = Field(
         "info", description="debug, info, warning or error"
     )
@@ -96,7 +166,7 @@ class Settings(BaseSettings):
         LogFormat.AUTO, description="auto (console on a terminal, else json), console, json"
     )
 
-    @field_validator("qdrant_url", "openai_base_url", "embedding_base_url")
+    @field_validator("qdrant_url", "openai_base_url", "embedding_base_url", "rerank_url", "jwt_jwks_url")
     @classmethod
     def _http_url(cls, url: str | None) -> str | None:
         if url is None:
@@ -106,6 +176,33 @@ class Settings(BaseSettings):
             raise ValueError("must be like http://host:port or https://host/path")
         _ = parts.port  # raises ValueError when it is no number from 0 to 65535
         return url.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for proxy in proxies or ():
+            ip_network(proxy)  # raises ValueError
+        return proxies
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for origin in origins or ():
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError("must be origins like https://app.example.com, without a path")
+        return origins
+
+    @model_validator(mode="after")
+    def _tokens_can_be_checked(self) -> Self:
+        """Keys from a URL sign for others too: only `iss` and `aud` tell which tokens are meant for this service."""
+        if self.jwt_secret is not None and self.jwt_jwks_url is not None:
+            raise ValueError("set JWT_SECRET or JWT_JWKS_URL, not both")
+        if self.jwt_jwks_url is not None and not (self.jwt_issuer and self.jwt_audience):
+            raise ValueError("JWT_JWKS_URL needs JWT_ISSUER and JWT_AUDIENCE")
+        if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value().encode()) < JWT_SECRET_MIN_BYTES:
+            raise ValueError(f"JWT_SECRET must have {JWT_SECRET_MIN_BYTES} bytes or more")
+        return self
 
     @model_validator(mode="after")
     def _limits_agree(self) -> Self:
@@ -123,6 +220,11 @@ class Settings(BaseSettings):
     def has_chat_model(self) -> bool:
         """Whether answers come from a model; else they are extractive."""
         return self.openai_api_key is not None or self.openai_base_url is not None
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the API asks who you are; else it serves this machine alone."""
+        return bool(self.api_keys) or self.jwt_secret is not None or self.jwt_jwks_url is not None
 
 
 def explain(error: ValidationError) -> str:

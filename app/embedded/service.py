@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 from pydantic import SecretStr
 
+from app.auth import check_address
 from app.core.logging import get_logger
 from app.core.services import Services, publish, services_file
 from app.core.settings import Settings
@@ -37,7 +38,7 @@ class Service:
     """`python -m app`: what is not configured elsewhere runs as a child of this process.
 
     `documents` is indexed when the index is empty; None indexes nothing. Raises `ConfigurationError` when the port
-    is taken, or DATA_DIR is another's or can't be written.
+    is taken, HOST is not loopback and there are no keys, or DATA_DIR is another's or can't be written.
     """
 
     def __init__(self, settings: Settings, *, documents: Path | None) -> None:
@@ -48,8 +49,9 @@ class Service:
         """Serve until SIGINT or SIGTERM, then stop everything in order."""
         with ExitStack() as stack:
             listener = stack.enter_context(listen(self._settings.host, self._settings.port))
-            lock = stack.enter_context(DataDirLock(self._settings.data_dir))
             host, port = listener.getsockname()[:2]
+            check_address(host, self._settings)
+            lock = stack.enter_context(DataDirLock(self._settings.data_dir))
             shown = LOOPBACK if host in UNSPECIFIED_ADDRESSES else host
             services = self._services(f"http://{f'[{shown}]' if ':' in shown else shown}:{port}")
             publish(services, self._settings.data_dir)
@@ -64,6 +66,7 @@ class Service:
                     log_level="warning",
                     access_log=False,
                     server_header=False,
+                    proxy_headers=False,  # TRUSTED_PROXIES says whom to believe
                     timeout_graceful_shutdown=10,
                 )
             )

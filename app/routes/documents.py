@@ -15,13 +15,15 @@ from app.core.contract import DEFAULT_COLLECTION, Label
 from app.core.documents import FileBusyError
 from app.core.queue import Idempotency
 from app.core.storage import StorageUnavailableError, StoredFileNotFoundError, open_store
-from app.dependencies import JobQueueDep, RequestId, SettingsDep, ValkeyDep
+from app.dependencies import ApiDep, RequestId
 from app.documents import DocumentNotFoundError, Documents, Place
 from app.downloads import FileResponse, RangeNotSatisfiableError, content_type, file_headers, is_unchanged, span_of
-from app.prefer import IdempotencyKey, idempotency_key
+from app.prefer import IdempotencyKey
+from app.prefer import idempotency_key as checked_key
 from app.problems import ProblemResponse, problem
 from app.schemas import problem_responses
 from app.schemas_documents import (
+    LABEL_PATTERN,
     UPLOAD_BODY,
     DocumentList,
     DocumentView,
@@ -42,14 +44,18 @@ router = APIRouter(tags=["documents"])
 _LABEL = TypeAdapter[str](Label)
 
 
-async def get_documents(valkey: ValkeyDep, queue: JobQueueDep, settings: SettingsDep) -> Documents:
+async def get_documents(api: ApiDep) -> Documents:
     """The documents of the application's Valkey, store and queue."""
-    return Documents(valkey, open_store(settings), queue, settings)
+    return Documents(api.valkey, open_store(api.settings), api.queue, api.settings)
 
 
 DocumentsDep = Annotated[Documents, Depends(get_documents)]
 DocumentId = Annotated[str, Path(description="The id that POST /documents gave")]
-Collection = Annotated[str | None, QueryParameter(description="Where the documents go, or are")]
+Collection = Annotated[
+    str | None,
+    QueryParameter(description="Where the documents go", json_schema_extra={"pattern": LABEL_PATTERN}),
+]
+"""Checked with the form's field of the same name, so that both have one error."""
 
 
 @router.post(
@@ -63,10 +69,10 @@ async def upload(
     response: Response,
     principal: Ingester,
     documents: DocumentsDep,
-    settings: SettingsDep,
+    api: ApiDep,
     request_id: RequestId,
     collection: Collection = None,
-    idempotency_key_: IdempotencyKey = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> UploadAccepted:
     """Take files (.pdf, .md, .txt, .html, .docx) and put the indexing of each on the queue.
 
@@ -74,12 +80,12 @@ async def upload(
     again change nothing. Files that are not taken are listed under `problems`; when none is taken, the answer is a
     problem itself. Follow `/documents/{document_id}` or the job.
     """
+    key = checked_key(idempotency_key)
     await documents.check_room()
-    async with receiving(request, documents.store, settings) as received:
+    async with receiving(request, documents.store, api.settings) as received:
         place = Place(principal.tenant, _collection(received, collection), request_id)
         refusals = _refusals(received.files)
         taken = [file for number, file in enumerate(received.files) if number not in refusals]
-        key = idempotency_key(idempotency_key_)
         is_replay = key is not None and await documents.is_replay(
             place, taken, Idempotency(owner=f"{principal.key} documents", key=key)
         )

@@ -8,7 +8,7 @@ from app.asking import POLL_SECONDS, result_response
 from app.auth import Admin, Asker
 from app.core.queue import JobRunningError
 from app.core.records import JobView
-from app.dependencies import JobQueueDep, WaitersDep
+from app.dependencies import ApiDep
 from app.prefer import WAIT_SECONDS_MAX
 from app.schemas import JobList, JobResult, JobState, Progress, Removed, problem_responses
 from app.streams import NOT_BEGUN, EventStream, JobEvents
@@ -27,12 +27,10 @@ FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those t
 
 
 @router.get("/job-status/{job_id}", responses=problem_responses(401, 403, 404, 422, 429, 503))
-async def job_status(
-    job_id: JobId, principal: Asker, queue: JobQueueDep, waiters: WaitersDep, response: Response, wait: Wait = 0
-) -> JobState:
+async def job_status(job_id: JobId, principal: Asker, api: ApiDep, response: Response, wait: Wait = 0) -> JobState:
     """Where the job is, and why it failed if it did. Retry-After is there until it has ended."""
-    view = await queue.view(job_id, tenant=principal.tenant)
-    view = await waiters.wait_for_end(view, wait, tenant=principal.tenant)
+    view = await api.queue.view(job_id, tenant=principal.tenant)
+    view = await api.waiters.wait_for_end(view, wait, tenant=principal.tenant)
     if not view.status.is_terminal:
         response.headers["Retry-After"] = str(POLL_SECONDS)
     return state_of(view)
@@ -46,16 +44,15 @@ async def job_status(
         202: {"model": JobResult, "description": "Not ended yet"},
     },
 )
-async def result(
-    job_id: JobId, principal: Asker, queue: JobQueueDep, waiters: WaitersDep, wait: Wait = 0
-) -> Response:
+async def result(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
     """The answer, once the job has ended; 202 with Retry-After before that."""
-    view = await queue.view(job_id, tenant=principal.tenant)
-    return result_response(await waiters.wait_for_end(view, wait, tenant=principal.tenant))
+    view = await api.queue.view(job_id, tenant=principal.tenant)
+    return result_response(await api.waiters.wait_for_end(view, wait, tenant=principal.tenant))
 
 
 @router.get(
     "/stream/{job_id}",
+    status_code=200,
     response_class=EventStream,
     responses={
         200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
@@ -66,8 +63,7 @@ async def result(
 async def stream(
     job_id: JobId,
     principal: Asker,
-    queue: JobQueueDep,
-    waiters: WaitersDep,
+    api: ApiDep,
     starting_after: Annotated[
         int | None, Query(ge=0, le=EVENT_NUMBER_MAX, description="Number of the last event that you have")
     ] = None,
@@ -81,8 +77,8 @@ async def stream(
     `answer.delta`, and at last `answer.completed`, `job.failed` or `job.stopped`. They can be replayed until the job
     expires. To leave does not stop the job.
     """
-    view = await queue.view(job_id, tenant=principal.tenant)
-    events = JobEvents(waiters, queue, job_id=job_id, tenant=principal.tenant)
+    view = await api.queue.view(job_id, tenant=principal.tenant)
+    events = JobEvents(api.waiters, api.queue, job_id=job_id, tenant=principal.tenant)
     after = _after(starting_after, last_event_id)
     if view.status.is_terminal and after >= await events.end():
         return Response(status_code=204)
@@ -90,45 +86,45 @@ async def stream(
 
 
 @router.post("/jobs/{job_id}/cancel", responses=problem_responses(401, 403, 404, 422, 429, 503))
-async def cancel(job_id: JobId, principal: Asker, queue: JobQueueDep) -> JobState:
+async def cancel(job_id: JobId, principal: Asker, api: ApiDep) -> JobState:
     """Stop a job: one that waits never runs, one that runs leaves its model call a moment later. Idempotent.
 
     A job that has ended is returned as it is.
     """
-    return state_of(await queue.cancel(job_id, tenant=principal.tenant))
+    return state_of(await api.queue.cancel(job_id, tenant=principal.tenant))
 
 
 @router.delete("/jobs/{job_id}", status_code=204, responses=problem_responses(401, 403, 404, 409, 422, 429, 503))
-async def delete(job_id: JobId, principal: Asker, queue: JobQueueDep, waiters: WaitersDep) -> None:
+async def delete(job_id: JobId, principal: Asker, api: ApiDep) -> None:
     """Remove the job with its question, answer and events. A job that runs is stopped first."""
-    view = await queue.cancel(job_id, tenant=principal.tenant)
-    await waiters.wait_for_end(view, STOP_SECONDS, tenant=principal.tenant)
-    await queue.delete(job_id, tenant=principal.tenant)
+    view = await api.queue.cancel(job_id, tenant=principal.tenant)
+    await api.waiters.wait_for_end(view, STOP_SECONDS, tenant=principal.tenant)
+    await api.queue.delete(job_id, tenant=principal.tenant)
 
 
 @router.get("/jobs", tags=["operators"], responses=problem_responses(401, 403, 422, 429, 503))
 async def list_jobs(
-    principal: Admin, queue: JobQueueDep, status: FailedOnly, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    principal: Admin, api: ApiDep, status: FailedOnly, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> JobList:
     """The tenant's failed jobs, the latest first: the dead letters."""
-    return JobList(jobs=[state_of(view) for view in await queue.failed(tenant=principal.tenant, limit=limit)])
+    return JobList(jobs=[state_of(view) for view in await api.queue.failed(tenant=principal.tenant, limit=limit)])
 
 
 @router.post(
     "/jobs/{job_id}/requeue", tags=["operators"], responses=problem_responses(401, 403, 404, 409, 422, 429, 503)
 )
-async def requeue(job_id: JobId, principal: Admin, queue: JobQueueDep) -> JobState:
+async def requeue(job_id: JobId, principal: Admin, api: ApiDep) -> JobState:
     """Send a failed job back to the queue, with all its attempts."""
-    return state_of(await queue.requeue(job_id, tenant=principal.tenant))
+    return state_of(await api.queue.requeue(job_id, tenant=principal.tenant))
 
 
 @router.delete("/jobs", tags=["operators"], responses=problem_responses(401, 403, 422, 429, 503))
-async def delete_failed(principal: Admin, queue: JobQueueDep, status: FailedOnly) -> Removed:
+async def delete_failed(principal: Admin, api: ApiDep, status: FailedOnly) -> Removed:
     """Remove the tenant's failed jobs, 1,000 at most at a time."""
     removed = 0
-    for view in await queue.failed(tenant=principal.tenant, limit=1000):
+    for view in await api.queue.failed(tenant=principal.tenant, limit=1000):
         try:
-            await queue.delete(view.job_id, tenant=principal.tenant)
+            await api.queue.delete(view.job_id, tenant=principal.tenant)
             removed += 1
         except JobRunningError:  # another operator has just sent it back
             continue

@@ -1,11 +1,11 @@
 """POST /search: a search becomes a job, as a question does, without a call to the model."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.asking import submit
 from app.auth import Asker
 from app.core.contract import SearchJob
-from app.dependencies import JobQueueDep, RequestId, WaitersDep
+from app.dependencies import ApiDep, request_id_of
 from app.prefer import IdempotencyKey, Prefer
 from app.schemas import JobAccepted, JobResult, SearchRequest, problem_responses
 
@@ -20,14 +20,13 @@ router = APIRouter(tags=["search"])
     | {200: {"model": JobResult, "description": "It has ended within `Prefer: wait=N`"}},
 )
 async def search(
+    request: Request,
     principal: Asker,
-    queue: JobQueueDep,
-    waiters: WaitersDep,
-    request_id: RequestId,
+    api: ApiDep,
     body: SearchRequest,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Response:
     """Put a search on the queue. `/result/{job_id}` then has the chunks that fit best, under `result.hits`."""
-    job = SearchJob(tenant=principal.tenant, request_id=request_id, **body.model_dump(exclude_unset=True))
-    return await submit(job, principal, queue, waiters, key=idempotency_key, prefer=prefer)
+    job = SearchJob(tenant=principal.tenant, request_id=request_id_of(request), **body.model_dump(exclude_unset=True))
+    return await submit(job, principal, api, key=idempotency_key, prefer=prefer)

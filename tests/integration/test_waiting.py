@@ -95,7 +95,8 @@ def test_a_wait_that_is_over_says_so(api: httpx.Client) -> None:
 def test_prefer_wait_answers_with_the_result(api: httpx.Client, valkey: Redis) -> None:
     def work() -> None:
         wait_until(lambda: valkey.llen("rq:queue:rag_queries"), "the question waits")
-        [job_id] = valkey.lrange("rq:queue:rag_queries", 0, -1)
+        waiting: Any = valkey.lrange("rq:queue:rag_queries", 0, -1)
+        [job_id] = waiting
         wait_until(lambda: subscribers(valkey, job_id.decode()) == 1, "its client waits")
         finish(valkey, job_id.decode())
 

@@ -15,37 +15,30 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.worker import BaseWorker
 
-from app.core.contract import ANSWER_JOB, DEFAULT_TENANT, QUERY_QUEUE, AnswerJob, JobStatus
+from app.core.contract import ANSWER_JOB, DEFAULT_TENANT, QUERY_QUEUE, AnswerJob, AnswerResult, JobStatus
 from app.core.errors import ErrorCode
-from app.core.queue import JobQueue, JobView, connect
+from app.core.queue import connect
+from app.core.records import JobView
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.support.documents import HANDBOOK, add_document
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
+from tests.support.queue import JobQueue
 from worker.concurrent import ConcurrentWorker
 from worker.index import open_index
 from worker.recovery import recover
 from worker.resources import share, shared
 
 
-@pytest.fixture(scope="module")
-def model() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
 @pytest.fixture
-def settings(valkey_url: str, qdrant_url: str) -> Iterator[Settings]:
-    settings = Settings(
+def settings(valkey_url: str, qdrant_url: str, handbook: str) -> Iterator[Settings]:
+    yield Settings(
         redis_url=SecretStr(valkey_url),
         qdrant_url=qdrant_url,
-        qdrant_collection=f"t{uuid4().hex}",
+        qdrant_collection=handbook,
         worker_concurrency=4,
     )
-    with closing(open_index(settings)) as index:
-        add_document(index, *HANDBOOK)
-    yield settings
     share(None)
 
 
@@ -70,7 +63,7 @@ def ask(valkey: Redis, settings: Settings, query: str, **more: object) -> JobVie
 def test_without_a_model_a_question_is_answered_in_the_documents_words(valkey: Redis, settings: Settings) -> None:
     view = ask(valkey, settings, "When does the harbour open in winter?")
     assert view.status is JobStatus.FINISHED
-    assert view.result is not None
+    assert isinstance(view.result, AnswerResult)
     assert view.result.answer == "The harbour opens at six in winter. [1]"
     assert view.result.mode == "extractive"
     assert [(c.filename, c.page) for c in view.result.citations] == [("handbook.pdf", 1)]
@@ -84,7 +77,7 @@ def test_with_a_model_the_answer_is_the_models_and_cites(
     valkey: Redis, settings: Settings, model: ModelServer
 ) -> None:
     view = ask(valkey, with_model(settings, model, "test"), "When does the harbour open in winter?")
-    assert view.result is not None
+    assert isinstance(view.result, AnswerResult)
     assert (view.result.mode, view.result.grounded, view.result.model) == ("model", True, "test")
     assert view.result.citations[0].page == 1
     assert view.result.usage.input_tokens > 0
@@ -94,7 +87,7 @@ def test_the_model_is_given_the_sources_and_the_question(
     valkey: Redis, settings: Settings, model: ModelServer
 ) -> None:
     view = ask(valkey, with_model(settings, model, "test-echo"), "When does the harbour open?")
-    assert view.result is not None
+    assert isinstance(view.result, AnswerResult)
     assert "The harbour opens at six in winter." in view.result.answer
     assert "Question: When does the harbour open?" in view.result.answer
 
@@ -102,7 +95,7 @@ def test_the_model_is_given_the_sources_and_the_question(
 def test_when_nothing_is_found_the_model_is_not_called(valkey: Redis, settings: Settings, model: ModelServer) -> None:
     model.reset()
     view = ask(valkey, with_model(settings, model, "test"), "zork blorf")
-    assert view.result is not None
+    assert isinstance(view.result, AnswerResult)
     assert not view.result.grounded
     assert model.stats()["requests"] == 0
 
@@ -118,7 +111,7 @@ def test_with_an_embedding_model_retrieval_is_hybrid(valkey: Redis, settings: Se
     with closing(open_index(hybrid)) as index:
         add_document(index, *HANDBOOK)
     view = ask(valkey, hybrid, "When does the harbour open?")
-    assert view.result is not None
+    assert isinstance(view.result, AnswerResult)
     assert view.result.citations[0].page == 1
 
 
@@ -209,7 +202,7 @@ def test_a_stock_worker_works_the_same_queue(
     SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True)
     shared().close()
     view = queue.view(job_id, tenant=DEFAULT_TENANT)
-    assert view.result is not None
+    assert isinstance(view.result, AnswerResult)
     assert view.result.citations
 
 
@@ -257,9 +250,9 @@ def test_a_job_past_its_limit_fails_with_a_code_and_its_thread_works_on(valkey: 
 
 
 @contextmanager
-def working(settings: Settings) -> Iterator[ConcurrentWorker]:
+def working(settings: Settings, queue: str = QUERY_QUEUE) -> Iterator[ConcurrentWorker]:
     """A worker in a thread, stopped at the end."""
-    worker = ConcurrentWorker([QUERY_QUEUE], connection=connect_again(settings), settings=settings)
+    worker = ConcurrentWorker([queue], connection=connect_again(settings), settings=settings)
     thread = threading.Thread(target=worker.work)
     thread.start()
     try:
@@ -350,7 +343,7 @@ def test_a_running_job_that_is_cancelled_leaves_its_model_call(
 def test_a_cancel_that_no_worker_heard_is_found_by_the_heartbeat(
     valkey: Redis, settings: Settings, model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.queue.send_stop_job_command", lambda *_, **__: None)
+    monkeypatch.setattr("app.core.queue.PUBSUB_CHANNEL_TEMPLATE", "to-nobody:%s")
     slow = with_model(settings, model, "test-ttft=30s")
     queue = JobQueue(valkey, slow)
     model.reset()

@@ -3,7 +3,8 @@
 from langchain_core.embeddings import Embeddings
 
 from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
-from worker.index import Chunk, Document, VectorIndex, terms
+from worker.index import Chunk, Document, VectorIndex
+from worker.vectors import terms
 
 HANDBOOK = (
     "The harbour opens at six in winter. Dogs stay outside.",
@@ -53,7 +54,7 @@ def add_document(
         len(pages),
         len(pages),
         (),
-        "2026-11-21",
+        "2026-11-21T00:00:00Z",
     )
     index.ensure()
     index.write(record, chunks, index.embed(pages))

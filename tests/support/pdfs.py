@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fpdf import FPDF
+from fpdf.enums import TextMode
 from PIL import Image, ImageDraw
 
 CREATED = datetime(2025, 11, 1, 12, 0, tzinfo=UTC)
@@ -54,7 +56,7 @@ def empty_file(path: Path) -> Path:
 def truncated_pdf(path: Path, *, missing_bytes: int = 4096, page_count: int = 40) -> Path:
     """A PDF whose last bytes are lost, as after a broken download: no cross-reference table, no trailer.
 
-    pdfium refuses it, however little is missing.
+    pdfium refuses it, however little is missing, until it gets a new end.
     """
     whole = make_pdf(path, _long_report(page_count), font_size=9).read_bytes()
     path.write_bytes(whole[: max(0, len(whole) - missing_bytes)])
@@ -101,14 +103,179 @@ def not_a_pdf(path: Path) -> Path:
 
 def zero_page_pdf(path: Path) -> Path:
     """A sound PDF whose page tree has no pages."""
-    path.write_bytes(_tiny_pdf(b"<</Type /Pages /Kids [] /Count 0>>"))
-    return path
+    return _write(path, b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>")
 
 
 def broken_page_tree_pdf(path: Path, *, page_count: int = 3) -> Path:
     """A PDF that claims `page_count` pages, none of which exists."""
     kids = b" ".join(b"%d 0 R" % (100 + n) for n in range(page_count))
-    path.write_bytes(_tiny_pdf(b"<</Type /Pages /Kids [%s] /Count %d>>" % (kids, page_count)))
+    return _write(path, b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, page_count))
+
+
+def hidden_text_pdf(path: Path, hidden: str, *, visible: str = "All is well on board.") -> Path:
+    """A page of `visible` text and, in each of the four ways to hide words from people, a line of `hidden`."""
+    pdf = _document([visible], None)
+    with pdf.local_context(text_mode=TextMode.INVISIBLE):
+        pdf.text(20, 60, f"{hidden} invisible")
+    with pdf.local_context(text_color=(255, 255, 255)):
+        pdf.text(20, 80, f"{hidden} white")
+    pdf.text(pdf.w + 50, 100, f"{hidden} outside")
+    pdf.set_font("Helvetica", size=1)
+    pdf.text(20, 120, f"{hidden} tiny")
+    return _save(pdf, path)
+
+
+def white_on_black_pdf(path: Path, text: str) -> Path:
+    """White words that can be read, for they stand in a black box, above black words on white."""
+    pdf = _document(["", ""], None)
+    pdf.set_fill_color(0)
+    pdf.rect(10, 10, 190, 30, style="F")
+    with pdf.local_context(text_color=(255, 255, 255)):
+        pdf.text(20, 20, text)
+    pdf.text(20, 60, "Black words.")
+    return _save(pdf, path)
+
+
+def scan_with_words_pdf(path: Path, text: str) -> Path:
+    """A scan as OCR leaves it: a picture, its words invisible over it, and a visible stamp below."""
+    pdf = _document([""], None)
+    pdf.image(Image.new("L", (620, 877), 230), x=0, y=0, w=pdf.w)
+    with pdf.local_context(text_mode=TextMode.INVISIBLE):
+        pdf.text(20, 60, text)
+    pdf.text(20, 280, "Received 3 May")
+    return _save(pdf, path)
+
+
+def scan_between_pdf(path: Path) -> Path:
+    """Words, a picture, a blank page, and words."""
+    pdf = _document(["Words before.", "", "", "Words after."], None)
+    pdf.page = 2
+    pdf.image(Image.new("L", (620, 877), 230), x=0, y=0, w=pdf.w)
+    pdf.page = 4
+    return _save(pdf, path)
+
+
+def styled_pdf(path: Path, lines: Sequence[tuple[str, str, float]]) -> Path:
+    """A page of lines, each with its style ("" or "B") and size in points, and a gap where the style changes."""
+    pdf = _new(None)
+    pdf.add_page()
+    before = None
+    for text, style, size in lines:
+        if before not in (None, (style, size)):
+            pdf.ln(5)
+        before = style, size
+        pdf.set_font("Helvetica", style=style, size=size)
+        pdf.cell(0, size * 0.45, text, new_x="LMARGIN", new_y="NEXT")
+    return _save(pdf, path)
+
+
+def unicode_pdf(path: Path, lines: Sequence[Sequence[str]]) -> Path:
+    """A page of glyphs, drawn from left to right, each of which stands for a string of any characters.
+
+    Its font has no shapes, only the table that says what each glyph means: what a parser reads, and no more.
+    """
+    glyphs = list(dict.fromkeys(glyph for line in lines for glyph in line))
+    codes = {glyph: number for number, glyph in enumerate(glyphs, 1)}
+    meanings = "".join(f"<{code:04x}> <{glyph.encode('utf-16-be').hex()}>\n" for glyph, code in codes.items())
+    cmap = f"begincmap 1 begincodespacerange <0000> <ffff> endcodespacerange {len(glyphs)} beginbfchar\n{meanings}"
+    drawn = "".join(f"<{''.join(f'{codes[glyph]:04x}' for glyph in line)}> Tj 0 -20 Td\n" for line in lines)
+    return _write(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>",
+        _stream(f"BT /F 12 Tf 50 700 Td {drawn} ET".encode()),
+        b"<</Type/Font/Subtype/Type0/BaseFont/Any/Encoding/Identity-H/DescendantFonts[6 0 R]/ToUnicode 7 0 R>>",
+        b"<</Type/Font/Subtype/CIDFontType2/BaseFont/Any/DW 1000"
+        b"/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>>>",
+        _stream(f"{cmap}endbfchar endcmap".encode()),
+    )
+
+
+def flate_bomb_pdf(path: Path, *, megabytes: int = 2_000, pages: int = 1) -> Path:
+    """Pages whose content, two megabytes that they share, unpacks to so much."""
+    packer = zlib.compressobj(9)
+    block = b"q Q " * 250_000
+    packed = b"".join(packer.compress(block) for _ in range(megabytes)) + packer.flush()
+    return _write(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (b"3 0 R " * pages, pages),
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R>>",
+        _stream(packed, b"/Filter/FlateDecode"),
+    )
+
+
+def raw_page_pdf(path: Path, content: bytes) -> Path:
+    """A page drawn by `content`, which may use Helvetica as /F."""
+    return _write(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R"
+        b"/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>",
+        _stream(content),
+    )
+
+
+def slow_page_pdf(path: Path) -> Path:
+    """Between two pages of words one that takes minutes: white words, for each of which countless shapes count."""
+    shapes = b"1 0 0 rg " + b"0 0 1 1 re f " * 20_000
+    words = b"1 g BT /F 4 Tf 4 TL 10 790 Td " + b"(%s) Tj T* " % (b"word " * 40) * 190 + b"ET"
+    font = b"/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>"
+    return _write(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R 4 0 R 5 0 R]/Count 3>>",
+        *(
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents %d 0 R%s>>" % (number, font)
+            for number in (6, 7, 8)
+        ),
+        _stream(b"BT /F 12 Tf 50 700 Td (Words that are read.) Tj ET"),
+        _stream(shapes + words),
+        _stream(b"BT /F 12 Tf 50 700 Td (More words.) Tj ET"),
+    )
+
+
+def million_page_pdf(path: Path, *, pages: int = 1_000_000) -> Path:
+    """A page tree that claims so many pages, and has each of them: one and the same."""
+    kids = b"3 0 R " * pages
+    return _write(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, pages),
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]>>",
+    )
+
+
+def circular_pdf(path: Path) -> Path:
+    """A page tree that is its own child, above a content stream that draws itself."""
+    return _write(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[2 0 R 3 0 R]/Count 2/Parent 2 0 R>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</XObject<</X 5 0 R>>>>>>",
+        _stream(b"/X Do"),
+        _stream(b"/X Do", b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X 5 0 R>>>>"),
+    )
+
+
+def packed_objects_pdf(path: Path, text: str, *, missing_bytes: int) -> Path:
+    """A PDF 1.5 whose page tree is packed in an object stream, and which has lost its end."""
+    packed = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>"]
+    head = b"1 0 2 %d " % len(packed[0])
+    objects = [
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R"
+        b"/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>",
+        _stream(f"BT /F 12 Tf 50 700 Td ({text}) Tj ET".encode()),
+        _stream(
+            zlib.compress(head + b"".join(packed)),
+            b"/Type/ObjStm/N 2/First %d/Filter/FlateDecode" % len(head),
+        ),
+        _stream(b"x" * missing_bytes, b"/Type/XRef"),
+    ]
+    bodies = [b"%d 0 obj\n%s\nendobj\n" % (number, body) for number, body in enumerate(objects, 3)]
+    path.write_bytes((b"%PDF-1.5\n" + b"".join(bodies))[:-missing_bytes])
     return path
 
 
@@ -140,18 +307,25 @@ def _save(pdf: FPDF, path: Path) -> Path:
     return path
 
 
-def _tiny_pdf(page_tree: bytes) -> bytes:
-    """A whole file around a page tree, its cross-reference table included."""
-    out = b"%PDF-1.7\n"
-    offsets = []
-    for number, body in enumerate((b"<</Type /Catalog /Pages 2 0 R>>", page_tree), start=1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+def _stream(data: bytes, more: bytes = b"") -> bytes:
+    return b"<</Length %d%s>>\nstream\n%s\nendstream" % (len(data), more, data)
+
+
+def _write(path: Path, *objects: bytes) -> Path:
+    """A whole file of these objects, numbered from 1, which is the catalog; its cross-reference table included."""
+    out = [b"%PDF-1.7\n"]
+    offsets, at = [], len(out[0])
+    for number, body in enumerate(objects, 1):
+        out.append(b"%d 0 obj\n%s\nendobj\n" % (number, body))
+        offsets.append(at)
+        at += len(out[-1])
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return out + (
-        b"xref\n0 3\n0000000000 65535 f \n%strailer\n<</Size 3 /Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n"
-        % (table, len(out))
+    out.append(
+        b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n"
+        % (len(objects) + 1, table, len(objects) + 1, at)
     )
+    path.write_bytes(b"".join(out))
+    return path
 
 
 def main() -> None:

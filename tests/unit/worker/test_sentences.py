@@ -41,3 +41,19 @@ def test_a_long_quote_is_cut_between_words() -> None:
 def test_splitting_takes_linear_time_on_hostile_text() -> None:
     assert len(split_sentences("a.b" * 500_000)) == 1
     assert split_sentences("." * 500_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("See No. 5 on p. 3. The U.S. Government acts.", ["See No. 5 on p. 3.", "The U.S. Government acts."]),
+        ("It is Acme Inc. The firm grew.", ["It is Acme Inc.", "The firm grew."]),
+        ("1. Switch off. 2. Put acid.", ["1. Switch off.", "2. Put acid."]),
+        ("Fuel and supplies 3,120\nInstruments 2,275\nRepairs with the mast 1,410",
+         ["Fuel and supplies 3,120", "Instruments 2,275", "Repairs with the mast 1,410"]),
+        ("هل الميناء مفتوح؟ نعم، يفتح.", ["هل الميناء مفتوح؟", "نعم، يفتح."]),
+        ("यह है। वह है।", ["यह है।", "वह है।"]),
+    ],
+)  # fmt: skip
+def test_abbreviations_lists_tables_and_other_scripts(text: str, sentences: list[str]) -> None:
+    assert split_sentences(text) == sentences

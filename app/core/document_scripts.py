@@ -1,0 +1,70 @@
+"""Steps of the catalog of documents that must be one step in Valkey."""
+
+PUT = """
+if redis.call('EXISTS', KEYS[5]) == 1 then return 'busy' end
+local old = redis.call('HGETALL', KEYS[1])
+local created = redis.call('HGET', KEYS[1], 'created_at')
+local sha256 = redis.call('HGET', KEYS[1], 'sha256')
+if sha256 then redis.call('SREM', ARGV[2] .. string.sub(sha256, 2, -2), ARGV[1]) end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+if created and string.match(created, '^"%d%d%d%d%-%d%d%-%d%dT[%d:.+Z-]+"$') then
+  redis.call('HSET', KEYS[1], 'created_at', created)
+end
+redis.call('SADD', KEYS[4], ARGV[1])
+local place = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not place then
+  local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+  place = tonumber(last[2] or 0) + 1
+end
+redis.call('ZADD', KEYS[2], place, ARGV[1])
+redis.call('ZADD', KEYS[3], place, ARGV[1])
+return old
+"""
+"""KEYS: record, tenant's order, collection's order, users of the file, the file's removal.
+ARGV: document id, prefix of the users' keys, then the record's fields and values. The old record, or 'busy'.
+"""
+
+UPDATE = """
+local sha256 = redis.call('HGET', KEYS[1], 'sha256')
+if not sha256 or (ARGV[1] ~= '' and sha256 ~= ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+return 1
+"""
+"""KEYS: record. ARGV: the hash that it must have or nothing, then fields and values. 1 when it was there."""
+
+GET = "return redis.call('HGETALL', KEYS[1])"
+"""KEYS: record."""
+
+DELETE = """
+local old = redis.call('HGETALL', KEYS[1])
+local collection = redis.call('HGET', KEYS[1], 'collection')
+local sha256 = redis.call('HGET', KEYS[1], 'sha256')
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+if collection then redis.call('ZREM', ARGV[2] .. string.sub(collection, 2, -2), ARGV[1]) end
+if sha256 then redis.call('SREM', ARGV[3] .. string.sub(sha256, 2, -2), ARGV[1]) end
+return old
+"""
+"""KEYS: record, tenant's order. ARGV: document id, prefix of the collections' orders, prefix of the users' keys.
+The record that was there. (Labels and hashes are JSON strings without escapes: all but their quotes.)"""
+
+LIST = """
+local order = redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[1], '-inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+local page = {}
+for i = 1, #order, 2 do
+  page[#page + 1] = {order[i], order[i + 1], redis.call('HGETALL', ARGV[3] .. order[i])}
+end
+return page
+"""
+"""KEYS: order. ARGV: from which place down, how many, prefix of the records' keys. Id, place and record of each."""
+
+BEGIN_REMOVAL = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('SET', KEYS[2], '1', 'EX', ARGV[1])
+return 1
+"""
+"""KEYS: users of the file, the file's removal. ARGV: seconds. 1 when nothing uses the file."""
+
+END_REMOVAL = "return redis.call('DEL', KEYS[1])"
+"""KEYS: the file's removal."""

@@ -1,0 +1,55 @@
+"""One log line a request: what was asked for, by whom, and what came of it.
+
+The route's template stands for the path, which has ids in it; what the caller wrote is never a field.
+"""
+
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.logging import get_logger
+
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked for every few seconds by machines: their lines are for debugging."""
+
+log = get_logger(__name__)
+
+
+class AccessLogMiddleware:
+    """Logs `request` when the response has been sent whole, streams too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass `scope` on, and look at the response's status."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status: int | None = None
+        started = perf_counter()
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            _write(scope, status, 1000 * (perf_counter() - started))
+
+
+def _write(scope: Scope, status: int | None, milliseconds: float) -> None:
+    route = getattr(scope.get("route"), "path_format", None)
+    principal = scope["state"].get("principal")
+    write = log.debug if route in PROBES else log.info
+    write(
+        "request",
+        method=scope["method"],
+        route=route,
+        status=status,
+        ms=round(milliseconds, 2),
+        principal=principal and principal.key,
+    )

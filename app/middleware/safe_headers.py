@@ -1,0 +1,47 @@
+"""Headers that every response has unless its route says otherwise, and the client's standing when a rate applies."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SAFE = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+NOTHING = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""JSON loads nothing, and nobody shows it in a frame."""
+DOCS = (
+    b"content-security-policy",
+    b"default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net/npm/; "
+    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net/npm/ https://fonts.googleapis.com; "
+    b"font-src https://fonts.gstatic.com; img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly; "
+    b"connect-src 'self'; worker-src blob:; frame-ancestors 'none'",
+)
+"""What FastAPI's pages load; they show our own document and nothing that a caller wrote."""
+DOCS_PATHS = frozenset({"/docs", "/redoc"})
+
+
+class SafeHeadersMiddleware:
+    """Adds the headers above as the response starts."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass `scope` on with a `send` that adds headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        defaults = (*SAFE, DOCS if scope["path"] in DOCS_PATHS else NOTHING)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = message.get("headers", ())
+                names = {name for name, _ in given}
+                standing = scope["state"].get("standing")
+                rate = standing.headers if standing is not None else ()
+                added = [header for header in defaults if header[0] not in names]
+                message = {**message, "headers": [*given, *added, *rate]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,67 @@
+"""Who a request comes from, and what they may do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.core.contract import DEFAULT_TENANT
+
+
+class Role(StrEnum):
+    """What a principal may do; each role may also do what those before it may."""
+
+    ASK = "ask"
+    INGEST = "ingest"
+    ADMIN = "admin"
+
+    def may(self, needed: "Role") -> bool:
+        """Whether this role is enough where `needed` is asked for."""
+        return _RANKS[self] >= _RANKS[needed]
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever a request comes from. `name` tells principals apart in logs and is never a key.
+
+    `rate` is this principal's own limit of requests, e.g. "600/minute"; None leaves it to RATE_LIMIT.
+    """
+
+    tenant: str
+    name: str
+    role: Role
+    rate: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The principal's identity, unique over all tenants: neither part can hold a slash."""
+        return f"{self.tenant}/{self.name}"
+
+
+ANONYMOUS = Principal(tenant=DEFAULT_TENANT, name="anonymous", role=Role.ADMIN)
+"""Everyone on this machine, when no credentials are configured."""
+
+
+class NotAuthenticatedError(Exception):
+    """The request shows no credentials, or wrong ones (`is_wrong`)."""
+
+    def __init__(self, *, is_wrong: bool) -> None:
+        super().__init__("wrong credentials" if is_wrong else "no credentials")
+        self.is_wrong = is_wrong
+
+
+class ForbiddenError(Exception):
+    """The principal's role is less than `needed`."""
+
+    def __init__(self, needed: Role) -> None:
+        super().__init__(f"role {needed} is needed")
+        self.needed = needed
+
+
+class NotLocalError(Exception):
+    """No credentials are configured, and the request may come from elsewhere than this machine."""
+
+
+class KeysAwayError(Exception):
+    """The keys that tokens are checked with could not be fetched."""

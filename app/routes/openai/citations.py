@@ -1,0 +1,37 @@
+"""An answer's citations as OpenAI's annotations: where each mark [n] stands, and what it points at."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from app.core.contract import Citation
+from app.routes.openai.schemas import UrlCitation
+
+_MARK = re.compile(r"\[(\d{1,9})\]")
+
+
+def annotations(text: str, citations: Iterable[Citation], base_url: str) -> list[UrlCitation]:
+    """An annotation for each mark in `text` that a citation belongs to, in the text's order.
+
+    Indices count Unicode code points; the end is exclusive, as in OpenAI's own answers. `base_url` is this service's,
+    as its client knows it.
+    """
+    cited = {str(citation.n): citation for citation in citations}
+    return [
+        UrlCitation(
+            start_index=mark.start(),
+            end_index=mark.end(),
+            url=_url(cited[mark[1]], base_url),
+            title=f"{cited[mark[1]].filename}, page {cited[mark[1]].page}",
+        )
+        for mark in _MARK.finditer(text)
+        if mark[1] in cited
+    ]
+
+
+def _url(citation: Citation, base_url: str) -> str:
+    """The page in the document's file; where the file is not kept here, the document, as a URL is required."""
+    path = citation.url
+    if path is None or not path.startswith("/"):
+        path = f"/documents/{quote(citation.document_id, safe='')}#page={citation.page}"
+    return base_url.rstrip("/") + path

@@ -1,0 +1,150 @@
+"""Errors as OpenAI's protocol has them, so that its SDKs raise their own exceptions.
+
+Everything below /v1 is routed by `OpenAIRoute`: what the service answers elsewhere with a problem document has the
+same status and headers here, in the other shape.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from app.core.errors import ErrorCode, JobError
+from app.routes.openai.schemas import ErrorDetail, ErrorResponse
+
+JOB_RETRY_SECONDS = 10
+"""What Retry-After asks of a client whose job failed although it was tried several times."""
+
+_STATUS = {
+    ErrorCode.INDEX_UNAVAILABLE: 503,
+    ErrorCode.MODEL_UNAVAILABLE: 503,
+    ErrorCode.WORKER_LOST: 503,
+    ErrorCode.MODEL_TIMEOUT: 504,
+    ErrorCode.JOB_TIMEOUT: 504,
+    ErrorCode.MODEL_RATE_LIMITED: 429,
+}
+"""Any other failed job is a 500: neither the client's key nor its request is at fault."""
+
+_CODES = {"unauthorized": "invalid_api_key", "quota-exceeded": "rate_limit_exceeded"}
+"""OpenAI's names for problems of ours."""
+
+
+class OpenAIError(Exception):
+    """An answer in OpenAI's error shape. `param` is the field of the request that is at fault."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.body = ErrorResponse(error=ErrorDetail(message=message, type=_type(status), param=param, code=code))
+
+
+class OpenAIRoute(APIRoute):
+    """A route whose errors have OpenAI's shape."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler, its errors answered here; what nobody knows is left to the application."""
+        handle = super().get_route_handler()
+
+        async def handle_in_shape(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except OpenAIError as error:
+                return _response(error)
+            except Exception as error:
+                problem = await _problem(request, error)
+                if problem is None:
+                    raise
+                return _response(_translated(problem, error))
+
+        return handle_in_shape
+
+
+def job_failed(error: JobError) -> OpenAIError:
+    """What a failed job is to a client that waits for it. The SDKs are told whether trying again can help."""
+    status = _STATUS.get(error.code, 500)
+    headers = {"x-should-retry": "true" if error.retryable else "false"}
+    if error.retryable:
+        headers["Retry-After"] = str(JOB_RETRY_SECONDS)
+    code = "rate_limit_exceeded" if status == 429 else error.code.value
+    return OpenAIError(status, error.message, code=code, headers=headers)
+
+
+def unsupported(param: str, message: str) -> OpenAIError:
+    """The request asks for what this service can't do, and ignoring that would be wrong."""
+    return OpenAIError(400, message, param=param, code="unsupported_parameter")
+
+
+def _type(status: int) -> str:
+    if status == 429:
+        return "requests"
+    return "server_error" if status >= 500 else "invalid_request_error"
+
+
+def _response(error: OpenAIError) -> JSONResponse:
+    return JSONResponse(error.body.model_dump(), error.status, dict(error.headers) if error.headers else None)
+
+
+async def _problem(request: Request, error: Exception) -> Response | None:
+    """What the application answers to `error` outside of /v1; None when it is unexpected."""
+    handlers: Mapping[Any, Any] = request.app.exception_handlers
+    for kind in type(error).__mro__:
+        if kind is not Exception and kind in handlers:
+            found: Response = await handlers[kind](request, error)
+            return found
+    return None
+
+
+def _translated(problem: Response, error: Exception) -> OpenAIError:
+    document = orjson.loads(problem.body)
+    kind = document["type"].removeprefix("urn:problem:")
+    kept = {name: value for name, value in problem.headers.items() if name not in ("content-type", "content-length")}
+    code = _CODES.get(kind, kind.replace("-", "_"))
+    if problem.status_code == 422 and isinstance(error, RequestValidationError):
+        return _invalid(error)
+    status = 400 if problem.status_code == 422 else problem.status_code  # OpenAI has no 422
+    return OpenAIError(status, document["detail"], code=code, headers=kept)
+
+
+def _invalid(error: RequestValidationError) -> OpenAIError:
+    """The first thing that is wrong. Only the field's name is told: what lies below may be the caller's words."""
+    first = error.errors()[0]
+    where, *path = first["loc"]
+    param = str(path[0]) if path and isinstance(path[0], str) else str(where)
+    code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
+    return OpenAIError(400, f"{param}: {first['msg']}", param=param, code=code)
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI `responses` of a route that answers these error statuses."""
+    described: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorResponse, "description": _MEANING[status]} for status in statuses
+    }
+    return described | {"4XX": {"model": ErrorResponse, "description": "Any other error of the request"}}
+
+
+_MEANING = {
+    400: "The request is not JSON, is wrong, or asks for what this service does not do",
+    401: "No key, or a wrong one",
+    403: "Not for this role",
+    404: "No such model or response, or it is not yours",
+    409: "It has not stopped yet; try again",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    429: "Too many requests, here or at the model's provider; see Retry-After",
+    500: "The job failed, and trying again does not help",
+    503: "The queue is full or can't be reached, or a part that the answer needs is away; see Retry-After",
+    504: "The answer is not there in time; the job may go on",
+}

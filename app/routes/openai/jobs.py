@@ -1,0 +1,126 @@
+"""The job behind a completion or a response: made, found again, waited for, and followed."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated
+
+import orjson
+from fastapi import Depends, Request
+
+from app.auth import Asker
+from app.core.contract import AnswerJob
+from app.core.event_log import Event
+from app.core.logging import get_logger
+from app.core.queue import VALKEY_AWAY, Enqueued, Idempotency, JobNotFoundError
+from app.core.records import KINDS, JobView
+from app.dependencies import JobQueueDep, RequestId, SettingsDep, ValkeyDep, WaitersDep
+from app.prefer import idempotency_key
+from app.streams import JobEvents
+
+log = get_logger(__name__)
+
+
+class RestartedError(Exception):
+    """The answer was begun again, and its text is not the one that the client has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a route needs to put questions on the queue for its principal, and to find what became of them."""
+
+    request: Request
+    principal: Asker
+    queue: JobQueueDep
+    waiters: WaitersDep
+    valkey: ValkeyDep
+    settings: SettingsDep
+    request_id: RequestId
+
+    @property
+    def base_url(self) -> str:
+        """This service's URL as the client knows it."""
+        return str(self.request.base_url)
+
+    async def submit(self, question: str, collection: str, key: str | None) -> Enqueued:
+        """Put the question on the queue. Raises as `JobQueue.submit` and `app.prefer.idempotency_key` do."""
+        tenant = self.principal.tenant
+        job = AnswerJob(tenant=tenant, collection=collection, query=question, request_id=self.request_id)
+        name = idempotency_key(key)
+        return await self.queue.submit(
+            job, idempotency=Idempotency(owner=self.principal.key, key=name) if name is not None else None
+        )
+
+    async def view(self, job_id: str) -> JobView:
+        """The state of a question's job. Raises `JobNotFoundError`, for jobs of other kinds too."""
+        view = await self.queue.view(job_id, tenant=self.principal.tenant)
+        if view.kind != KINDS[AnswerJob].name:
+            raise JobNotFoundError(job_id)
+        return view
+
+    async def wait(self, view: JobView, seconds: float) -> JobView:
+        """The job once it has ended, or as it is after `seconds`."""
+        return await self.waiters.wait_for_end(view, seconds, tenant=self.principal.tenant)
+
+    async def follow(self, job_id: str) -> AsyncGenerator[list[Event] | JobView | None, None]:
+        """The job's events from the first, as `JobEvents.batches` gives them.
+
+        Ends without the job's view when this process ends, the job is removed, or Valkey is away.
+        """
+        events = JobEvents(self.waiters, self.queue, job_id=job_id, tenant=self.principal.tenant)
+        try:
+            async with aclosing(events.batches(0)) as batches:
+                async for batch in batches:
+                    yield batch
+        except JobNotFoundError:
+            return
+        except VALKEY_AWAY as error:
+            log.warning("valkey_away", during="stream", reason=type(error).__name__)
+
+
+AskingDep = Annotated[Asking, Depends()]
+
+
+class Transcript:
+    """The answer as a client has read it, over all attempts: a later attempt goes on where the text is the same."""
+
+    def __init__(self, text: str = "") -> None:
+        self.text = text
+        self._position = len(text)
+        """How much of `text` the attempt that runs has written."""
+
+    def restart(self) -> None:
+        """Another attempt begins."""
+        self._position = 0
+
+    def of_this_attempt(self) -> "Transcript":
+        """What this attempt alone has written."""
+        return Transcript(self.text[: self._position])
+
+    def add(self, piece: str) -> str:
+        """What of `piece` the client does not have yet. Raises `RestartedError`."""
+        known = self.text[self._position : self._position + len(piece)]
+        if not piece.startswith(known):
+            raise RestartedError
+        self._position += len(piece)
+        self.text += piece[len(known) :]
+        return piece[len(known) :]
+
+    def finish(self, answer: str) -> str:
+        """What of the whole answer the client does not have yet. Raises `RestartedError`.
+
+        A text that was written whole is the answer, even if a character of it was changed at the end.
+        """
+        rest = answer.removeprefix(self.text)
+        if answer.startswith(self.text):
+            self.text = answer
+            return rest
+        if self._position < len(self.text):
+            raise RestartedError
+        return ""
+
+
+def delta_text(event: Event) -> str:
+    """The text that an `answer.delta` adds; it was read from Valkey, and may be anything."""
+    text = orjson.loads(event.data).get("text")
+    return text if isinstance(text, str) else ""

@@ -1,0 +1,38 @@
+"""/v1/models: one for each collection of documents."""
+
+from fastapi import APIRouter
+
+from app.auth import Asker
+from app.core.contract import DEFAULT_COLLECTION
+from app.core.documents import PAGE_LIMIT_MAX, AsyncCatalog
+from app.dependencies import ValkeyDep
+from app.routes.openai.errors import OpenAIRoute, error_responses
+from app.routes.openai.questions import MODEL, collection_of, model_of
+from app.routes.openai.schemas import Model, ModelList
+
+CREATED = 1_763_683_200
+"""21 November 2025: a model must say since when it is there, and collections don't."""
+
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
+
+
+@router.get("/models", responses=error_responses(401, 403, 429, 503))
+async def list_models(principal: Asker, valkey: ValkeyDep) -> ModelList:
+    """`rag-queue` for the default collection, and `rag-queue:{collection}` for others that have documents.
+
+    Those of the thousand newest documents are listed; every other can be asked as well.
+    """
+    page = await AsyncCatalog(valkey).list(principal.tenant, limit=PAGE_LIMIT_MAX)
+    others = {document.collection for document in page.documents} - {DEFAULT_COLLECTION}
+    names = [DEFAULT_COLLECTION, *sorted(others)]
+    return ModelList(data=[_model(model_of(name)) for name in names])
+
+
+@router.get("/models/{model}", responses=error_responses(401, 403, 404, 429, 503))
+async def retrieve_model(model: str, principal: Asker) -> Model:
+    """One model. A collection without documents is one too: it has no answers yet."""
+    return _model(model_of(collection_of(model)))
+
+
+def _model(name: str) -> Model:
+    return Model(id=name, created=CREATED, owned_by=MODEL)

@@ -1,0 +1,99 @@
+"""From what a client of OpenAI's protocol sends to a question over a collection."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.core.contract import DEFAULT_COLLECTION, QUERY_MAX_CHARACTERS, Label
+from app.routes.openai.errors import OpenAIError, unsupported
+from app.routes.openai.schemas import ChatCompletionRequest, Format, Message, ResponseRequest, is_unicode
+
+MODEL = "rag-queue"
+
+_LABEL: TypeAdapter[str] = TypeAdapter(Label)
+_TEXT_PARTS = ("text", "input_text")
+
+
+def model_of(collection: str) -> str:
+    """The model that answers from `collection`."""
+    return MODEL if collection == DEFAULT_COLLECTION else f"{MODEL}:{collection}"
+
+
+def collection_of(model: str) -> str:
+    """The collection that `model` answers from. Raises `OpenAIError` (404) for the name of no model of ours."""
+    name, _, collection = model.partition(":")
+    try:
+        if name == MODEL:
+            return _LABEL.validate_python(collection) if collection else DEFAULT_COLLECTION
+    except ValidationError:
+        pass
+    message = f"There is no such model. GET /v1/models lists them: {MODEL}, and {MODEL}:COLLECTION."
+    raise OpenAIError(404, message, param="model", code="model_not_found")
+
+
+def chat_question(request: ChatCompletionRequest) -> str:
+    """The question of a chat completion. Raises `OpenAIError` (400) for what this service can't do."""
+    if request.n not in (None, 1):
+        raise unsupported("n", "n must be 1.")
+    if request.logprobs:
+        raise unsupported("logprobs", "There are no log probabilities.")
+    if any(modality != "text" for modality in request.modalities or ()):
+        raise unsupported("modalities", "Answers are text.")
+    _check_choice("tool_choice", request.tool_choice)
+    _check_choice("function_call", request.function_call)
+    _check_format("response_format", request.response_format)
+    return _last_question("messages", request.messages)
+
+
+def response_question(request: ResponseRequest) -> str:
+    """The question of a response. Raises `OpenAIError` (400) for what this service can't do."""
+    for param in ("previous_response_id", "conversation", "prompt"):
+        if getattr(request, param) is not None:
+            raise unsupported(param, f"{param} is not supported: send the question itself.")
+    if request.background and request.store is False:
+        raise unsupported("store", "A background response is stored, to be retrieved: store must not be false.")
+    _check_choice("tool_choice", request.tool_choice)
+    _check_format("text", request.text.format if request.text else None)
+    if isinstance(request.input, str):
+        return _checked("input", request.input)
+    return _last_question("input", request.input)
+
+
+def _check_choice(param: str, choice: str | dict[str, Any] | None) -> None:
+    if choice not in (None, "none", "auto"):
+        raise unsupported(param, "No tools are called: only none and auto are supported.")
+
+
+def _check_format(param: str, form: Format | None) -> None:
+    if form is not None and form.type != "text":
+        raise unsupported(param, "Answers are text: no other format is supported.")
+
+
+def _last_question(param: str, messages: Sequence[Message]) -> str:
+    for index in reversed(range(len(messages))):
+        message = messages[index]
+        if message.type == "message" and message.role == "user":
+            return _checked(f"{param}[{index}].content", _text(f"{param}[{index}].content", message))
+    raise OpenAIError(400, "There is no message of the user's.", param=param, code="invalid_value")
+
+
+def _text(param: str, message: Message) -> str:
+    if message.content is None or isinstance(message.content, str):
+        return message.content or ""
+    for index, part in enumerate(message.content):
+        if part.type not in _TEXT_PARTS:
+            raise unsupported(f"{param}[{index}]", "Only text can be asked about: no images, audio or files.")
+    return "\n".join(part.text or "" for part in message.content)
+
+
+def _checked(param: str, question: str) -> str:
+    question = question.strip()
+    if not question:
+        raise OpenAIError(400, "The question is empty.", param=param, code="invalid_value")
+    if not is_unicode(question):
+        raise OpenAIError(400, "The question is not Unicode.", param=param, code="invalid_value")
+    if len(question) > QUERY_MAX_CHARACTERS:
+        message = f"A question has {QUERY_MAX_CHARACTERS:,} characters at most."
+        raise OpenAIError(400, message, param=param, code="string_above_max_length")
+    return question

@@ -1,0 +1,153 @@
+"""/v1/responses: a question's job as a response, in the background or waited for, streamed and resumed."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Path, Query, Response
+
+from app.core.event_log import Event
+from app.core.queue import JobNotFoundError
+from app.core.records import JobView
+from app.prefer import IdempotencyKey
+from app.routes.jobs import EVENT_NUMBER_MAX, STOP_SECONDS
+from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses
+from app.routes.openai.jobs import Asking, AskingDep
+from app.routes.openai.notes import ResponseNote, ResponseNotes
+from app.routes.openai.questions import collection_of, response_question
+from app.routes.openai.response_events import ResponseEvents, StreamEvent
+from app.routes.openai.response_objects import ID_PREFIX, ResponseMaker
+from app.routes.openai.schemas import ResponseDeleted, ResponseObject, ResponseRequest, stream_or_json
+from app.streams import NOT_BEGUN, PING, EventStream
+
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
+
+ResponseId = Annotated[str, Path(description="The id that POST /v1/responses gave")]
+
+
+@router.post(
+    "/responses",
+    response_model=ResponseObject,
+    responses=stream_or_json("The response; with `stream`, its events")
+    | error_responses(400, 401, 403, 404, 413, 415, 429, 503),
+)
+async def create_response(
+    body: ResponseRequest, asking: AskingDep, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Answer `input` from the documents of the collection that `model` names.
+
+    With `background`, and when the answer takes longer than the service waits, the response comes back as `queued` or
+    `in_progress`: retrieve it later. With `stream`, its events come as they happen; to leave does not stop it.
+    """
+    collection, question = collection_of(body.model), response_question(body)
+    note = ResponseNote(model=body.model, background=bool(body.background), metadata=body.metadata or {})
+    taken = await asking.submit(question, collection, idempotency_key)
+    notes = _notes(asking)
+    if taken.is_replay:
+        note = await notes.get(taken.job_id)
+    else:
+        await notes.put(taken.job_id, note)
+    view = await asking.view(taken.job_id)
+    maker = ResponseMaker(note, asking.base_url)
+    headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
+    if body.stream:
+        return EventStream(_frames(ResponseEvents(view, maker), asking, view.job_id, after=NOT_BEGUN), headers)
+    if not body.background:
+        view = await asking.wait(view, asking.settings.job_timeout_seconds)
+    return _json(maker.make(view), headers)
+
+
+@router.get(
+    "/responses/{response_id}",
+    response_model=ResponseObject,
+    responses=stream_or_json("The response; with `stream`, its events")
+    | error_responses(400, 401, 403, 404, 429, 503),
+)
+async def retrieve_response(
+    response_id: ResponseId,
+    asking: AskingDep,
+    stream: bool = False,
+    starting_after: Annotated[
+        int, Query(ge=NOT_BEGUN, le=EVENT_NUMBER_MAX, description="`sequence_number` of the last event that you have")
+    ] = NOT_BEGUN,
+) -> Response:
+    """The response as it is now; with `stream`, its events from the first or after the one that you name."""
+    view = await _view(asking, response_id)
+    maker = await _maker(asking, view)
+    if stream:
+        return EventStream(_frames(ResponseEvents(view, maker), asking, view.job_id, after=starting_after))
+    return _json(maker.make(view))
+
+
+@router.post(
+    "/responses/{response_id}/cancel",
+    response_model=ResponseObject,
+    responses=error_responses(401, 403, 404, 429, 503),
+)
+async def cancel_response(response_id: ResponseId, asking: AskingDep) -> Response:
+    """Stop a response, in the background or not. Idempotent: one that has ended is returned as it is."""
+    view = await _cancelled(asking, await _view(asking, response_id))
+    return _json((await _maker(asking, view)).make(view))
+
+
+@router.delete("/responses/{response_id}", responses=error_responses(401, 403, 404, 409, 429, 503))
+async def delete_response(response_id: ResponseId, asking: AskingDep) -> ResponseDeleted:
+    """Remove the response with its question and its events. One that is in progress is stopped first."""
+    view = await _cancelled(asking, await _view(asking, response_id))
+    await asking.queue.delete(view.job_id, tenant=asking.principal.tenant)
+    await _notes(asking).delete(view.job_id)
+    return ResponseDeleted(id=response_id)
+
+
+async def _view(asking: Asking, response_id: str) -> JobView:
+    """Raises `OpenAIError` (404) when there is no such response, or it is another tenant's."""
+    try:
+        if response_id.startswith(ID_PREFIX):
+            return await asking.view(response_id.removeprefix(ID_PREFIX))
+    except JobNotFoundError:
+        pass
+    raise OpenAIError(404, "There is no such response, or it has expired.", param="response_id", code="not_found")
+
+
+async def _cancelled(asking: Asking, view: JobView) -> JobView:
+    view = await asking.queue.cancel(view.job_id, tenant=asking.principal.tenant)
+    return await asking.wait(view, STOP_SECONDS)
+
+
+def _notes(asking: Asking) -> ResponseNotes:
+    return ResponseNotes(asking.valkey, asking.settings)
+
+
+async def _maker(asking: Asking, view: JobView) -> ResponseMaker:
+    return ResponseMaker(await _notes(asking).get(view.job_id), asking.base_url)
+
+
+def _json(response: ResponseObject, headers: dict[str, str] | None = None) -> Response:
+    return Response(response.model_dump_json(), 200, headers, media_type="application/json")
+
+
+async def _frames(events: ResponseEvents, asking: Asking, job_id: str, *, after: int) -> AsyncGenerator[bytes, None]:
+    """The events that come after number `after`, framed."""
+    if begun := _framed(events.begin(), after):
+        yield begun
+    async with aclosing(asking.follow(job_id)) as batches:
+        async for batch in batches:
+            if batch is None:
+                yield PING
+            elif frames := _framed(_given(events, batch), after):
+                yield frames
+
+
+def _given(events: ResponseEvents, batch: Sequence[Event] | JobView) -> list[StreamEvent]:
+    if isinstance(batch, JobView):
+        return events.end(batch)
+    return [given for event in batch for given in events.feed(event)]
+
+
+def _framed(events: Sequence[StreamEvent], after: int) -> bytes:
+    return b"".join(
+        b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+        for event in events
+        if event["sequence_number"] > after
+    )

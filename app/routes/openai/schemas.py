@@ -1,0 +1,313 @@
+"""Requests and responses of OpenAI's protocol, as far as this service speaks it.
+
+Fields that are not named here are ignored, where that leaves the answer right: sampling (`temperature`, `top_p`,
+`seed`, `stop`, penalties, `logit_bias`), lengths (`max_tokens`, `max_completion_tokens`, `max_output_tokens`),
+`tools` that the model need not call, `user`, `store`, `service_tier`, `reasoning`, `verbosity`, caching, `include`,
+`truncation`. System and developer messages and `instructions` are ignored too: the rules that keep an answer to the
+documents are the service's own. Of a conversation, the last user message is the question; earlier turns are not read.
+What would make the answer wrong is refused.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+METADATA_PAIRS_MAX = 16
+METADATA_KEY_MAX = 64
+METADATA_VALUE_MAX = 512
+
+MODEL_EXAMPLE = "rag-queue"
+QUESTION_EXAMPLE = "How long is the warranty?"
+
+
+class ErrorDetail(BaseModel):
+    """What is wrong."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorResponse(BaseModel):
+    """An error as OpenAI's API has it."""
+
+    error: ErrorDetail
+
+
+class Model(BaseModel):
+    """A model that can be asked: one for each collection of documents."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    """All models."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+# ------------------------------------------------------------------------------------------- requests
+
+
+class ContentPart(BaseModel):
+    """A part of a message. Only text can be asked about: `text` or `input_text`."""
+
+    type: str
+    text: str | None = None
+
+
+class Message(BaseModel):
+    """A message, or another item of a conversation."""
+
+    type: str = "message"
+    role: str | None = None
+    content: str | list[ContentPart] | None = None
+
+
+class StreamOptions(BaseModel):
+    """What a stream has beside the answer."""
+
+    include_usage: bool | None = None
+
+
+class Format(BaseModel):
+    """The form of the answer; only `text`."""
+
+    type: str = "text"
+
+
+class TextOptions(BaseModel):
+    """Options of the answer's text."""
+
+    format: Format | None = None
+
+
+class ChatCompletionRequest(BaseModel):
+    """POST /v1/chat/completions."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": MODEL_EXAMPLE, "messages": [{"role": "user", "content": QUESTION_EXAMPLE}]}]
+        }
+    )
+
+    model: str = Field(description="`rag-queue`, or `rag-queue:{collection}`")
+    messages: list[Message] = Field(min_length=1, description="The last one of the user is the question")
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(None, description="1")
+    tool_choice: str | dict[str, Any] | None = Field(None, description="`none` or `auto`: no tool is ever called")
+    function_call: str | dict[str, Any] | None = Field(None, description="`none` or `auto`")
+    response_format: Format | None = None
+    modalities: list[str] | None = Field(None, description="`text`")
+    logprobs: bool | None = Field(None, description="false")
+
+
+class ResponseRequest(BaseModel):
+    """POST /v1/responses. Every response can be retrieved until it expires, whatever `store` says."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": MODEL_EXAMPLE, "input": QUESTION_EXAMPLE, "background": True}]}
+    )
+
+    model: str = Field(description="`rag-queue`, or `rag-queue:{collection}`")
+    input: str | list[Message] = Field(description="The question, or a conversation that ends with it")
+    background: bool | None = Field(None, description="Answer at once; retrieve the response later")
+    stream: bool | None = None
+    store: bool | None = Field(None, description="Not false together with `background`")
+    metadata: dict[str, Any] | None = Field(None, description="16 pairs of strings; they come back as they are")
+    tool_choice: str | dict[str, Any] | None = Field(None, description="`none` or `auto`: no tool is ever called")
+    text: TextOptions | None = None
+    previous_response_id: str | None = Field(None, description="Not supported")
+    conversation: str | dict[str, Any] | None = Field(None, description="Not supported")
+    prompt: dict[str, Any] | None = Field(None, description="Not supported")
+
+    @field_validator("metadata")
+    @classmethod
+    def _is_small(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+        if metadata is not None and not is_metadata(metadata):
+            raise ValueError("must be at most 16 pairs of strings, keys of 64 and values of 512 characters at most")
+        return metadata
+
+
+def is_metadata(metadata: dict[str, Any]) -> bool:
+    """Whether these are at most 16 pairs of strings, of the lengths that OpenAI allows."""
+    return len(metadata) <= METADATA_PAIRS_MAX and all(
+        _is_text(key, METADATA_KEY_MAX) and _is_text(value, METADATA_VALUE_MAX) for key, value in metadata.items()
+    )
+
+
+def _is_text(value: object, limit: int) -> bool:
+    return isinstance(value, str) and len(value) <= limit and is_unicode(value)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether `text` can be written as UTF-8: JSON can spell halves of surrogate pairs, which are no characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# --------------------------------------------------------------------------------- chat completions
+
+
+class UrlCitation(BaseModel):
+    """Where a statement stands: `text[start_index:end_index]` is its mark in the answer, [n]."""
+
+    start_index: int
+    end_index: int
+    url: str = Field(description="The page in the document")
+    title: str = Field(description="The document's file name and the page")
+
+
+class ChatAnnotation(BaseModel):
+    """A citation of a chat completion."""
+
+    type: Literal["url_citation"] = "url_citation"
+    url_citation: UrlCitation
+
+
+class ChatMessage(BaseModel):
+    """The answer. `refusal` is there when the model's provider refused."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str | None
+    refusal: str | None = None
+    annotations: list[ChatAnnotation]
+
+
+class ChatChoice(BaseModel):
+    """The one answer."""
+
+    index: Literal[0] = 0
+    message: ChatMessage
+    logprobs: None = None
+    finish_reason: Literal["stop", "content_filter"]
+
+
+class ChatUsage(BaseModel):
+    """Tokens that the model's provider counted."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class ChatCompletion(BaseModel):
+    """An answer with its citations."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: ChatUsage
+
+
+# ---------------------------------------------------------------------------------------- responses
+
+
+class ResponseAnnotation(UrlCitation):
+    """A citation of a response."""
+
+    type: Literal["url_citation"] = "url_citation"
+
+
+class OutputText(BaseModel):
+    """The answer's text."""
+
+    type: Literal["output_text"] = "output_text"
+    text: str
+    annotations: list[ResponseAnnotation]
+    logprobs: list[Any] = []
+
+
+class OutputMessage(BaseModel):
+    """The answer."""
+
+    type: Literal["message"] = "message"
+    id: str
+    role: Literal["assistant"] = "assistant"
+    status: Literal["in_progress", "completed", "incomplete"]
+    content: list[OutputText]
+
+
+class InputTokensDetails(BaseModel):
+    """Nothing is known of caches."""
+
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class OutputTokensDetails(BaseModel):
+    """Nothing is known of reasoning."""
+
+    reasoning_tokens: int = 0
+
+
+class ResponseUsage(BaseModel):
+    """Tokens that the model's provider counted."""
+
+    input_tokens: int
+    input_tokens_details: InputTokensDetails = InputTokensDetails()
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails = OutputTokensDetails()
+    total_tokens: int
+
+
+class ResponseFailure(BaseModel):
+    """Why a response failed; `type` is this service's own code."""
+
+    code: Literal["server_error", "rate_limit_exceeded"]
+    message: str
+    type: str
+
+
+class IncompleteDetails(BaseModel):
+    """Why a response is incomplete."""
+
+    reason: Literal["content_filter"]
+
+
+class ResponseObject(BaseModel):
+    """A response. `output` is empty unless it is completed."""
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: int
+    completed_at: int | None
+    status: Literal["queued", "in_progress", "completed", "failed", "cancelled", "incomplete"]
+    background: bool
+    model: str
+    output: list[OutputMessage]
+    error: ResponseFailure | None
+    incomplete_details: IncompleteDetails | None
+    usage: ResponseUsage | None
+    metadata: dict[str, str]
+    instructions: None = None
+    previous_response_id: None = None
+    parallel_tool_calls: bool = False
+    tool_choice: Literal["auto"] = "auto"
+    tools: list[Any] = []
+    text: TextOptions = TextOptions(format=Format())
+
+
+class ResponseDeleted(BaseModel):
+    """The response is gone, with its question and answer."""
+
+    id: str
+    object: Literal["response"] = "response"
+    deleted: Literal[True] = True
+
+
+def stream_or_json(description: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response 200 of a route that gives JSON or, when asked, server-sent events."""
+    events = {"text/event-stream": {"schema": {"type": "string"}}}
+    return {200: {"description": f"{description} as server-sent events", "content": events}}

@@ -1,0 +1,133 @@
+"""The RQ boundary of ingestion jobs: binds the log's context, and turns errors into codes and retries."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from math import ceil
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from rq.job import Job
+from rq.timeouts import JobTimeoutException
+
+from app.core.documents import DocumentError, FileBusyError
+from app.core.errors import MESSAGES, RETRYABLE, ConfigurationError, ErrorCode, ServiceError
+from app.core.logging import get_logger
+from app.core.queue import VALKEY_AWAY
+from app.core.storage import StorageUnavailableError, StoredFileNotFoundError
+from ingest.reasons import SENTENCES, FileError, Reason
+
+UNREADABLE = ErrorCode.DOCUMENT_UNREADABLE.value
+"""The job's code when the fault is the file's; the catalog has the `Reason`."""
+STOPPED = DocumentError(code="stopped", message="Its indexing was stopped.")
+AGAIN = "Upload the document again in a while."
+MESSAGES_OF_A_DOCUMENT = {
+    ErrorCode.INDEX_UNAVAILABLE: f"The index could not be reached. {AGAIN}",
+    ErrorCode.MODEL_UNAVAILABLE: f"The embedding model could not be reached or failed. {AGAIN}",
+    ErrorCode.MODEL_TIMEOUT: f"The embedding model did not answer in time. {AGAIN}",
+    ErrorCode.MODEL_RATE_LIMITED: f"The embedding model's provider is limiting our requests. {AGAIN}",
+    ErrorCode.CONTENT_FILTERED: "The embedding model's provider refused the document's text.",
+    ErrorCode.JOB_TIMEOUT: "Indexing the document took longer than the service allows.",
+}
+"""`app.core.errors` words the codes for somebody who asked a question."""
+
+RETRY_SECONDS_BASE = 2.0
+RETRY_SECONDS_MAX = 60.0
+RETRY_AFTER_SECONDS_MAX = 300.0
+
+AWAY = (ConfigurationError, StorageUnavailableError, FileBusyError, *VALKEY_AWAY)
+"""What the index's or the store's absence looks like: another attempt may find them."""
+
+log = get_logger(__name__)
+
+
+class JobFailedError(Exception):
+    """What RQ records of a failed job: a code and its public message, nothing of what caused it."""
+
+
+@contextmanager
+def boundary(record: Job | None, kind: str, on_failed: Callable[[DocumentError, bool], None]) -> Iterator[None]:
+    """Around a job's work. `on_failed` is told why it failed, and whether it will be tried again.
+
+    Raises `JobFailedError` for every error but one that stops the job from outside.
+    """
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(job_id=record.id if record else None)
+    try:
+        yield
+        log.info("job_done", kind=kind)
+    except (Exception, JobTimeoutException) as error:
+        if is_told_to_end(record):  # whatever came of it
+            log.info("job_left", kind=kind)
+            on_failed(STOPPED, not _is_cancelled(record))
+            raise JobFailedError("the job was told to end") from None
+        failure, code = _failure(error)
+        delay = _prepare_retry(record, code, error)
+        log.warning("job_failed", kind=kind, code=failure.code, retry_in_seconds=delay, exc_info=error)
+        note(record, error=code)
+        on_failed(failure, delay is not None)
+        raise JobFailedError(f"{failure.code}: {failure.message}") from None
+    finally:
+        structlog.contextvars.clear_contextvars()
+
+
+def is_told_to_end(record: Job | None) -> bool:
+    """Whether the worker wants the job to leave: it was cancelled, or goes back to the queue as the worker stops."""
+    return bool(getattr(record, "is_told_to_end", False))  # `worker.intake.TakenJob`; a stock worker kills its fork
+
+
+def _is_cancelled(record: Job | None) -> bool:
+    with suppress(*VALKEY_AWAY):
+        return record is not None and bool(record.connection.hexists(record.key, "stop_requested"))
+    return False
+
+
+def note(record: Job | None, **fields: Any) -> None:
+    """Write `fields` into the job's metadata, where the API reads progress; Valkey's absence is no failure."""
+    if record is None:
+        return
+    record.meta.update(fields)
+    try:
+        record.save_meta()  # type: ignore[no-untyped-call]
+    except VALKEY_AWAY as away:
+        log.warning("valkey_away", during="note", reason=type(away).__name__)
+
+
+def _failure(error: BaseException) -> tuple[DocumentError, str]:
+    """What the catalog says, and the job's code."""
+    if isinstance(error, FileError):
+        return DocumentError(code=error.reason.value, message=SENTENCES[error.reason]), UNREADABLE
+    if isinstance(error, StoredFileNotFoundError):
+        reason = Reason.UNREADABLE
+        return DocumentError(code=reason.value, message=SENTENCES[reason]), UNREADABLE
+    code = _code_of(error)
+    return DocumentError(code=code.value, message=MESSAGES_OF_A_DOCUMENT.get(code, MESSAGES[code])), code.value
+
+
+def _code_of(error: BaseException) -> ErrorCode:
+    match error:
+        case JobTimeoutException():
+            return ErrorCode.JOB_TIMEOUT
+        case ServiceError(code=code):
+            return code
+        case ValidationError():
+            return ErrorCode.PAYLOAD_INVALID
+        case _:
+            return ErrorCode.INDEX_UNAVAILABLE if isinstance(error, AWAY) else ErrorCode.INTERNAL
+
+
+def _prepare_retry(record: Job | None, code: str, error: BaseException) -> int | None:
+    """Tell RQ, by its own fields, whether and in how many seconds to try again; a waiting retry holds no thread."""
+    if record is None or not record.should_retry:
+        return None
+    if code not in RETRYABLE:
+        record.retries_left = None  # for this run of RQ's; the record keeps the number
+        return None
+    retries = record.meta.get("retries", 0)
+    used = max(0, retries - (record.retries_left or 0)) if isinstance(retries, int) else 0
+    ceiling = min(RETRY_SECONDS_MAX, RETRY_SECONDS_BASE * 2**used)
+    asked = error.retry_after_seconds if isinstance(error, ServiceError) else None
+    jitter = random.uniform(1.0, ceiling)  # noqa: S311  spreads load
+    record.retry_intervals = [ceil(min(asked or 0.0, RETRY_AFTER_SECONDS_MAX) + jitter)]
+    return record.retry_intervals[0]

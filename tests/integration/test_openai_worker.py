@@ -1,0 +1,87 @@
+"""OpenAI's protocol from end to end: the official SDK, the API, a real worker, a real index and a model over HTTP."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from openai import OpenAI
+from pydantic import SecretStr
+from redis import Redis
+
+from app.core.contract import QUERY_QUEUE
+from app.core.queue import connect
+from app.core.settings import Settings
+from tests.support.acting import QUEUE_KEY
+from tests.support.api import serving
+from tests.support.model_server import ModelServer
+from tests.support.processes import wait_until
+from worker.concurrent import ConcurrentWorker
+from worker.resources import share
+
+QUESTION = "When does the harbour open in winter?"
+
+
+@pytest.fixture
+def settings(valkey_url: str, qdrant_url: str, handbook: str, model: ModelServer) -> Iterator[Settings]:
+    yield Settings(
+        redis_url=SecretStr(valkey_url),
+        qdrant_url=qdrant_url,
+        qdrant_collection=handbook,
+        worker_concurrency=2,
+        openai_base_url=model.url,
+        chat_model="test-gap=20ms",
+    )
+    share(None)
+
+
+@pytest.fixture
+def client(settings: Settings, valkey: Redis) -> Iterator[OpenAI]:
+    with (
+        serving(settings) as url,
+        OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=60) as client,
+    ):
+        yield client
+
+
+def work(settings: Settings) -> None:
+    """Work the queue until it is empty."""
+    assert settings.redis_url
+    with connect(settings.redis_url.get_secret_value()) as connection:
+        ConcurrentWorker([QUERY_QUEUE], connection=connection, settings=settings).work(burst=True)
+
+
+def test_a_background_response_is_the_models_answer_with_its_citations(client: OpenAI, settings: Settings) -> None:
+    created = client.responses.create(model="rag-queue", input=QUESTION, background=True)
+    assert created.status == "queued"
+    work(settings)
+    response = client.responses.retrieve(created.id)
+    assert response.status == "completed"
+    message: Any = response.output[0]
+    [text] = message.content
+    first = text.annotations[0]
+    assert text.text[first.start_index : first.end_index] == "[1]"
+    assert first.title == "handbook.pdf, page 1"
+    assert response.usage is not None
+    assert response.usage.total_tokens > 0
+    events = list(client.responses.retrieve(created.id, stream=True))
+    assert events[-1].type == "response.completed"
+    deltas = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert deltas == response.output_text
+
+
+def test_a_streamed_completion_is_the_same_answer(client: OpenAI, settings: Settings, valkey: Redis) -> None:
+    def read() -> tuple[str, int]:
+        stream = client.chat.completions.create(
+            model="rag-queue", messages=[{"role": "user", "content": QUESTION}], stream=True
+        )
+        deltas = [chunk.choices[0].delta.content for chunk in stream if chunk.choices[0].delta.content]
+        return "".join(deltas), len(deltas)
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        wait_until(lambda: valkey.llen(QUEUE_KEY), "the question waits")
+        work(settings)
+        text, pieces = reading.result(60)
+    assert "[1]" in text
+    assert pieces > 1

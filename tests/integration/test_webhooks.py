@@ -1,0 +1,260 @@
+"""Webhooks: signed, retried, never to a private address, and their secrets nowhere but where they are needed."""
+
+import asyncio
+import base64
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import httpcore2
+import httpx
+import pytest
+from redis import Redis
+from rq import SimpleWorker
+from rq.job import Job
+from rq.registry import FailedJobRegistry, ScheduledJobRegistry
+from rq.timeouts import TimerDeathPenalty
+from standardwebhooks import Webhook
+
+from app.core.contract import WEBHOOK_QUEUE
+from app.core.queue import connect_async
+from app.core.records import WEBHOOK_RETRY_SECONDS
+from app.core.serializer import PlainSerializer
+from app.core.settings import Settings
+from app.webhooks import Webhooks
+from tests.integration.test_waiting import finish, start
+from tests.support.api import serving
+from tests.support.processes import wait_until
+from worker import webhooks
+from worker.resources import Resources
+from worker.webhooks import ForbiddenAddressError, is_public, public_address, send
+
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+
+
+class Receiver(ThreadingHTTPServer):
+    """A client's server: answers with `status`, keeps what it got."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status = 204
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/hook?token=t0ken"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.send_response(self.server.status)
+        self.send_header("location", self.server.url)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def settings(valkey: Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    settings = Settings(redis_url=valkey_url, qdrant_url="http://127.0.0.1:9", webhook_allow_private=True)
+
+    def resources() -> Resources:
+        return Resources(settings, None, None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(webhooks, "shared", resources)
+    return settings
+
+
+@contextmanager
+def asked(settings: Settings, url: str, **hook: str) -> Iterator[tuple[httpx.Client, str]]:
+    with serving(settings) as api, httpx.Client(base_url=api) as client:
+        response = client.post("/chat", json={"query": "?", "webhook": {"url": url, "secret": SECRET} | hook})
+        assert response.status_code == 202, response.text
+        yield client, response.json()["job_id"]
+
+
+def scheduled(valkey: Redis) -> list[str]:
+    ids: Any = valkey.zrange(ScheduledJobRegistry.key_template.format(WEBHOOK_QUEUE), 0, -1)
+    return [job_id.decode() for job_id in ids]
+
+
+def work(valkey: Redis) -> None:
+    """A stock worker that does what waits."""
+
+    class Worker(SimpleWorker):
+        death_penalty_class = TimerDeathPenalty
+
+    Worker([WEBHOOK_QUEUE], connection=valkey, serializer=PlainSerializer).work(burst=True, logging_level="ERROR")
+
+
+def delivered(valkey: Redis) -> None:
+    wait_until(lambda: valkey.llen(f"rq:queue:{WEBHOOK_QUEUE}"), "the delivery is enqueued")
+    work(valkey)
+
+
+def test_the_news_of_a_finished_job_are_signed_and_hold_its_result(
+    settings: Settings, valkey: Redis, receiver: Receiver
+) -> None:
+    with asked(settings, receiver.url) as (_, job_id):
+        start(valkey, job_id)
+        finish(valkey, job_id)
+        delivered(valkey)
+    [(headers, body)] = receiver.got
+    news: Any = Webhook(SECRET).verify(body.decode(), headers)
+    assert news["type"] == "job.completed"
+    assert news["data"]["job_id"] == job_id
+    assert news["data"]["result"]["answer"] == "Six."
+    assert headers["webhook-id"] == f"msg_{job_id}"
+
+
+def test_a_cancelled_job_is_news_too(settings: Settings, valkey: Redis, receiver: Receiver) -> None:
+    with asked(settings, receiver.url) as (client, job_id):
+        client.post(f"/jobs/{job_id}/cancel")
+        delivered(valkey)
+    assert json.loads(receiver.got[0][1])["type"] == "job.stopped"
+
+
+@pytest.mark.parametrize("status", [500, 404, 302])
+def test_what_does_not_arrive_is_tried_again_later_and_redirects_are_not_followed(
+    settings: Settings, valkey: Redis, receiver: Receiver, status: int
+) -> None:
+    receiver.status = status
+    with asked(settings, receiver.url) as (_, job_id):
+        finish(valkey, job_id)
+        delivered(valkey)
+    delivery = Job.fetch(f"{job_id}-webhook", connection=valkey, serializer=PlainSerializer)
+    assert scheduled(valkey) == [delivery.id]
+    assert delivery.retries_left == len(WEBHOOK_RETRY_SECONDS) - 1
+    assert len(receiver.got) == 1
+
+
+def test_a_receiver_that_is_gone_is_left_alone(settings: Settings, valkey: Redis, receiver: Receiver) -> None:
+    receiver.status = 410
+    with asked(settings, receiver.url) as (_, job_id):
+        finish(valkey, job_id)
+        delivered(valkey)
+    assert not scheduled(valkey)
+    assert not FailedJobRegistry(WEBHOOK_QUEUE, connection=valkey).get_job_ids()
+
+
+def test_each_ended_job_is_enqueued_once(
+    settings: Settings, valkey: Redis, valkey_url: str, receiver: Receiver
+) -> None:
+    with asked(settings, receiver.url) as (_, job_id):
+        finish(valkey, job_id)
+        wait_until(lambda: valkey.llen(f"rq:queue:{WEBHOOK_QUEUE}"), "the delivery is enqueued")
+
+    async def again() -> int:
+        async with connect_async(valkey_url) as client:
+            return await Webhooks(client, settings).enqueue_due()
+
+    assert asyncio.run(again()) == 0
+    assert valkey.llen(f"rq:queue:{WEBHOOK_QUEUE}") == 1
+
+
+def test_url_and_secret_are_in_no_record_and_no_trace(settings: Settings, valkey: Redis, receiver: Receiver) -> None:
+    receiver.status = 500
+    with asked(settings, receiver.url) as (_, job_id):
+        finish(valkey, job_id)
+        delivered(valkey)
+    keys: Any = valkey.scan_iter()
+    kept = {key: _contents(valkey, key) for key in keys if not key.startswith(b"rag:webhook:")}
+    assert any(f"{job_id}-webhook".encode() in key for key in kept)
+    for contents in kept.values():
+        assert b"t0ken" not in contents
+        assert SECRET[6:].encode() not in contents
+
+
+def _contents(valkey: Redis, key: bytes) -> bytes:
+    if valkey.type(key) != b"hash":
+        return bytes(valkey.dump(key) or b"")
+    parts: list[bytes] = []
+    fields: Any = valkey.hgetall(key)
+    for value in fields.values():
+        try:
+            parts.append(zlib.decompress(value))
+        except zlib.error:
+            parts.append(value)
+    return b"\n".join(parts)
+
+
+def test_a_webhook_without_any_secret_is_refused(settings: Settings) -> None:
+    with serving(settings) as api, httpx.Client(base_url=api) as client:
+        refused = client.post("/chat", json={"query": "?", "webhook": {"url": "https://example.com/"}})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["pointer"] == "/webhook/secret"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/", "ftp://example.com/", "https://user:pw@example.com/", "https:///x", "https://e x/", "x"],
+)
+def test_a_url_that_is_none_for_webhooks_is_refused(settings: Settings, url: str) -> None:
+    public = settings.model_copy(update={"webhook_allow_private": False})
+    with serving(public) as api, httpx.Client(base_url=api) as client:
+        refused = client.post("/chat", json={"query": "?", "webhook": {"url": url, "secret": SECRET}})
+        assert refused.status_code == 422
+        assert url not in refused.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "172.16.0.1", "0.0.0.0", "100.64.0.1", "224.0.0.1",
+        "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "ff02::1", "::",
+    ],
+)  # fmt: skip
+def test_private_addresses_are_known_in_every_form(address: str) -> None:
+    assert not is_public(address)
+    assert is_public("93.184.216.34")
+    assert is_public("2606:2800:220:1:248:1893:25c8:1946")
+
+
+def test_a_name_that_leads_home_is_refused_when_it_is_connected_to() -> None:
+    with pytest.raises(ForbiddenAddressError):
+        public_address("localhost", 443)
+    with pytest.raises(ForbiddenAddressError):
+        send("https://localhost/", b"{}", {}, Settings())
+
+
+def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    def both(*_: object, **__: object) -> list[Any]:
+        return [(2, 1, 6, "", (address, 443)) for address in ("93.184.216.34", "127.0.0.1")]
+
+    monkeypatch.setattr("socket.getaddrinfo", both)
+    with pytest.raises(ForbiddenAddressError):
+        public_address("example.com", 443)
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def connect(self: object, host: str, *_: object) -> httpcore2.NetworkStream:
+        seen.append(host)
+        raise httpcore2.ConnectError("not here")
+
+    def one(*_: object, **__: object) -> list[Any]:
+        return [(2, 1, 6, "", ("93.184.216.34", 443))]
+
+    monkeypatch.setattr("socket.getaddrinfo", one)
+    monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", connect)
+    with pytest.raises(webhooks.WebhookFailedError):
+        send("https://example.com/", b"{}", {}, Settings())
+    assert seen == ["93.184.216.34"]

@@ -1,0 +1,120 @@
+"""What writing and searching the index share: names, point ids, BM25's vectors, and what a search finds.
+
+Light on purpose: every worker process imports it, so it needs none of the clients' libraries.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID, uuid5
+
+from qdrant_edge import Bm25, Bm25Config
+
+DENSE = "dense"
+SPARSE = "sparse"
+TEXT = "text"
+METADATA = "metadata"
+EMBEDDING_MODEL = "embedding_model"
+"""The key of the collection's own metadata that names the model its vectors come from; empty for none."""
+
+AVERAGE_TERMS = 100.0
+"""Terms of a chunk of a thousand characters, CHUNK_SIZE's default: the length that BM25 holds to be usual."""
+
+POINT_NAMESPACE = UUID("7f1e2b1c-30a5-4c0e-9a27-5f3d2f0f9a10")
+
+HAN_RANGES = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+HAN = re.compile(f"[{HAN_RANGES}]")
+UNSPACED = re.compile(
+    "["
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
+    "\u3040-\u30ff"  # Hiragana, Katakana
+    f"{HAN_RANGES}]+"
+)
+"""Runs of the scripts that put no spaces between words."""
+
+
+class SparseVector(NamedTuple):
+    """The terms of a text, hashed, and their weights."""
+
+    indices: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that a search found; `score` is comparable within one search only.
+
+    `text` is the pages' own words, from `page` to `last_page` (both count from 1, and are equal unless the chunk goes
+    over a page's end); 0 stands for `page`. `context` is `text` with the neighbouring chunks' words around it, for
+    the model to read, or empty.
+    """
+
+    document_id: str
+    filename: str
+    page: int
+    chunk_index: int
+    text: str
+    score: float
+    last_page: int = 0
+    heading: str = ""
+    title: str = ""
+    version: str = ""
+    context: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.last_page:
+            object.__setattr__(self, "last_page", self.page)
+
+
+def point_id(*, tenant: str, collection: str, document_id: str, version: str, chunk_index: int) -> str:
+    """A chunk's point: the same for the same chunk, so that writing twice changes nothing."""
+    return str(uuid5(POINT_NAMESPACE, f"{tenant}\n{collection}\n{document_id}\n{version}\n{chunk_index}"))
+
+
+def document_vector(text: str) -> SparseVector:
+    """BM25's term-frequency weights of a chunk; the IDF that Qdrant adds completes the formula."""
+    vector = _encoder().embed_document(_spaced(text))
+    return SparseVector(vector.indices, vector.values)
+
+
+def query_vector(text: str) -> SparseVector:
+    """The distinct terms of a question, each of weight 1."""
+    vector = _encoder().embed_query(_spaced(text))
+    return SparseVector(vector.indices, vector.values)
+
+
+def terms(text: str) -> frozenset[int]:
+    """The distinct terms of `text` as BM25 sees them: stemmed, lower-cased, without stop words, hashed."""
+    return frozenset(_encoder().embed_query(_spaced(text)).indices)
+
+
+def shares_terms(query: str, texts: Iterable[str]) -> bool:
+    """Whether any of `texts` holds a term of `query`."""
+    wanted = terms(query)
+    return any(wanted & terms(text) for text in texts)
+
+
+def _spaced(text: str) -> str:
+    """`text` as BM25's tokenizer can split it: wide forms and ligatures resolved, and words where none are spaced.
+
+    In scripts without spaces the terms are overlapping pairs of characters, as in Lucene's CJKBigramFilter, and Han
+    characters alone too: it needs no dictionary, and question and chunk are always split alike.
+    """
+    if text.isascii():
+        return text
+    return UNSPACED.sub(_pairs, unicodedata.normalize("NFKC", text))
+
+
+def _pairs(run: re.Match[str]) -> str:
+    word = run.group()
+    pairs = [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+    return f" {' '.join([*HAN.findall(word), *pairs])} "
+
+
+@lru_cache(maxsize=1)
+def _encoder() -> Bm25:
+    return Bm25(Bm25Config(avg_len=AVERAGE_TERMS))

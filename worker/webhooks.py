@@ -1,0 +1,175 @@
+"""Telling a client's server that its job has ended, as Standard Webhooks has it.
+
+The specification: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. The URL
+is hostile: its host is looked up once, every address that comes back must be public, and the connection goes to that
+address. Redirects are not followed, and nothing that the other side answers is kept.
+"""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import socket
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from time import time
+from typing import Any
+
+import httpcore2
+import httpx2
+import orjson
+import structlog
+from rq import get_current_job
+
+from app.core.contract import JobStatus, WebhookJob
+from app.core.logging import get_logger
+from app.core.queue import fetch_view, webhook_key
+from app.core.records import JobView
+from app.core.settings import Settings
+from worker.resources import shared
+
+TIMEOUT_SECONDS = 15.0
+"""For the whole delivery to connect, and for each read of its answer; the specification names 15 to 30."""
+GONE = 410
+"""The receiver wants no more of these (Standard Webhooks, "Responses")."""
+
+log = get_logger(__name__)
+
+
+class WebhookFailedError(Exception):
+    """The news did not arrive; RQ tries again later. Says nothing of URL or secret."""
+
+
+class ForbiddenAddressError(WebhookFailedError):
+    """The URL leads to an address that is not public."""
+
+
+def deliver(payload: Mapping[str, Any]) -> str:
+    """Deliver the `WebhookJob` in `payload`; returns what came of it.
+
+    Raises `WebhookFailedError` when it did not arrive: then RQ tries again, as its record says.
+    """
+    record = get_current_job()
+    assert record is not None
+    job = WebhookJob.model_validate(payload)
+    with structlog.contextvars.bound_contextvars(job_id=job.job_id):
+        hook: Any = record.connection.hgetall(webhook_key(job.job_id))
+        view = fetch_view(record.connection, job.job_id, tenant=job.tenant)
+        if not hook or view is None:
+            log.info("webhook_dropped", reason="the job was removed")
+            return "dropped"
+        body = news(view)
+        headers = signed_headers(job.job_id, body, hook[b"secret"].decode(), at=int(time()))
+        status = send(hook[b"url"].decode(), body, headers, shared().settings)
+        log.info("webhook_delivered", status=status)
+        return "refused" if status == GONE else "delivered"
+
+
+def news(view: JobView) -> bytes:
+    """The body: what happened, when, and what `/result` would show."""
+    kind = "completed" if view.status is JobStatus.FINISHED else view.status.value
+    return orjson.dumps(
+        {
+            "type": f"job.{kind}",
+            "timestamp": (view.ended_at or datetime.now(UTC)).isoformat(),
+            "data": {
+                "job_id": view.job_id,
+                "status": view.status.value,
+                "result": view.result.model_dump(mode="json") if view.result else None,
+                "error": view.error.model_dump(mode="json") if view.error else None,
+            },
+        }
+    )
+
+
+def signed_headers(job_id: str, body: bytes, secret: str, *, at: int) -> dict[str, str]:
+    """The headers of the specification. `secret` is base64 after `whsec_`; `at` is in seconds since 1970.
+
+    The signature is over "id.timestamp.body" by HMAC-SHA256. The id is the same for each try, so that a receiver
+    knows a message that it has had.
+    """
+    message_id = f"msg_{job_id}"
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signature = hmac.new(key, f"{message_id}.{at}.".encode() + body, hashlib.sha256).digest()
+    return {
+        "content-type": "application/json",
+        "user-agent": "rag-queue",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(at),
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
+
+
+def send(url: str, body: bytes, headers: Mapping[str, str], settings: Settings) -> int:
+    """POST `body`; returns the status, 2xx or 410. Raises `WebhookFailedError` for all else."""
+    if not settings.webhook_allow_private and not url.startswith("https://"):
+        raise ForbiddenAddressError("only https is allowed")
+    transport = _pinned_transport(allow_private=settings.webhook_allow_private)
+    with httpx2.Client(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        try:
+            with client.stream("POST", url, content=body, headers=dict(headers), follow_redirects=False) as answer:
+                status = answer.status_code
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+            raise WebhookFailedError(f"no answer: {type(error).__name__}") from None
+    if not 200 <= status < 300 and status != GONE:
+        raise WebhookFailedError(f"answered {status}")
+    return status
+
+
+def public_address(host: str, port: int) -> str:
+    """An address of `host`. Raises `ForbiddenAddressError` unless all of its addresses are public."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise WebhookFailedError("the host has no address") from None
+    addresses = [str(address[0]) for *_, address in found]
+    if not addresses or not all(is_public(address) for address in addresses):
+        raise ForbiddenAddressError("the host has an address that is not public")
+    return addresses[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether `address` is one of the open Internet, also where an IPv6 address holds an IPv4 one."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo or (None, None))[1] or _nat64(parsed)
+        if inner is not None and not is_public(str(inner)):
+            return False
+    return parsed.is_global and not parsed.is_multicast
+
+
+def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address in an address of 64:ff9b::/96 (RFC 6052)."""
+    is_translated = address in ipaddress.ip_network("64:ff9b::/96")
+    return ipaddress.IPv4Address(address.packed[12:]) if is_translated else None
+
+
+def _pinned_transport(*, allow_private: bool) -> httpx2.HTTPTransport:
+    """A transport that connects to the address that it has checked; TLS still asks for the host's name."""
+    context = httpx2.create_ssl_context(trust_env=False)
+    transport = httpx2.HTTPTransport(verify=context, trust_env=False)
+    if not allow_private:
+        transport.close()
+        # httpx2 takes no network backend itself; a test holds that this stays so.
+        transport._pool = httpcore2.ConnectionPool(ssl_context=context, network_backend=_PublicOnly())
+    return transport
+
+
+class _PublicOnly(httpcore2.NetworkBackend):
+    """httpcore's own backend, to public addresses alone."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.NetworkStream:
+        return self._backend.connect_tcp(public_address(host, port), port, timeout, local_address, socket_options)
+
+    def sleep(self, seconds: float) -> None:
+        self._backend.sleep(seconds)
