@@ -17,6 +17,7 @@ from app.core.contract import (
     JobStatus,
     Label,
     Query,
+    SearchFilters,
     SearchResult,
     Stage,
 )
@@ -39,6 +40,15 @@ class SearchRequest(BaseModel):
     document_ids: tuple[Label, ...] | None = Field(
         None, min_length=1, max_length=DOCUMENT_IDS_MAX, description="Look in these documents only"
     )
+    filters: SearchFilters | None = Field(None, description="Narrow it further: file names, pages, times")
+
+    def plain(self) -> dict[str, Any]:
+        """The fields of the job that this asks for, those that were given."""
+        given = self.model_dump(include={"query", "collection", "top_k", "session_id"}, exclude_unset=True)
+        filters = self.filters
+        if self.document_ids is not None:
+            filters = (filters or SearchFilters()).model_copy(update={"document_ids": self.document_ids})
+        return given if filters is None else given | {"filters": filters}
 
 
 class WebhookRequest(BaseModel):

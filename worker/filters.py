@@ -1,46 +1,25 @@
-"""What a search may be narrowed by, and the conditions of a Qdrant filter that come of it. Pure."""
+"""The conditions of a Qdrant filter that come of a search's filters. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-
-from app.core.contract import DOCUMENT_IDS_MAX, Label
+from app.core.contract import SearchFilters
 from worker.vectors import METADATA
 
-Filename = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Page = Annotated[int, Field(ge=1, le=2**31)]
 Condition = dict[str, Any]
 
 
-class SearchFilters(BaseModel):
-    """What a search may be narrowed by; all that is given must hold. Nothing else reaches a filter of Qdrant's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    document_ids: tuple[Label, ...] | None = Field(None, min_length=1, max_length=DOCUMENT_IDS_MAX)
-    filenames: tuple[Filename, ...] | None = Field(None, min_length=1, max_length=DOCUMENT_IDS_MAX)
-    page_from: Page | None = None
-    page_to: Page | None = None
-    ingested_from: AwareDatetime | None = None
-    ingested_to: AwareDatetime | None = None
-
-    @property
-    def chooses_documents(self) -> bool:
-        """Whether the search is confined to documents that are named here."""
-        return self.document_ids is not None or self.filenames is not None
-
-    def conditions(self) -> list[Condition]:
-        """The conditions of a Qdrant filter; a chunk that goes over a page's end is on both pages."""
-        tests: list[Condition | None] = [
-            any_of("document_id", self.document_ids) if self.document_ids else None,
-            any_of("filename", self.filenames) if self.filenames else None,
-            _range("last_page", gte=self.page_from),
-            _range("page", lte=self.page_to),
-            _range("ingested_at", gte=_iso(self.ingested_from), lte=_iso(self.ingested_to)),
-        ]
-        return [test for test in tests if test is not None]
+def conditions_of(filters: SearchFilters) -> list[Condition]:
+    """One for each thing that is asked for; a chunk that goes over a page's end is on both pages."""
+    tests: list[Condition | None] = [
+        any_of("document_id", filters.document_ids) if filters.document_ids else None,
+        any_of("filename", filters.filenames) if filters.filenames else None,
+        _range("last_page", gte=filters.page_from),
+        _range("page", lte=filters.page_to),
+        _range("ingested_at", gte=_iso(filters.ingested_from), lte=_iso(filters.ingested_to)),
+    ]
+    return [test for test in tests if test is not None]
 
 
 def equals(field: str, value: str) -> Condition:

@@ -23,7 +23,6 @@ from worker.event_log import DirectEvents, Events, NoEvents
 from worker.intake import TakenJob
 from worker.pipeline import answer
 from worker.resources import Resources, shared
-from worker.search import SearchFilters
 from worker.vectors import Hit
 
 RETRY_SECONDS_BASE = 1.0
@@ -51,7 +50,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         events = _events(record)
         given = answer(
             job.query,
-            search=lambda _: _search(resources, job),
+            search=lambda _: _searched(resources, job),
             complete=resources.complete,
             on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
             on_delta=events.delta,
@@ -84,13 +83,21 @@ def search_documents(payload: Mapping[str, Any]) -> dict[str, Any]:
         ).model_dump(mode="json")
 
 
+def _searched(resources: Resources, job: AnswerJob) -> list[Hit]:
+    """What is found, and for a model what stands around it."""
+    hits = _search(resources, job)
+    if resources.complete is None:
+        return hits
+    return resources.searcher.joined(hits, tenant=job.tenant, collection=job.collection)
+
+
 def _search(resources: Resources, job: SearchJob) -> list[Hit]:
     return resources.searcher.search(
         job.query,
         tenant=job.tenant,
         collection=job.collection,
         top_k=job.top_k or resources.settings.top_k,
-        filters=SearchFilters(document_ids=job.document_ids) if job.document_ids else None,
+        filters=job.filters,
     )
 
 

@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from math import log
 from time import monotonic
 
@@ -29,9 +30,10 @@ POSSESSIVE = re.compile(r"['\u2019]s\b")
 EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 
-def words_of_name(filename: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def words_of_name(filename: str) -> tuple[str, ...]:
     """The words of a file's name without its extension: `Acme_2023Q1-10K.pdf` gives Acme, 2023, Q1, 10K."""
-    return _words(EXTENSION.sub("", filename))
+    return tuple(_words(EXTENSION.sub("", filename)))
 
 
 class Names:

@@ -127,7 +127,7 @@ class QdrantHttp:
             return NotFoundError(path)
         if status in KEY_REFUSED:
             log.error("qdrant_refused_our_key", status=status, path=path, setting="QDRANT_API_KEY")
-            return ServiceError(ErrorCode.INTERNAL)
+            return ServiceError(ErrorCode.INDEX_AUTH_FAILED)
         if status < 500 and status not in ASK_LATER:
             log.error("qdrant_refused_request", status=status, path=path)
             return BadRequestError(path)

@@ -5,12 +5,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from app.core.contract import SearchFilters
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.services import qdrant_url
 from app.core.settings import Settings
 from worker.duplicates import distinct
-from worker.filters import Condition, SearchFilters, any_of, equals
+from worker.filters import Condition, any_of, conditions_of, equals
 from worker.fusion import Ranking, fused
 from worker.names import NamesCache
 from worker.neighbours import own_id, sides, with_context
@@ -39,7 +40,6 @@ NAME_ONLY = [f"{METADATA}.filename"]
 
 Point = dict[str, Any]
 
-__all__ = ["SearchFilters", "Searcher", "open_searcher"]
 
 log = get_logger(__name__)
 
@@ -107,7 +107,7 @@ class Searcher:
         """The `top_k` chunks that fit `query` best, best first; none when none is about it or nothing is indexed."""
         where = [equals("tenant", tenant), equals("collection", collection)]
         if filters is not None:
-            where += filters.conditions()
+            where += conditions_of(filters)
         try:
             if not self._verified:
                 self._verify()

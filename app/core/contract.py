@@ -6,7 +6,7 @@ Both sides check what they read with these models: Valkey's contents are as host
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 QUERY_QUEUE = "rag_queries"
 INGEST_QUEUE = "rag_ingest"
@@ -31,6 +31,7 @@ Query = Annotated[
 ]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Page = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
@@ -64,6 +65,22 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class SearchFilters(Frozen):
+    """What a search may be narrowed by; all that is given must hold. Nothing else reaches a filter of Qdrant's."""
+
+    document_ids: tuple[Label, ...] | None = Field(None, min_length=1, max_length=DOCUMENT_IDS_MAX)
+    filenames: tuple[Filename, ...] | None = Field(None, min_length=1, max_length=DOCUMENT_IDS_MAX)
+    page_from: Page | None = Field(None, description="Pages from this one on")
+    page_to: Page | None = Field(None, description="Pages up to this one")
+    ingested_from: AwareDatetime | None = Field(None, description="Indexed at this time or later")
+    ingested_to: AwareDatetime | None = Field(None, description="Indexed at this time or before")
+
+    @property
+    def chooses_documents(self) -> bool:
+        """Whether the search is confined to documents that are named here."""
+        return self.document_ids is not None or self.filenames is not None
+
+
 class SearchJob(Frozen):
     """A search on its way to a worker."""
 
@@ -71,7 +88,7 @@ class SearchJob(Frozen):
     tenant: Label = DEFAULT_TENANT
     collection: Label = DEFAULT_COLLECTION
     top_k: int | None = Field(None, ge=1, le=TOP_K_MAX)
-    document_ids: tuple[Label, ...] | None = Field(None, min_length=1, max_length=DOCUMENT_IDS_MAX)
+    filters: SearchFilters | None = None
     request_id: Label | None = None
 
 

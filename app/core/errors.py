@@ -14,6 +14,7 @@ class ErrorCode(StrEnum):
     PAYLOAD_INVALID = "payload_invalid"
     INDEX_UNAVAILABLE = "index_unavailable"
     INDEX_MISMATCH = "index_mismatch"
+    INDEX_AUTH_FAILED = "index_auth_failed"
     MODEL_UNAVAILABLE = "model_unavailable"
     MODEL_TIMEOUT = "model_timeout"
     MODEL_RATE_LIMITED = "model_rate_limited"
@@ -30,6 +31,7 @@ MESSAGES: dict[ErrorCode, str] = {
     ErrorCode.PAYLOAD_INVALID: "The job on the queue is not one that this version understands.",
     ErrorCode.INDEX_UNAVAILABLE: "The document index could not be reached. Ask again in a moment.",
     ErrorCode.INDEX_MISMATCH: "The index was built with another embedding model. Index the documents again.",
+    ErrorCode.INDEX_AUTH_FAILED: "The document index refused this service's key. The operator must set another.",
     ErrorCode.MODEL_UNAVAILABLE: "The model could not be reached or failed. Ask again in a moment.",
     ErrorCode.MODEL_TIMEOUT: "The model did not answer in time. Ask again, or ask something shorter.",
     ErrorCode.MODEL_RATE_LIMITED: "The model's provider is limiting our requests. Ask again in a moment.",

@@ -50,11 +50,7 @@ async def ask(request: Request) -> Response:
     api = api_of(request)
     asked = await _asked(request)
     webhook = _webhook(asked.webhook, api.settings) if asked.webhook else None
-    job = AnswerJob(
-        tenant=principal.tenant,
-        request_id=request_id_of(request),
-        **asked.model_dump(exclude={"webhook"}, exclude_unset=True),
-    )
+    job = AnswerJob(tenant=principal.tenant, request_id=request_id_of(request), **asked.plain())
     headers = request.headers
     return await submit(
         job, principal, api, webhook=webhook, key=headers.get("idempotency-key"), prefer=headers.get("prefer")

@@ -28,5 +28,5 @@ async def search(
     prefer: Prefer = None,
 ) -> Response:
     """Put a search on the queue. `/result/{job_id}` then has the chunks that fit best, under `result.hits`."""
-    job = SearchJob(tenant=principal.tenant, request_id=request_id_of(request), **body.model_dump(exclude_unset=True))
+    job = SearchJob(tenant=principal.tenant, request_id=request_id_of(request), **body.plain())
     return await submit(job, principal, api, key=idempotency_key, prefer=prefer)

@@ -54,7 +54,12 @@ def _answers(client: httpx.Client) -> bool:
 def test_each_way_to_run_a_worker_answers(
     client: httpx.Client, variables: dict[str, str], tmp_path: Path, way: str
 ) -> None:
-    assert client.get("/readyz").json()["checks"] == {"valkey": "ok", "workers": "away", "qdrant": "ok"}
+    assert client.get("/readyz").json()["checks"] == {
+        "valkey": "ok",
+        "workers": "away",
+        "queue": "ok",
+        "qdrant": "ok",
+    }
     ingest = [sys.executable, "-m", "ingest", str(documents(tmp_path / "pdfs"))]
     done = subprocess.run(
         ingest, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False

@@ -21,6 +21,7 @@ from app.core.documents import Catalog, DocumentRecord, MediaType
 from app.core.errors import ErrorCode
 from app.core.events import EventType, log_key
 from app.core.settings import Settings
+from app.routes.openai import HISTORY_BYTES_MAX
 from tests.support.acting import QUEUE_KEY, ActingWorker, answer
 from tests.support.api import serving
 from tests.support.credentials import api_key
@@ -578,7 +579,7 @@ def test_a_response_that_would_be_wrong_is_refused(
         (b'"model"', "application/json", 400),
         (b"", "application/json", 400),
         (b"model=rag-queue", "text/plain", 415),
-        (b'{"model": "' + b"x" * 300_000 + b'"}', "application/json", 413),
+        (b'{"model": "' + b"x" * (HISTORY_BYTES_MAX + 1) + b'"}', "application/json", 413),
         (SURROGATE, "application/json", 400),
     ],
     ids=["broken", "string", "empty", "text", "large", "surrogate"],

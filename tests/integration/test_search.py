@@ -16,13 +16,14 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from app.core.contract import SearchFilters
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Fusion, Settings
 from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
 from worker.index import Chunk, Document, VectorIndex, open_index
 from worker.qdrant_http import BadRequestError, NotFoundError, QdrantHttp
 from worker.rerank import EndpointReranker
-from worker.search import Searcher, SearchFilters, open_searcher
+from worker.search import Searcher, open_searcher
 from worker.vectors import Hit
 
 WHERE: dict[str, Any] = {"tenant": "default", "collection": "default"}
@@ -340,8 +341,8 @@ def test_a_connection_that_was_closed_while_it_lay_idle_is_replaced_unseen(http:
         (429, ErrorCode.INDEX_UNAVAILABLE, 7),
         (503, ErrorCode.INDEX_UNAVAILABLE, 7),
         (500, ErrorCode.INDEX_UNAVAILABLE, 7),
-        (401, ErrorCode.INTERNAL, None),
-        (403, ErrorCode.INTERNAL, None),
+        (401, ErrorCode.INDEX_AUTH_FAILED, None),
+        (403, ErrorCode.INDEX_AUTH_FAILED, None),
     ],
 )
 def test_a_refusal_has_a_code(

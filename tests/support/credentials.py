@@ -35,7 +35,7 @@ def bearer(credential: str) -> dict[str, str]:
 
 def claims(**other: Any) -> dict[str, Any]:
     """The claims of a token that is good for a minute; `other` replaces some, None leaves one out."""
-    good = {"sub": "user-1", "tenant": "acme", "role": "ask", "exp": time() + 60, "iss": ISSUER, "aud": AUDIENCE}
+    good = {"sub": "user-1", "tenant": "acme", "role": "ask", "exp": time() + 3600, "iss": ISSUER, "aud": AUDIENCE}
     return {name: value for name, value in {**good, **other}.items() if value is not None}
 
 

@@ -64,7 +64,7 @@ def test_names_in_any_script() -> None:
 
 
 def test_words_of_a_name() -> None:
-    assert words_of_name("Acme_2023Q1-10K.pdf") == ["Acme", "2023", "Q1", "10K"]
+    assert words_of_name("Acme_2023Q1-10K.pdf") == ("Acme", "2023", "Q1", "10K")
 
 
 def test_names_are_read_once_a_minute_for_each_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
