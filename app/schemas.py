@@ -114,7 +114,7 @@ class JobUrls(BaseModel):
     @classmethod
     def of(cls, job_id: str) -> Self:
         """The addresses of one job."""
-        return cls(
+        return cls.model_construct(
             status=f"/job-status/{job_id}",
             result=f"/result/{job_id}",
             stream=f"/stream/{job_id}",

@@ -235,20 +235,18 @@ class VectorIndex:
             raise ServiceError(ErrorCode.INTERNAL) from error
 
     def _create(self) -> None:
-        # The client's models, since a collection is made once in its life.
-        from qdrant_client import models
-
+        """As Qdrant's API has it; qdrant-client, which would say the same, takes 0.9 s to import."""
         dense = {}
         if self._make_embeddings is not None:
             size = len(self._opened_embeddings().embed_query("the size of a vector"))
-            dense[DENSE] = models.VectorParams(size=size, distance=models.Distance.COSINE)
-        wanted = models.CreateCollection(
-            vectors=dense,
-            sparse_vectors={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-            metadata={EMBEDDING_MODEL: self._embedding_model or ""},
-        )
+            dense[DENSE] = {"size": size, "distance": "Cosine"}
+        wanted = {
+            "vectors": dense,
+            "sparse_vectors": {SPARSE: {"modifier": "idf"}},
+            "metadata": {EMBEDDING_MODEL: self._embedding_model or ""},
+        }
         try:
-            self._http.put(self._path, wanted.model_dump(mode="json", exclude_none=True))
+            self._http.put(self._path, wanted)
         except BadRequestError as error:
             if self._info() is None:  # else another process was first
                 raise ServiceError(ErrorCode.INTERNAL) from error
