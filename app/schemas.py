@@ -3,7 +3,7 @@
 import base64
 import binascii
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -112,7 +112,7 @@ class JobUrls(BaseModel):
     cancel: str
 
     @classmethod
-    def of(cls, job_id: str) -> Self:
+    def of(cls, job_id: str) -> "JobUrls":
         """The addresses of one job."""
         return cls.model_construct(
             status=f"/job-status/{job_id}",

@@ -47,8 +47,10 @@ class Link:
         self._valkey = valkey
         self._connection: AbstractConnection | None = None
         self._connecting: asyncio.Task[AbstractConnection] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._pending: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._outgoing: list[bytes] = []
+        self._to_send = asyncio.Event()
 
     async def call(self, *command: Argument) -> Any:
         """Valkey's answer to `command`.
@@ -64,13 +66,8 @@ class Link:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._pending.append((answer, loop.time()))
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # it takes tuples of any length
-        try:
-            await connection.send_packed_command(packed, check_health=False)
-        except RedisError as error:
-            await self._give_up(connection, error)
-            if not answer.done():
-                raise
+        self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # it takes tuples of any length
+        self._to_send.set()
         return await answer
 
     async def run(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
@@ -98,8 +95,25 @@ class Link:
         connection = dedicated_connection(self._valkey, socket_timeout=None)
         await connection.connect()  # type: ignore[no-untyped-call]
         self._connection = connection
-        self._tasks = [asyncio.create_task(self._read(connection)), asyncio.create_task(self._watch(connection))]
+        lives = (self._write(connection), self._read(connection), self._watch(connection))
+        for life in lives:
+            task = asyncio.create_task(life)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return connection
+
+    async def _write(self, connection: AbstractConnection) -> None:
+        """Send what was called since the last time: all requests of one turn of the loop go out in one write."""
+        while True:
+            await self._to_send.wait()
+            if self._connection is not connection:  # what is to be sent is another writer's
+                return
+            self._to_send.clear()
+            sending, self._outgoing = self._outgoing, []
+            try:
+                await connection.send_packed_command(sending, check_health=False)
+            except RedisError as error:
+                await self._give_up(connection, error)
 
     async def _read(self, connection: AbstractConnection) -> None:
         try:
@@ -109,11 +123,14 @@ class Link:
                 except RedisConnectionError:
                     raise
                 except RedisError as error:  # Valkey's answer
-                    self._next().set_exception(error)
+                    response = error
+                answer = self._next()
+                if answer.done():  # who asked has left
+                    continue
+                if isinstance(response, RedisError):
+                    answer.set_exception(response)
                 else:
-                    answer = self._next()
-                    if not answer.done():  # who asked may have left
-                        answer.set_result(response)
+                    answer.set_result(response)
         except (RedisConnectionError, OSError) as error:
             await self._give_up(connection, RedisConnectionError(f"lost Valkey: {type(error).__name__}"))
 
@@ -136,6 +153,7 @@ class Link:
                 await connection.disconnect(nowait=True)
 
     def _lose(self, error: RedisError) -> None:
+        self._outgoing.clear()
         while self._pending:
             answer = self._next()
             if not answer.done():

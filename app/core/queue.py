@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from os import urandom
 from typing import Any
-from uuid import uuid4
 
 from redis import Redis
 from redis.asyncio import BlockingConnectionPool
@@ -169,7 +169,7 @@ class JobQueue:
 
         Raises `QueueFullError`, and `IdempotencyConflictError` when the key was used with another request.
         """
-        settings, job_id = self._settings, uuid4().hex
+        settings, job_id = self._settings, urandom(16).hex()
         fields, enqueued_at = new_record(job_id, payload, settings)
         expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
         queue = KINDS[type(payload)].queue
@@ -189,7 +189,7 @@ class JobQueue:
                 _fingerprint(payload, webhook) if idempotency else "",
                 settings.result_ttl_seconds + settings.failure_ttl_seconds,
                 Job.redis_job_namespace_prefix,
-                utcformat(expires_at),
+                expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
                 *(part for item in fields.items() for part in item),
             ],

@@ -96,6 +96,8 @@ _STAGE_AFTER = {
 _LOST = ("AbandonedJobError", "Work-horse terminated", "stuck in intermediate queue")
 """What RQ writes into a job's record when its worker died."""
 
+FAST = 1
+"""zlib's level: a question is too short for any other to make a difference but in time."""
 NOWHERE: Any = cast(Redis, object())
 """RQ wants a connection to make a record; making one opens none."""
 
@@ -136,7 +138,7 @@ def new_record(job_id: str, payload: Payload, settings: Settings) -> tuple[dict[
         **_same_for_all(kind, settings),
         "created_at": moment,
         "enqueued_at": moment,
-        "data": compress(PlainSerializer.dumps(call)),
+        "data": compress(PlainSerializer.dumps(call), FAST),
         "meta": PlainSerializer.dumps({"tenant": payload.tenant, "kind": kind.name, "retries": retries}),
     }, enqueued_at
 
