@@ -55,10 +55,6 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
             await queue.aclose()
 
     app = FastAPI(title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
-    app.state.settings = settings
-    app.state.valkey = valkey
-    app.state.queue = queue
-    app.state.waiters = waiters
     app.state.api = Api(settings, valkey, queue, waiters)
     openapi.install(app)
     problems.install(app)

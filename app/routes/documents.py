@@ -15,7 +15,7 @@ from app.core.contract import DEFAULT_COLLECTION, Label
 from app.core.documents import FileBusyError
 from app.core.queue import Idempotency
 from app.core.storage import StorageUnavailableError, StoredFileNotFoundError, open_store
-from app.dependencies import ApiDep, RequestId
+from app.dependencies import ApiDep, request_id_of
 from app.documents import DocumentNotFoundError, Documents, Place
 from app.downloads import FileResponse, RangeNotSatisfiableError, content_type, file_headers, is_unchanged, span_of
 from app.prefer import IdempotencyKey
@@ -70,7 +70,6 @@ async def upload(
     principal: Ingester,
     documents: DocumentsDep,
     api: ApiDep,
-    request_id: RequestId,
     collection: Collection = None,
     idempotency_key: IdempotencyKey = None,
 ) -> UploadAccepted:
@@ -83,7 +82,7 @@ async def upload(
     key = checked_key(idempotency_key)
     await documents.check_room()
     async with receiving(request, documents.store, api.settings) as received:
-        place = Place(principal.tenant, _collection(received, collection), request_id)
+        place = Place(principal.tenant, _collection(received, collection), request_id_of(request))
         refusals = _refusals(received.files)
         taken = [file for number, file in enumerate(received.files) if number not in refusals]
         is_replay = key is not None and await documents.is_replay(
@@ -125,13 +124,13 @@ async def document(document_id: DocumentId, principal: Asker, documents: Documen
 
 @router.delete("/documents/{document_id}", status_code=204, responses=problem_responses(401, 403, 404, 429, 503))
 async def delete_document(
-    document_id: DocumentId, principal: Ingester, documents: DocumentsDep, request_id: RequestId
+    request: Request, document_id: DocumentId, principal: Ingester, documents: DocumentsDep
 ) -> None:
     """Remove the document and its file at once; a job takes it out of the index a moment later.
 
     Deleting it again is a 404 and changes nothing.
     """
-    await documents.remove(principal.tenant, document_id, request_id=request_id)
+    await documents.remove(principal.tenant, document_id, request_id=request_id_of(request))
 
 
 _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {

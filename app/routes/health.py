@@ -10,7 +10,7 @@ from app.core.logging import get_logger
 from app.core.queue import VALKEY_AWAY, JobQueue
 from app.core.services import qdrant_url
 from app.core.settings import Settings
-from app.dependencies import JobQueueDep, SettingsDep
+from app.dependencies import ApiDep
 from app.problems import VALKEY_RETRY_SECONDS
 from app.schemas import Health, Readiness, Root
 from app.version import VERSION
@@ -36,11 +36,11 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is away or full"}})
-async def readyz(request: Request, queue: JobQueueDep, settings: SettingsDep, response: Response) -> Readiness:
+async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness:
     """Whether a question would be answered now; 503 names what is away, or that the queue is full."""
     checks: dict[str, Check] = {"valkey": "away", "workers": "away", "queue": "away"}
-    checks |= await _queue(queue, settings)
-    checks["qdrant"] = await _qdrant(request.app.state.http, settings)
+    checks |= await _queue(api.queue, api.settings)
+    checks["qdrant"] = await _qdrant(request.app.state.http, api.settings)
     is_ready = all(state == "ok" for state in checks.values())
     if not is_ready:
         response.status_code = 503

@@ -6,19 +6,19 @@ from fastapi import APIRouter
 
 from app.auth import Admin
 from app.core.queue import QUEUES, JobNotFoundError, JobQueue
-from app.dependencies import JobQueueDep
+from app.dependencies import ApiDep
 from app.schemas import Queues, QueueState, WorkerState, problem_responses
 
 router = APIRouter(tags=["operators"])
 
 
 @router.get("/queues", responses=problem_responses(401, 403, 429, 503))
-async def queues(principal: Admin, queue: JobQueueDep) -> Queues:
+async def queues(principal: Admin, api: ApiDep) -> Queues:
     """Each queue's depth, how long its next job has waited, and its workers.
 
     Counts are of all tenants; a worker's job is named only when it is yours.
     """
-    return Queues(queues=[await _state(name, queue, principal.tenant) for name in QUEUES])
+    return Queues(queues=[await _state(name, api.queue, principal.tenant) for name in QUEUES])
 
 
 async def _state(name: str, queue: JobQueue, tenant: str) -> QueueState:

@@ -28,7 +28,7 @@ def serving(settings: Settings) -> Iterator[str]:
             wait_until(lambda: server.started, "the API is started")
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            loop.call_soon_threadsafe(app.state.waiters.close)
+            loop.call_soon_threadsafe(app.state.api.waiters.close)
             server.should_exit = True
             thread.join()
 

@@ -53,7 +53,7 @@ async def create_chat_completion(
     headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
     if body.stream:
         return EventStream(_frames(completion, asking.follow(view.job_id)), headers)
-    view = await asking.wait(view, asking.settings.job_timeout_seconds)
+    view = await asking.wait(view, asking.api.settings.job_timeout_seconds)
     return Response(completion.whole(view).model_dump_json(), 200, headers, media_type="application/json")
 
 

@@ -14,7 +14,7 @@ from app.core.event_log import Event
 from app.core.logging import get_logger
 from app.core.queue import VALKEY_AWAY, Enqueued, Idempotency, JobNotFoundError
 from app.core.records import KINDS, JobView
-from app.dependencies import JobQueueDep, RequestId, SettingsDep, ValkeyDep, WaitersDep
+from app.dependencies import ApiDep, request_id_of
 from app.prefer import idempotency_key
 from app.streams import JobEvents
 
@@ -31,11 +31,7 @@ class Asking:
 
     request: Request
     principal: Asker
-    queue: JobQueueDep
-    waiters: WaitersDep
-    valkey: ValkeyDep
-    settings: SettingsDep
-    request_id: RequestId
+    api: ApiDep
 
     @property
     def base_url(self) -> str:
@@ -45,29 +41,29 @@ class Asking:
     async def submit(self, question: str, collection: str, key: str | None) -> Enqueued:
         """Put the question on the queue. Raises as `JobQueue.submit` and `app.prefer.idempotency_key` do."""
         tenant = self.principal.tenant
-        job = AnswerJob(tenant=tenant, collection=collection, query=question, request_id=self.request_id)
+        job = AnswerJob(tenant=tenant, collection=collection, query=question, request_id=request_id_of(self.request))
         name = idempotency_key(key)
-        return await self.queue.submit(
+        return await self.api.queue.submit(
             job, idempotency=Idempotency(owner=self.principal.key, key=name) if name is not None else None
         )
 
     async def view(self, job_id: str) -> JobView:
         """The state of a question's job. Raises `JobNotFoundError`, for jobs of other kinds too."""
-        view = await self.queue.view(job_id, tenant=self.principal.tenant)
+        view = await self.api.queue.view(job_id, tenant=self.principal.tenant)
         if view.kind != KINDS[AnswerJob].name:
             raise JobNotFoundError(job_id)
         return view
 
     async def wait(self, view: JobView, seconds: float) -> JobView:
         """The job once it has ended, or as it is after `seconds`."""
-        return await self.waiters.wait_for_end(view, seconds, tenant=self.principal.tenant)
+        return await self.api.waiters.wait_for_end(view, seconds, tenant=self.principal.tenant)
 
     async def follow(self, job_id: str) -> AsyncGenerator[list[Event] | JobView | None, None]:
         """The job's events from the first, as `JobEvents.batches` gives them.
 
         Ends without the job's view when this process ends, the job is removed, or Valkey is away.
         """
-        events = JobEvents(self.waiters, self.queue, job_id=job_id, tenant=self.principal.tenant)
+        events = JobEvents(self.api.waiters, self.api.queue, job_id=job_id, tenant=self.principal.tenant)
         try:
             async with aclosing(events.batches(0)) as batches:
                 async for batch in batches:

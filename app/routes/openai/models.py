@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from app.auth import Asker
 from app.core.contract import DEFAULT_COLLECTION
 from app.core.documents import PAGE_LIMIT_MAX, AsyncCatalog
-from app.dependencies import ValkeyDep
+from app.dependencies import ApiDep
 from app.routes.openai.errors import OpenAIRoute, error_responses
 from app.routes.openai.questions import MODEL, collection_of, model_of
 from app.routes.openai.schemas import Model, ModelList
@@ -17,12 +17,12 @@ router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
 
 @router.get("/models", responses=error_responses(401, 403, 429, 503))
-async def list_models(principal: Asker, valkey: ValkeyDep) -> ModelList:
+async def list_models(principal: Asker, api: ApiDep) -> ModelList:
     """`rag-queue` for the default collection, and `rag-queue:{collection}` for others that have documents.
 
     Those of the thousand newest documents are listed; every other can be asked as well.
     """
-    page = await AsyncCatalog(valkey).list(principal.tenant, limit=PAGE_LIMIT_MAX)
+    page = await AsyncCatalog(api.valkey).list(principal.tenant, limit=PAGE_LIMIT_MAX)
     others = {document.collection for document in page.documents} - {DEFAULT_COLLECTION}
     names = [DEFAULT_COLLECTION, *sorted(others)]
     return ModelList(data=[_model(model_of(name)) for name in names])

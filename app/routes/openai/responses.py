@@ -54,7 +54,7 @@ async def create_response(
     if body.stream:
         return EventStream(_frames(ResponseEvents(view, maker), asking, view.job_id, after=NOT_BEGUN), headers)
     if not body.background:
-        view = await asking.wait(view, asking.settings.job_timeout_seconds)
+        view = await asking.wait(view, asking.api.settings.job_timeout_seconds)
     return _json(maker.make(view), headers)
 
 
@@ -95,7 +95,7 @@ async def cancel_response(response_id: ResponseId, asking: AskingDep) -> Respons
 async def delete_response(response_id: ResponseId, asking: AskingDep) -> ResponseDeleted:
     """Remove the response with its question and its events. One that is in progress is stopped first."""
     view = await _cancelled(asking, await _view(asking, response_id))
-    await asking.queue.delete(view.job_id, tenant=asking.principal.tenant)
+    await asking.api.queue.delete(view.job_id, tenant=asking.principal.tenant)
     await _notes(asking).delete(view.job_id)
     return ResponseDeleted(id=response_id)
 
@@ -111,12 +111,12 @@ async def _view(asking: Asking, response_id: str) -> JobView:
 
 
 async def _cancelled(asking: Asking, view: JobView) -> JobView:
-    view = await asking.queue.cancel(view.job_id, tenant=asking.principal.tenant)
+    view = await asking.api.queue.cancel(view.job_id, tenant=asking.principal.tenant)
     return await asking.wait(view, STOP_SECONDS)
 
 
 def _notes(asking: Asking) -> ResponseNotes:
-    return ResponseNotes(asking.valkey, asking.settings)
+    return ResponseNotes(asking.api.valkey, asking.api.settings)
 
 
 async def _maker(asking: Asking, view: JobView) -> ResponseMaker:
