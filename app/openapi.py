@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.examples import EXAMPLES, OPENAI_STREAM, STREAM
 from app.schemas import ChatRequest, Problem
 
 
@@ -26,7 +27,18 @@ def install(app: FastAPI) -> None:
                 components |= schema.pop("$defs", {}) | {model.__name__: schema}
             for unused in ("HTTPValidationError", "ValidationError"):
                 components.pop(unused, None)
+            _add_examples(document)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_examples(document: dict[str, Any]) -> None:
+    for name, example in EXAMPLES.items():
+        document["components"]["schemas"][name]["examples"] = [example]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            content = operation["responses"].get("200", {}).get("content", {})
+            if "text/event-stream" in content:
+                content["text/event-stream"]["example"] = OPENAI_STREAM if path.startswith("/v1/") else STREAM

@@ -16,10 +16,13 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 
+from app import schemas as app_schemas
 from app.core.settings import Settings
+from app.examples import EXAMPLES
+from app.routes.openai import schemas as openai_schemas
 from tests.support.api import serving
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
+REQUESTS = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 CHECKED = (
     "content_type_conformance",
     "response_headers_conformance",
@@ -53,7 +56,7 @@ def _fuzz(operation: Any) -> None:
 
 def _hold_for(cases: Any) -> None:
     bounds = settings(
-        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=REQUESTS, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     bounds(given(case=cases)(_hold))()
 
@@ -69,6 +72,13 @@ def _hold(case: schemathesis.Case[Any]) -> None:
     case.validate_response(response, checks=checks)
 
 
+def test_each_example_is_one(url: str) -> None:
+    schemas = httpx.get(f"{url}/openapi.json").json()["components"]["schemas"]
+    for name, example in EXAMPLES.items():
+        assert schemas[name]["examples"] == [example]
+        (getattr(app_schemas, name, None) or getattr(openai_schemas, name)).model_validate(example)
+
+
 def test_each_operation_names_its_errors_and_has_an_example(url: str) -> None:
     document = httpx.get(f"{url}/openapi.json").json()
     for path, operations in document["paths"].items():
@@ -79,6 +89,11 @@ def test_each_operation_names_its_errors_and_has_an_example(url: str) -> None:
             errors = {status for status in operation["responses"] if status >= "400"}
             if path not in ("/", "/healthz"):
                 assert errors, name
+            answer = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
+            for media_type, content in answer.get("content", {}).items():
+                shape = content.get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
+                is_shown = "example" in content or document["components"]["schemas"].get(shape, {}).get("examples")
+                assert is_shown or media_type == "application/octet-stream", name
             body = operation.get("requestBody", {}).get("content", {}).get("application/json")
             if body is not None:
                 model = document["components"]["schemas"][body["schema"]["$ref"].rsplit("/", 1)[1]]

@@ -1,0 +1,136 @@
+"""An example of each thing that the API answers, for its OpenAPI document; a test holds each to its model."""
+
+from typing import Any
+
+JOB = "5f0c1a9be7d94c4e8f2b6a3d1c0e9f87"
+DOCUMENT = "0b9f6a0e-58a1-5c1e-9d7c-3f2a7c1b6e55"
+MOMENT = "2026-11-21T09:30:00Z"
+QUOTE = "The pump is guaranteed for two years."
+
+URLS = {
+    "status": f"/job-status/{JOB}",
+    "result": f"/result/{JOB}",
+    "stream": f"/stream/{JOB}",
+    "cancel": f"/jobs/{JOB}/cancel",
+}
+STATE: dict[str, Any] = {
+    "job_id": JOB,
+    "kind": "answer",
+    "status": "queued",
+    "position": 3,
+    "attempt": 0,
+    "stage": None,
+    "progress": None,
+    "enqueued_at": MOMENT,
+    "started_at": None,
+    "ended_at": None,
+    "error": None,
+}
+FAILED: dict[str, Any] = STATE | {
+    "status": "failed",
+    "position": None,
+    "attempt": 10,
+    "started_at": MOMENT,
+    "ended_at": MOMENT,
+    "error": {
+        "code": "model_timeout",
+        "message": "The model did not answer in time. Ask again, or ask something shorter.",
+        "retryable": True,
+    },
+}
+RESULT: dict[str, Any] = {
+    "answer": "For two years. [1]",
+    "mode": "model",
+    "grounded": True,
+    "citations": [
+        {
+            "n": 1,
+            "document_id": DOCUMENT,
+            "filename": "pump-manual.pdf",
+            "page": 12,
+            "quote": QUOTE,
+            "score": 0.83,
+            "url": f"/documents/{DOCUMENT}/file#page=12",
+        }
+    ],
+    "model": "gpt-4.1",
+    "usage": {"input_tokens": 812, "output_tokens": 9},
+    "cached": False,
+    "timings_ms": {"queued": 2.1, "retrieval": 6.4, "generation": 912.0, "total": 920.5},
+}
+CITED = {
+    "start_index": 15,
+    "end_index": 18,
+    "title": "pump-manual.pdf, page 12",
+    "url": f"http://localhost:8000/documents/{DOCUMENT}/file#page=12",
+}
+MODEL = {"id": "rag-queue:manuals", "object": "model", "created": 1_763_683_200, "owned_by": "rag-queue"}
+
+EXAMPLES: dict[str, Any] = {
+    "JobAccepted": {"job_id": JOB, "status": "queued", "position": 3, "expires_at": MOMENT, "urls": URLS},
+    "JobState": STATE,
+    "JobList": {"jobs": [FAILED]},
+    "JobResult": {"job_id": JOB, "status": "finished", "result": RESULT, "error": None},
+    "Removed": {"removed": 12},
+    "Queues": {
+        "queues": [
+            {
+                "name": "rag_queries",
+                "queued": 3,
+                "started": 32,
+                "scheduled": 1,
+                "finished": 1840,
+                "failed": 2,
+                "oldest_seconds": 0.4,
+                "workers": [{"name": "host-7.rag_queries.0.1f2e3d4c", "state": "busy", "job_id": JOB}],
+            }
+        ]
+    },
+    "Readiness": {"status": "ok", "checks": {"valkey": "ok", "workers": "ok", "queue": "ok", "qdrant": "ok"}},
+    "Health": {"status": "ok"},
+    "Root": {"name": "rag-queue", "version": "0.1.0", "status": "ok", "docs": "/docs", "ready": "/readyz"},
+    "Model": MODEL,
+    "ModelList": {"object": "list", "data": [MODEL]},
+    "ChatCompletion": {
+        "id": f"chatcmpl-{JOB}",
+        "object": "chat.completion",
+        "created": 1_763_683_200,
+        "model": "rag-queue",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {
+                    "role": "assistant",
+                    "content": "For two years. [1]",
+                    "annotations": [{"type": "url_citation", "url_citation": CITED}],
+                },
+            }
+        ],
+        "usage": {"prompt_tokens": 812, "completion_tokens": 9, "total_tokens": 821},
+    },
+    "ResponseObject": {
+        "id": f"resp_{JOB}",
+        "object": "response",
+        "created_at": 1_763_683_200,
+        "completed_at": None,
+        "status": "queued",
+        "background": True,
+        "model": "rag-queue",
+        "output": [],
+        "error": None,
+        "incomplete_details": None,
+        "usage": None,
+        "metadata": {},
+    },
+    "ResponseDeleted": {"id": f"resp_{JOB}", "object": "response", "deleted": True},
+}
+"""By the model's name."""
+
+STREAM = (
+    'id: 0\nevent: job.queued\ndata: {"job_id":"5f0c…","position":1}\n\n'
+    'id: 1\nevent: job.started\ndata: {"attempt":1}\n\n'
+    'id: 2\nevent: answer.delta\ndata: {"text":"For two years."}\n\n'
+    'id: 3\nevent: answer.completed\ndata: {"job_id":"5f0c…","status":"finished","result":{…}}\n\n'
+)
+OPENAI_STREAM = 'data: {"id":"chatcmpl-5f0c…","object":"chat.completion.chunk","choices":[…]}\n\ndata: [DONE]\n\n'
