@@ -326,7 +326,7 @@ def test_a_text_that_the_model_refuses_fails_its_document_only(
     with ModelServer() as server:
         monkeypatch.setenv("EMBEDDING_BASE_URL", server.url)
         report = _report(capsys, folder, code=1)
-    assert _statuses(report) == {"long.pdf": "failed", "otter.pdf": "added", "sub/heron.pdf": "added"}
+    assert _statuses(report) == {"long.pdf": "failed", "otter.pdf": "added", "sub/heron.pdf": "added"}, report
     assert report["documents"][0]["failure"]["code"] == "model_rejected"
 
 
@@ -368,9 +368,10 @@ def test_ctrl_c_ends_cleanly_and_leaves_whole_documents(tmp_path: Path, monkeypa
     """The embedded Qdrant and the parser end, too; what the report calls added is in the index whole."""
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(8):
-        pdfs.make_pdf(folder / f"{number}.pdf", [f"Document {number}."])
-    monkeypatch.setenv("EMBEDDING_MODEL", "test-ttft=300ms")
+    documents = 24  # of 30 chunks: more than one round of requests, the second of which takes its time
+    for number in range(documents):
+        pdfs.make_pdf(folder / f"{number}.pdf", [f"Document {number}, page {page}." for page in range(30)])
+    monkeypatch.setenv("EMBEDDING_MODEL", "test-ttft=1500ms")
     with ModelServer() as server:
         monkeypatch.setenv("EMBEDDING_BASE_URL", server.url)
         process = subprocess.Popen(
@@ -382,7 +383,7 @@ def test_ctrl_c_ends_cleanly_and_leaves_whole_documents(tmp_path: Path, monkeypa
             start_new_session=True,
         )
         assert process.stderr is not None
-        while not process.stderr.readline().startswith("[2/8] added"):
+        while not process.stderr.readline().startswith(f"[2/{documents}] added"):
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=SECONDS)
@@ -392,7 +393,7 @@ def test_ctrl_c_ends_cleanly_and_leaves_whole_documents(tmp_path: Path, monkeypa
         report = json.loads(out)
         assert report["interrupted"] is True
         added = {document["source"] for document in report["documents"]}
-        assert len(added) + report["not_reached"] == 8
+        assert len(added) + report["not_reached"] == documents
     rest = _run(folder, "--json", "--dry-run")
     assert rest.returncode == 0, rest.stderr
     unchanged = {source for source, status in _statuses(json.loads(rest.stdout)).items() if status == "unchanged"}
