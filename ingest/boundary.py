@@ -1,9 +1,7 @@
 """The RQ boundary of ingestion jobs: binds the log's context, and turns errors into codes and retries."""
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from math import ceil
 from typing import Any
 
 import structlog
@@ -12,13 +10,14 @@ from rq.job import Job
 from rq.timeouts import JobTimeoutException
 
 from app.core.documents import DocumentError, FileBusyError
-from app.core.errors import MESSAGES, RETRYABLE, ConfigurationError, ErrorCode, ServiceError
+from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.queue import VALKEY_AWAY
 from app.core.storage import StorageUnavailableError, StoredFileNotFoundError
 from ingest.reasons import SENTENCES, FileError, Reason
+from worker.retries import Backoff, JobFailedError, prepare_retry
 
-UNREADABLE = ErrorCode.DOCUMENT_UNREADABLE.value
+UNREADABLE = ErrorCode.DOCUMENT_UNREADABLE
 """The job's code when the fault is the file's; the catalog has the `Reason`."""
 STOPPED = DocumentError(code="stopped", message="Its indexing was stopped.")
 AGAIN = "Upload the document again in a while."
@@ -32,18 +31,12 @@ MESSAGES_OF_A_DOCUMENT = {
 }
 """`app.core.errors` words the codes for somebody who asked a question."""
 
-RETRY_SECONDS_BASE = 2.0
-RETRY_SECONDS_MAX = 60.0
-RETRY_AFTER_SECONDS_MAX = 300.0
+BACKOFF = Backoff(base_seconds=2.0, max_seconds=60.0)
 
 AWAY = (ConfigurationError, StorageUnavailableError, FileBusyError, *VALKEY_AWAY)
 """What the index's or the store's absence looks like: another attempt may find them."""
 
 log = get_logger(__name__)
-
-
-class JobFailedError(Exception):
-    """What RQ records of a failed job: a code and its public message, nothing of what caused it."""
 
 
 @contextmanager
@@ -63,9 +56,9 @@ def boundary(record: Job | None, kind: str, on_failed: Callable[[DocumentError, 
             on_failed(STOPPED, not _is_cancelled(record))
             raise JobFailedError("the job was told to end") from None
         failure, code = _failure(error)
-        delay = _prepare_retry(record, code, error)
+        delay = prepare_retry(record, code, error, BACKOFF)
         log.warning("job_failed", kind=kind, code=failure.code, retry_in_seconds=delay, exc_info=error)
-        note(record, error=code)
+        note(record, error=code.value)
         on_failed(failure, delay is not None)
         raise JobFailedError(f"{failure.code}: {failure.message}") from None
     finally:
@@ -94,7 +87,7 @@ def note(record: Job | None, **fields: Any) -> None:
         log.warning("valkey_away", during="note", reason=type(away).__name__)
 
 
-def _failure(error: BaseException) -> tuple[DocumentError, str]:
+def _failure(error: BaseException) -> tuple[DocumentError, ErrorCode]:
     """What the catalog says, and the job's code."""
     if isinstance(error, FileError):
         return DocumentError(code=error.reason.value, message=SENTENCES[error.reason]), UNREADABLE
@@ -102,7 +95,7 @@ def _failure(error: BaseException) -> tuple[DocumentError, str]:
         reason = Reason.UNREADABLE
         return DocumentError(code=reason.value, message=SENTENCES[reason]), UNREADABLE
     code = _code_of(error)
-    return DocumentError(code=code.value, message=MESSAGES_OF_A_DOCUMENT.get(code, MESSAGES[code])), code.value
+    return DocumentError(code=code.value, message=MESSAGES_OF_A_DOCUMENT.get(code, MESSAGES[code])), code
 
 
 def _code_of(error: BaseException) -> ErrorCode:
@@ -115,19 +108,3 @@ def _code_of(error: BaseException) -> ErrorCode:
             return ErrorCode.PAYLOAD_INVALID
         case _:
             return ErrorCode.INDEX_UNAVAILABLE if isinstance(error, AWAY) else ErrorCode.INTERNAL
-
-
-def _prepare_retry(record: Job | None, code: str, error: BaseException) -> int | None:
-    """Tell RQ, by its own fields, whether and in how many seconds to try again; a waiting retry holds no thread."""
-    if record is None or not record.should_retry:
-        return None
-    if code not in RETRYABLE:
-        record.retries_left = None  # for this run of RQ's; the record keeps the number
-        return None
-    retries = record.meta.get("retries", 0)
-    used = max(0, retries - (record.retries_left or 0)) if isinstance(retries, int) else 0
-    ceiling = min(RETRY_SECONDS_MAX, RETRY_SECONDS_BASE * 2**used)
-    asked = error.retry_after_seconds if isinstance(error, ServiceError) else None
-    jitter = random.uniform(1.0, ceiling)  # noqa: S311  spreads load
-    record.retry_intervals = [ceil(min(asked or 0.0, RETRY_AFTER_SECONDS_MAX) + jitter)]
-    return record.retry_intervals[0]

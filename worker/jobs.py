@@ -1,10 +1,8 @@
 """The RQ boundary: checks what came off the queue, binds the log's context, and turns errors into codes."""
 
-import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from math import ceil
 from time import perf_counter
 from typing import Any
 
@@ -15,7 +13,7 @@ from rq.job import Job
 from rq.timeouts import JobTimeoutException
 
 from app.core.contract import AnswerJob, AnswerResult, SearchHit, SearchJob, SearchResult, Timings, page_url
-from app.core.errors import RETRYABLE, ConfigurationError, ErrorCode, ServiceError
+from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.events import EventType
 from app.core.logging import get_logger
 from app.core.queue import VALKEY_AWAY
@@ -23,18 +21,12 @@ from worker.event_log import DirectEvents, Events, NoEvents
 from worker.intake import TakenJob
 from worker.pipeline import answer
 from worker.resources import Resources, shared
+from worker.retries import Backoff, JobFailedError, prepare_retry, retries_used
 from worker.vectors import Hit
 
-RETRY_SECONDS_BASE = 1.0
-RETRY_SECONDS_MAX = 30.0
-RETRY_AFTER_SECONDS_MAX = 300.0
-"""What we grant a provider's Retry-After; who asks for more is away."""
+BACKOFF = Backoff(base_seconds=1.0, max_seconds=30.0)
 
 log = get_logger(__name__)
-
-
-class JobFailedError(Exception):
-    """What RQ records of a failed job: a code and its public message, nothing of what caused it."""
 
 
 def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +112,7 @@ def _whole(hit: Hit) -> SearchHit:
 def _events(record: Job | None) -> Events:
     if isinstance(record, TakenJob):
         return record.events
-    return DirectEvents(record, attempt=_retries_used(record) + 1) if record is not None else NoEvents()
+    return DirectEvents(record, attempt=retries_used(record) + 1) if record is not None else NoEvents()
 
 
 @contextmanager
@@ -135,36 +127,12 @@ def _boundary(record: Job | None, kind: str) -> Iterator[None]:
             log.info("job_left", kind=kind)
             raise JobFailedError("the job was told to end") from None
         code = _code_of(error)
-        delay = _prepare_retry(record, code, error)
+        delay = prepare_retry(record, code, error, BACKOFF)
         log.warning("job_failed", kind=kind, code=code.value, retry_in_seconds=delay, exc_info=error)
         _note(record, error=code.value)
         raise JobFailedError(str(ServiceError(code))) from None
     finally:
         structlog.contextvars.clear_contextvars()
-
-
-def _prepare_retry(record: Job | None, code: ErrorCode, error: BaseException) -> int | None:
-    """Tell RQ, by its own fields, whether and in how many seconds to try again; a waiting retry holds no thread."""
-    if record is None or not record.should_retry:
-        return None
-    if code not in RETRYABLE:
-        record.retries_left = None  # for this run of RQ's; the record keeps the number
-        return None
-    asked = error.retry_after_seconds if isinstance(error, ServiceError) else None
-    record.retry_intervals = [retry_delay_seconds(_retries_used(record), asked)]
-    return record.retry_intervals[0]
-
-
-def retry_delay_seconds(used: int, asked_seconds: float | None) -> int:
-    """Seconds until the next attempt after `used` retries: exponential with full jitter, never below what was asked.
-
-    Full jitter as in Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015; never below a second,
-    RQ's resolution.
-    """
-    ceiling = min(RETRY_SECONDS_MAX, RETRY_SECONDS_BASE * 2**used)
-    jittered = random.uniform(RETRY_SECONDS_BASE, max(RETRY_SECONDS_BASE, ceiling))  # noqa: S311  spreads load
-    asked = min(asked_seconds or 0.0, RETRY_AFTER_SECONDS_MAX)
-    return max(1, ceil(asked + jittered if asked else jittered))
 
 
 def _code_of(error: BaseException) -> ErrorCode:
@@ -182,11 +150,6 @@ def _code_of(error: BaseException) -> ErrorCode:
             return ErrorCode.INDEX_UNAVAILABLE
         case _:
             return ErrorCode.INTERNAL
-
-
-def _retries_used(record: Job) -> int:
-    retries = record.meta.get("retries", 0)
-    return max(0, retries - (record.retries_left or 0)) if isinstance(retries, int) else 0
 
 
 def _note(record: Job | None, **fields: str) -> None:

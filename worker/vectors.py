@@ -5,7 +5,6 @@ Light on purpose: every worker process imports it, so it needs none of the clien
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -90,12 +89,6 @@ def query_vector(text: str) -> SparseVector:
 def terms(text: str) -> frozenset[int]:
     """The distinct terms of `text` as BM25 sees them: stemmed, lower-cased, without stop words, hashed."""
     return frozenset(_encoder().embed_query(_spaced(text)).indices)
-
-
-def shares_terms(query: str, texts: Iterable[str]) -> bool:
-    """Whether any of `texts` holds a term of `query`."""
-    wanted = terms(query)
-    return any(wanted & terms(text) for text in texts)
 
 
 def _spaced(text: str) -> str:
