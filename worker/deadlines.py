@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 
 from rq.timeouts import BaseDeathPenalty, BaseTimeoutException
 
-from worker.interrupts import interrupt, shut
+from worker.interrupts import own_calls, shut
 
 COMPACT_AT = 256
 """Deadlines of ended jobs that may lie around: a limit is minutes, and jobs take seconds."""
@@ -80,6 +80,7 @@ class Deadline(BaseDeathPenalty):
     def __init__(self, timeout: float, exception: type[BaseException] = BaseTimeoutException, **kwargs: Any) -> None:
         super().__init__(timeout, exception, **kwargs)  # type: ignore[no-untyped-call]
         self._thread_id = threading.get_ident()
+        self._calls = own_calls()
         self._lock = threading.Lock()
         self.is_over = False
         self._has_fired = False
@@ -103,7 +104,7 @@ class Deadline(BaseDeathPenalty):
             if not self.is_over:
                 self._has_fired = True
                 _raise_in_thread(ctypes.c_ulong(self._thread_id), ctypes.py_object(self._exception))
-                interrupt(self._thread_id)
+                self._calls.interrupt()
 
 
 class CallLimit:

@@ -9,43 +9,56 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_lock = threading.Lock()
-_waiting: dict[int, socket.socket] = {}
-"""The socket that each thread reads from, by the thread's identifier."""
-_interrupted: set[int] = set()
-
 
 class InterruptedCallError(ConnectionError):
     """The job was told to end."""
 
 
-def interrupt(thread_id: int) -> None:
-    """End the call that the thread waits in, and every one that it begins, until it calls `reset`."""
-    with _lock:
-        _interrupted.add(thread_id)
-        if (waiting := _waiting.get(thread_id)) is not None:
-            shut(waiting)
+class Calls:
+    """The calls of one thread, which any other may end. Not known by the thread's number: the next thread gets it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: socket.socket | None = None
+        self._is_interrupted = False
+
+    def interrupt(self) -> None:
+        """End the call that the thread waits in, and every one that it begins, until `reset`."""
+        with self._lock:
+            self._is_interrupted = True
+            if self._waiting is not None:
+                shut(self._waiting)
+
+    def reset(self) -> None:
+        """Let the thread call again."""
+        with self._lock:
+            self._is_interrupted = False
+
+    @contextmanager
+    def waiting(self, connection: socket.socket) -> Iterator[None]:
+        """While the thread reads from `connection`, `interrupt` ends that. Raises `InterruptedCallError`."""
+        with self._lock:
+            if self._is_interrupted:
+                raise InterruptedCallError
+            self._waiting = connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting = None
 
 
-def reset() -> None:
-    """Let the calling thread call again."""
-    with _lock:
-        _interrupted.discard(threading.get_ident())
+class _Own(threading.local):
+    def __init__(self) -> None:
+        self.calls = Calls()
 
 
-@contextmanager
-def interruptible(connection: socket.socket) -> Iterator[None]:
-    """While the calling thread reads from `connection`, `interrupt` ends that. Raises `InterruptedCallError`."""
-    thread_id = threading.get_ident()
-    with _lock:
-        if thread_id in _interrupted:
-            raise InterruptedCallError
-        _waiting[thread_id] = connection
-    try:
-        yield
-    finally:
-        with _lock:
-            del _waiting[thread_id]
+_own = _Own()
+
+
+def own_calls() -> Calls:
+    """Those of the calling thread."""
+    return _own.calls
 
 
 def shut(connection: socket.socket) -> None:

@@ -30,7 +30,7 @@ from app.core.serializer import PlainSerializer
 from worker.deadlines import Deadline
 from worker.ending import Endings, Outcome
 from worker.intake import Idle, Intake, TakenJob
-from worker.interrupts import interrupt, reset
+from worker.interrupts import Calls, own_calls
 
 HEARTBEAT_TTL_SECONDS = 15
 """A worker not heard of for so long is dead, and its jobs go to another. Four heartbeats may get lost."""
@@ -78,7 +78,7 @@ class Seat(SimpleWorker):
         self._ending_lock = threading.Lock()
         self._job: TakenJob | None = None
         self._ending: Ending | None = None
-        self._thread_id = 0
+        self._calls = Calls()
 
     # What RQ's worker would do for itself, and the process does for all
 
@@ -101,7 +101,7 @@ class Seat(SimpleWorker):
 
     def bootstrap(self, *args: Any) -> None:
         """Register in Valkey; logging is set up already, and commands come over the process's connection."""
-        self._thread_id = threading.get_ident()
+        self._calls = own_calls()
         self.register_birth()  # type: ignore[no-untyped-call]
         self.set_state(WorkerStatus.IDLE)
 
@@ -143,7 +143,7 @@ class Seat(SimpleWorker):
         with self._ending_lock:
             self.execution, self._job, self._ending = job.execution, job, None
             self._state = WorkerStatus.BUSY  # as the job's start has written
-            reset()
+            self._calls.reset()
         try:
             self.perform_job(job, queue)
         except VALKEY_AWAY as error:  # its silence tells, and another worker gets the job
@@ -279,7 +279,7 @@ class Seat(SimpleWorker):
                 return
             self._ending = ending
             self._job.is_told_to_end = True
-            interrupt(self._thread_id)
+            self._calls.interrupt()
 
     def put_back(self) -> None:
         """Give the running job back to the queue, before all others; its retries are not touched."""

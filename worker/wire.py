@@ -14,7 +14,7 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 from worker.deadlines import CallLimit
-from worker.interrupts import interruptible
+from worker.interrupts import own_calls
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, within the whole call's time."""
@@ -76,7 +76,7 @@ class Wire:
             assert connection.sock is not None
             connection.sock.settimeout(self._timeout_seconds)
             limit = CallLimit(connection.sock, max(0.0, give_up - monotonic()))
-            with limit, interruptible(connection.sock):
+            with limit, own_calls().waiting(connection.sock):
                 connection.request("POST", self._path + path, body, self._headers)
                 response = connection.getresponse()
                 if self._on_response is not None:

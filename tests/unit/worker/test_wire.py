@@ -3,12 +3,13 @@
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from time import monotonic
 
 import pytest
 
-from worker import interrupts
+from worker.interrupts import own_calls
 from worker.wire import CallFailedError, CallTimeoutError, Wire, pieces
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -151,26 +152,25 @@ def test_nobody_there_is_an_error() -> None:
 
 
 def test_an_interrupt_ends_the_call_and_every_next_one_until_the_reset() -> None:
-    with serving(None, WHOLE) as (server, wire):
-        raised: list[Exception] = []
-
-        def calls() -> None:
-            for _ in range(2):
-                try:
-                    call(wire)
-                except CallFailedError as error:
-                    raised.append(error)
-            interrupts.reset()
-            assert call(wire) == b"hello"
-
-        thread = threading.Thread(target=calls)
-        thread.start()
+    with serving(None, WHOLE) as (server, wire), ThreadPoolExecutor(1) as thread:
+        calls = thread.submit(own_calls).result()
+        first = thread.submit(call, wire)
         assert server.asked.wait(10)
-        assert thread.ident is not None
-        interrupts.interrupt(thread.ident)
+        calls.interrupt()
         assert server.left.wait(10)
-        thread.join(10)
-        assert len(raised) == 2
+        assert isinstance(first.exception(10), CallFailedError)
+        assert isinstance(thread.submit(call, wire).exception(10), CallFailedError)
+        calls.reset()
+        assert thread.submit(call, wire).result(10) == b"hello"
+
+
+def test_an_interrupt_does_not_outlive_its_thread() -> None:
+    """The system gives a new thread the number of one that has ended."""
+    for _ in range(3):
+        with ThreadPoolExecutor(1) as ended:
+            ended.submit(lambda: own_calls().interrupt()).result()
+        with serving(WHOLE) as (_, wire), ThreadPoolExecutor(1) as thread:
+            assert thread.submit(call, wire).result(10) == b"hello"
 
 
 def test_what_was_refused_is_told_with_status_and_headers() -> None:
