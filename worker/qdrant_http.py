@@ -4,18 +4,17 @@ Importing qdrant-client costs a process 80 MB and most of a second, and its mode
 search. What a question needs are a few kinds of request, so they are spoken here.
 """
 
-import ssl
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException, HTTPResponse
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
+from worker.connection import Connection, Server
 
 MAX_RESPONSE_BYTES = 64 * 2**20
 """More than any answer to a search that we send; whatever sends more is not Qdrant."""
@@ -41,17 +40,14 @@ class QdrantHttp:
     """
 
     def __init__(self, url: str, *, api_key: str | None, timeout_seconds: float) -> None:
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port
-        self._prefix = parts.path.rstrip("/")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        headers = {"Content-Type": "application/json"} | ({"api-key": api_key} if api_key else {})
+        self._server = Server(url, headers)
         self._timeout_seconds = timeout_seconds
-        self._headers = {"Content-Type": "application/json"} | ({"api-key": api_key} if api_key else {})
-        self._idle: deque[HTTPConnection] = deque()
+        self._idle: deque[Connection] = deque()
 
     def get(self, path: str) -> Any:
         """The `result` of a GET; raises as `post` does."""
-        return self._result(path, *self._ask("GET", path, None))
+        return self._result(path, *self._ask("GET", path, b""))
 
     def post(self, path: str, body: Any) -> Any:
         """The `result` of a POST that may be sent twice, as it only reads or is a write that changes nothing twice.
@@ -67,7 +63,7 @@ class QdrantHttp:
             while True:
                 self._idle.pop().close()
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[HTTPResponse, bytes]:
+    def _ask(self, method: str, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
         try:
             with self._connection() as connection:
                 kept = connection.sock is not None
@@ -82,34 +78,27 @@ class QdrantHttp:
         except (OSError, HTTPException) as error:
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
 
-    def _exchange(
-        self, connection: HTTPConnection, method: str, path: str, body: bytes | None
-    ) -> tuple[HTTPResponse, bytes]:
-        connection.request(method, self._prefix + path, body, self._headers)
-        response = connection.getresponse()
+    def _exchange(self, connection: Connection, method: str, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
+        connection.connect(self._timeout_seconds)
+        response = connection.send(method, path, body)
         content = response.read(MAX_RESPONSE_BYTES)
         if not response.isclosed():
             raise HTTPException("the answer is cut off or too large")
         return response, content
 
     @contextmanager
-    def _connection(self) -> Iterator[HTTPConnection]:
+    def _connection(self) -> Iterator[Connection]:
         """A connection for one exchange; closed and not kept when the exchange is broken off, by whatever it is."""
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._open()
+            connection = Connection(self._server)
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
         self._idle.append(connection)
-
-    def _open(self) -> HTTPConnection:
-        if self._tls is None:
-            return HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
-        return HTTPSConnection(self._host, self._port, timeout=self._timeout_seconds, context=self._tls)
 
     def _result(self, path: str, response: HTTPResponse, content: bytes) -> Any:
         if response.status != 200:

@@ -4,15 +4,13 @@ One kept connection for each thread. OpenAI's client would spend most of a worke
 request itself takes, and for an answer in pieces again as much for each piece.
 """
 
-import select
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from time import monotonic
-from urllib.parse import urlsplit
 
+from worker.connection import Connection, Server
 from worker.deadlines import CallLimit
 from worker.interrupts import own_calls
 
@@ -45,14 +43,11 @@ class Wire:
         timeout_seconds: float,
         on_response: OnResponse | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        self._host, self._port, self._path = parts.hostname or "", parts.port, parts.path.rstrip("/")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._headers = dict(headers)
+        self._server = Server(url, headers)
         self._timeout_seconds = timeout_seconds
         self._on_response = on_response
         self._own = threading.local()
-        self._connections: list[HTTPConnection] = []
+        self._connections: list[Connection] = []
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -72,13 +67,12 @@ class Wire:
         limit = None
         is_whole = False
         try:
-            _connect(connection, min(CONNECT_SECONDS, self._timeout_seconds))
+            connection.connect(min(CONNECT_SECONDS, self._timeout_seconds))
             assert connection.sock is not None
             connection.sock.settimeout(self._timeout_seconds)
             limit = CallLimit(connection.sock, max(0.0, give_up - monotonic()))
             with limit, own_calls().waiting(connection.sock):
-                connection.request("POST", self._path + path, body, self._headers)
-                response = connection.getresponse()
+                response = connection.send("POST", path, body)
                 if self._on_response is not None:
                     self._on_response(response.status, plain_headers(response))
                 yield response
@@ -91,17 +85,14 @@ class Wire:
             if not is_whole:  # what is left of the body would stand before the next answer
                 connection.close()
 
-    def _connection(self) -> HTTPConnection:
-        connection: HTTPConnection | None = getattr(self._own, "connection", None)
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._own, "connection", None)
         if connection is None:
-            if self._tls is not None:
-                connection = HTTPSConnection(self._host, self._port, context=self._tls)
-            else:
-                connection = HTTPConnection(self._host, self._port)
+            connection = Connection(self._server)
             self._own.connection = connection
             with self._lock:
                 self._connections.append(connection)
-        elif connection.sock is not None and _is_readable(connection):  # closed by the other side while it lay idle
+        elif connection.is_broken:
             connection.close()
         return connection
 
@@ -122,15 +113,3 @@ def pieces(response: HTTPResponse) -> Iterator[bytes]:
 def plain_headers(response: HTTPResponse) -> dict[str, str]:
     """The headers, their names in lower case."""
     return {name.lower(): value for name, value in response.headers.items()}
-
-
-def _connect(connection: HTTPConnection, seconds: float) -> None:
-    if connection.sock is None:
-        connection.timeout = seconds
-        connection.connect()
-
-
-def _is_readable(connection: HTTPConnection) -> bool:
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
