@@ -83,8 +83,7 @@ class Embedder:
             yield
             return
         holder = f"ingest:{uuid4().hex}"
-        while not (budget.acquire(holder) and budget.spend_request()):
-            budget.release(holder)
+        while not budget.begin(holder):
             if self._stopping.wait(TURN_POLL_SECONDS * random.uniform(0.5, 1.5)):  # noqa: S311
                 raise ServiceError(ErrorCode.MODEL_RATE_LIMITED)
         try:

@@ -94,6 +94,14 @@ class Budget:
         """Count the request that a job is about to make; False when another process has spent the last one."""
         return self._requests.hit()
 
+    def begin(self, holder: str) -> bool:
+        """Whether `holder` may make one request now: both of the above, or neither. End with `release`."""
+        if self.acquire(holder):
+            if self.spend_request():
+                return True
+            self.release(holder)
+        return False
+
     def spend_tokens(self, count: int) -> None:
         """Count what an answer has cost."""
         if count > 0:

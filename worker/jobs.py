@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import structlog
@@ -17,16 +17,24 @@ from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.events import EventType
 from app.core.logging import get_logger
 from app.core.queue import VALKEY_AWAY
+from worker.budget import Budget
 from worker.event_log import DirectEvents, Events, NoEvents
 from worker.intake import TakenJob
 from worker.pipeline import answer
 from worker.resources import Resources, shared
-from worker.retries import Backoff, JobFailedError, prepare_retry, retries_used
+from worker.retries import Backoff, JobFailedError, prepare_retry, put_back, retries_used
 from worker.vectors import Hit
 
 BACKOFF = Backoff(base_seconds=1.0, max_seconds=30.0)
 
+HELD_SECONDS = 0.5
+"""How long a stock worker keeps a job for which the budget has no room: else it would take it again at once."""
+
 log = get_logger(__name__)
+
+
+class OverBudgetError(Exception):
+    """The model's budget has no room for this job now."""
 
 
 def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,14 +47,17 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         job = AnswerJob.model_validate(payload)
         structlog.contextvars.bind_contextvars(request_id=job.request_id)
         resources = shared()
-        events = _events(record)
-        given = answer(
-            job.query,
-            search=lambda _: _searched(resources, job),
-            complete=resources.complete,
-            on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
-            on_delta=events.delta,
-        )
+        with _turn(record, resources.budget):
+            events = _events(record)
+            given = answer(
+                job.query,
+                search=lambda _: _searched(resources, job),
+                complete=resources.complete,
+                on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
+                on_delta=events.delta,
+            )
+            if resources.budget is not None:
+                resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)
         if isinstance(events, DirectEvents):
             events.flush()
         return AnswerResult(
@@ -116,12 +127,32 @@ def _events(record: Job | None) -> Events:
 
 
 @contextmanager
+def _turn(record: Job | None, budget: Budget | None) -> Iterator[None]:
+    """A stock worker's place in the model's budget; our own workers ask before they take a job."""
+    if record is None or budget is None:
+        yield
+        return
+    if not budget.begin(record.id):
+        sleep(HELD_SECONDS)
+        raise OverBudgetError
+    try:
+        yield
+    finally:
+        budget.release(record.id)
+
+
+@contextmanager
 def _boundary(record: Job | None, kind: str) -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(job_id=record.id if record else None)
     try:
         yield
         log.info("job_done", kind=kind)
+    except OverBudgetError:
+        if record is not None:
+            put_back(record)
+        log.info("job_put_back", kind=kind, reason="over_budget")
+        raise JobFailedError("the model's budget is spent: the job is back on the queue") from None
     except (Exception, JobTimeoutException) as error:
         if isinstance(record, TakenJob) and record.is_told_to_end:  # whatever came of it
             log.info("job_left", kind=kind)

@@ -1,13 +1,15 @@
 """What a worker process makes once and every job shares: the index and the model, with their connections."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 import structlog
+from rq import get_current_job
 
 from app.core.logging import configure_logging
 from app.core.settings import Settings
+from worker.budget import Budget, Limits
 from worker.pipeline import Complete
 from worker.search import Searcher, open_searcher
 from worker.wire import OnResponse
@@ -15,12 +17,16 @@ from worker.wire import OnResponse
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """A worker's clients. `complete` is None when answers are extractive."""
+    """A worker's clients. `complete` is None when answers are extractive.
+
+    `budget` is what a job itself must ask before it calls the model: a stock worker's, when there is a limit.
+    """
 
     settings: Settings
     searcher: Searcher
     complete: Complete | None
     closing: tuple[Callable[[], None], ...] = ()
+    budget: Budget | None = None
 
     def close(self) -> None:
         """Close every connection; jobs must have ended."""
@@ -59,5 +65,14 @@ def shared() -> Resources:
     global _shared
     with _lock:
         if _shared is None:
-            _shared = open_resources(Settings())
+            _shared = _open_for_stock_worker(Settings())
         return _shared
+
+
+def _open_for_stock_worker(settings: Settings) -> Resources:
+    record, limits = get_current_job(), Limits.of(settings)
+    if record is None or limits == Limits():
+        return open_resources(settings)
+    # Nobody renews the lease, so it lasts as long as a job may.
+    budget = Budget(record.connection, limits, lease_seconds=settings.job_timeout_seconds)
+    return replace(open_resources(settings, on_response=budget.heed), budget=budget)

@@ -47,6 +47,13 @@ def prepare_retry(record: Job | None, code: ErrorCode, error: BaseException, bac
     return record.retry_intervals[0]
 
 
+def put_back(record: Job) -> None:
+    """Have RQ put the job back on its queue, before all others; none of its retries is used up."""
+    record.retries_left = (record.retries_left or 0) + 1
+    record.retry_intervals = None
+    record.enqueue_at_front_on_retry = True
+
+
 def retries_used(record: Job) -> int:
     """How many of the job's retries are gone."""
     retries = record.meta.get("retries", 0)

@@ -469,6 +469,28 @@ def test_tokens_beyond_the_budget_keep_jobs_in_the_queue(
     assert states(queue, ids) == {"finished": 1, "queued": 2}
 
 
+def test_stock_workers_keep_to_the_budget_and_put_back_what_is_over_it(
+    valkey: Redis, settings: Settings, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight = with_model(settings, model, "test", model_requests_per_minute=2, model_max_concurrency=1)
+    for name in ("qdrant_url", "qdrant_collection", "chat_model", "openai_base_url"):
+        monkeypatch.setenv(name.upper(), getattr(tight, name))
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    monkeypatch.setenv("MODEL_REQUESTS_PER_MINUTE", "2")
+    monkeypatch.setenv("MODEL_MAX_CONCURRENCY", "1")
+    monkeypatch.setattr("worker.jobs.HELD_SECONDS", 0)
+    queue = JobQueue(valkey, tight)
+    ids = submit(queue, 4)
+    model.reset()
+    SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True, max_jobs=5)
+    shared().close()
+    assert states(queue, ids) == {"finished": 2, "queued": 2}
+    assert model.stats()["requests"] == 2
+    waiting = [queue.view(job_id, tenant=DEFAULT_TENANT) for job_id in ids[2:]]
+    assert [(view.position, view.attempt) for view in waiting] == [(1, 0), (2, 0)]
+    assert valkey.zcard("rag:budget:leases") == 0
+
+
 def test_a_providers_retry_after_pauses_everybody(valkey: Redis, settings: Settings, model: ModelServer) -> None:
     limited = with_model(
         settings, model, f"test-error429=1x-retry=2s-seed={uuid4().int % 10**6}", worker_concurrency=1
