@@ -45,17 +45,14 @@ async def submit(
 
 def _accepted(taken: Enqueued, headers: Mapping[str, str]) -> Response:
     urls = JobUrls.of(taken.job_id)
-    # Ours, so that there is nothing to check.
-    accepted = JobAccepted.model_construct(
-        job_id=taken.job_id, position=taken.position, expires_at=taken.expires_at, urls=urls
-    )
-    where = {"Location": accepted.urls.status, "Retry-After": str(POLL_SECONDS)}
+    accepted = JobAccepted(job_id=taken.job_id, position=taken.position, expires_at=taken.expires_at, urls=urls)
+    where = {"Location": urls.status, "Retry-After": str(POLL_SECONDS)}
     return _json(accepted.model_dump_json(), 202, where | dict(headers))
 
 
 def result_response(view: JobView, headers: Mapping[str, str] | None = None) -> Response:
     """What became of the job: 200, or 202 with Retry-After before it has ended."""
-    body = JobResult.model_construct(job_id=view.job_id, status=view.status, result=view.result, error=view.error)
+    body = JobResult(job_id=view.job_id, status=view.status, result=view.result, error=view.error)
     is_over = view.status.is_terminal
     retry = {} if is_over else {"Retry-After": str(POLL_SECONDS)}
     return _json(body.model_dump_json(), 200 if is_over else 202, retry | dict(headers or {}))

@@ -114,7 +114,7 @@ class JobUrls(BaseModel):
     @classmethod
     def of(cls, job_id: str) -> "JobUrls":
         """The addresses of one job."""
-        return cls.model_construct(
+        return cls(
             status=f"/job-status/{job_id}",
             result=f"/result/{job_id}",
             stream=f"/stream/{job_id}",

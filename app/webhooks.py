@@ -64,7 +64,7 @@ class Webhooks:
             log.warning("webhook_dropped", job_id=job_id, reason="its job's record is none of ours")
             await self._valkey.srem(WEBHOOKS_WAITING, job_id)
             return
-        fields: dict[Any, Any] = new_record(delivery, job, self._settings)[0]
+        fields: dict[Any, Any] = new_record(job, self._settings)[0]
         queue = f"{Queue.redis_queue_namespace_prefix}{WEBHOOK_QUEUE}"
         async with self._valkey.pipeline(transaction=True) as pipeline:
             pipeline.hset(Job.key_for(delivery), mapping=fields)

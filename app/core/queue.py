@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from os import urandom
 from typing import Any
 
@@ -170,7 +171,7 @@ class JobQueue:
         Raises `QueueFullError`, and `IdempotencyConflictError` when the key was used with another request.
         """
         settings, job_id = self._settings, urandom(16).hex()
-        fields, enqueued_at = new_record(job_id, payload, settings)
+        fields, enqueued_at = new_record(payload, settings)
         expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
         queue = KINDS[type(payload)].queue
         outcome, *rest = await self._link.run(
@@ -191,7 +192,7 @@ class JobQueue:
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
-                *(part for item in fields.items() for part in item),
+                *chain.from_iterable(fields.items()),
             ],
         )
         match outcome:

@@ -1,10 +1,12 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
 SUBMIT = """
-local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
-if ARGV[3] ~= '' and kept[1] and redis.call('EXISTS', ARGV[5] .. kept[2]) == 1 then
-  if kept[1] ~= ARGV[3] then return {'conflict'} end
-  return {'replay', kept[2], kept[3], kept[4]}
+if ARGV[3] ~= '' then
+  local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
+  if kept[1] and redis.call('EXISTS', ARGV[5] .. kept[2]) == 1 then
+    if kept[1] ~= ARGV[3] then return {'conflict'} end
+    return {'replay', kept[2], kept[3], kept[4]}
+  end
 end
 local position = redis.call('LLEN', KEYS[2]) + 1
 if position > tonumber(ARGV[1]) then return {'full', position - 1} end

@@ -10,10 +10,10 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
-from zlib import compress, decompress
+from zlib import decompress
 from zlib import error as ZlibError  # noqa: N812  it is an exception, whatever its name
 
 from pydantic import BaseModel, ValidationError
@@ -21,7 +21,7 @@ from redis import Redis
 from rq import Retry
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
-from rq.utils import now, str_to_date, utcformat
+from rq.utils import now, utcformat
 
 from app.core.contract import (
     ANSWER_JOB,
@@ -96,8 +96,6 @@ _STAGE_AFTER = {
 _LOST = ("AbandonedJobError", "Work-horse terminated", "stuck in intermediate queue")
 """What RQ writes into a job's record when its worker died."""
 
-FAST = 1
-"""zlib's level: a question is too short for any other to make a difference but in time."""
 NOWHERE: Any = cast(Redis, object())
 """RQ wants a connection to make a record; making one opens none."""
 
@@ -128,8 +126,8 @@ class JobView:
     error: JobError | None
 
 
-def new_record(job_id: str, payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
-    """A waiting job's fields as RQ writes them, and when it was enqueued."""
+def new_record(payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
+    """A waiting job's fields as RQ reads them, and when it was enqueued."""
     kind, enqueued_at = KINDS[type(payload)], now()
     retries = _retries(kind, settings)
     call: tuple[Any, ...] = (kind.function, None, (payload.model_dump(mode="json"),), {})
@@ -138,14 +136,18 @@ def new_record(job_id: str, payload: Payload, settings: Settings) -> tuple[dict[
         **_same_for_all(kind, settings),
         "created_at": moment,
         "enqueued_at": moment,
-        "data": compress(PlainSerializer.dumps(call), FAST),
+        # A question is too short to gain by compression. RQ reads both: no pickle begins as zlib's data does.
+        "data": PlainSerializer.dumps(call),
         "meta": PlainSerializer.dumps({"tenant": payload.tenant, "kind": kind.name, "retries": retries}),
     }, enqueued_at
 
 
 @lru_cache(maxsize=64)
 def _same_for_all(kind: Kind, settings: Settings) -> dict[str, Any]:
-    """What RQ writes of every job of this kind: RQ takes 60 microseconds to say it, and a question has few."""
+    """What RQ writes of every job of this kind, without what is empty, which it reads as well when it is not there.
+
+    RQ takes 60 microseconds to say it, and a question has few.
+    """
     retries = _retries(kind, settings)
     timeouts = {QUERY_QUEUE: settings.job_timeout_seconds, INGEST_QUEUE: settings.ingest_timeout_seconds}
     record = Job.create(
@@ -161,7 +163,8 @@ def _same_for_all(kind: Kind, settings: Settings) -> dict[str, Any]:
         # Also RQ's own clean-up, which stock workers run, gives a lost job back while retries are left.
         retry=Retry(max=retries, interval=[*kind.retry_intervals] or 0, enqueue_at_front=True) if retries else None,
     )
-    return record.to_dict() | {"status": RqStatus.QUEUED.value}
+    fields = record.to_dict() | {"status": RqStatus.QUEUED.value}
+    return {name: value for name, value in fields.items() if value != ""}
 
 
 def _retries(kind: Kind, settings: Settings) -> int:
@@ -298,7 +301,13 @@ def _count(value: object) -> int | None:
 
 
 def _time(value: bytes | None) -> datetime | None:
-    return str_to_date(value) if value else None
+    """A time as RQ writes it, in UTC. Raises `ValueError`. RQ's own reader, `strptime`, takes 10 times as long."""
+    if not value:
+        return None
+    moment = datetime.fromisoformat(value.decode())
+    if moment.tzinfo is not UTC:
+        raise ValueError("not in UTC")
+    return moment
 
 
 def stop_command(job_id: str) -> str:
