@@ -5,13 +5,14 @@ function's arguments takes longer than all that is done with them, and this is w
 FastAPI knows the route for its document alone; `openapi_extra` says what it can't see.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from app.asking import submit
 from app.auth import ASKER
@@ -61,15 +62,27 @@ async def ask(request: Request) -> Response:
 
 
 class DirectRoute(Route):
-    """A Starlette route that tells its name to those who ask the scope for it, as FastAPI's do."""
+    """A Starlette route that tells its name to those who ask the scope for it, as FastAPI's do.
+
+    What `answer` raises is left to the application's handlers, which are the same as a route's own.
+    """
+
+    def __init__(self, path: str, answer: Callable[[Request], Awaitable[Response]], *, method: str) -> None:
+        super().__init__(path, answer, methods=[method])
+        self._answer = answer
+        self.app = self._respond
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As Starlette has it."""
         match, child = super().matches(scope)
         return match, {**child, "route": self}
 
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive, send))
+        await response(scope, receive, send)
 
-DIRECT = DirectRoute("/chat", ask, methods=["POST"])
+
+DIRECT = DirectRoute("/chat", ask, method="POST")
 
 
 async def _asked(request: Request) -> ChatRequest:
