@@ -1,6 +1,7 @@
 """The HTTP application: `create_app(settings)`, and the factory that uvicorn calls."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,6 +26,9 @@ from app.waiters import Waiters
 from app.webhooks import Webhooks
 
 DUE_SECONDS = 1.0
+GC_THRESHOLD = 10_000
+"""New objects after which Python looks for garbage cycles. A request makes none that stay, and Python's own 700 made
+the search a tenth of a request's cost."""
 
 log = get_logger(__name__)
 
@@ -43,6 +47,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        gc.set_threshold(GC_THRESHOLD)
         waiters.start()
         due = asyncio.create_task(_enqueue_due_forever(queue, webhooks))
         loop = asyncio.get_running_loop()
