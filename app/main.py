@@ -68,7 +68,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     app.add_middleware(BodyLimitMiddleware, larger=larger)
     for routes in (chat, jobs, search, openai, queues, health):  # matched in this order
         app.include_router(routes.router)
-    app.router.routes.insert(0, chat.DIRECT)
+    app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
     documents.install(app)
     middleware.install(app, settings)
     return app

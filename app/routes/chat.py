@@ -1,24 +1,20 @@
 """POST /chat: a question becomes a job.
 
-The one route that reads its request itself, and that Starlette serves directly: FastAPI's way from a request to a
-function's arguments takes longer than all that is done with them, and this is what the service is called most for.
-FastAPI knows the route for its document alone; `openapi_extra` says what it can't see.
+It reads its request itself (`app.direct`); `openapi_extra` says what FastAPI can't see.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
 
 from app.asking import submit
 from app.auth import ASKER
 from app.core.contract import QUERY_MAX_CHARACTERS, AnswerJob, Webhook
 from app.core.settings import Settings
 from app.dependencies import api_of, request_id_of
+from app.direct import DirectRoute, refusal
 from app.prefer import IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER
 from app.schemas import ChatRequest, JobAccepted, JobResult, WebhookRequest, problem_responses
 
@@ -61,28 +57,7 @@ async def ask(request: Request) -> Response:
     )
 
 
-class DirectRoute(Route):
-    """A Starlette route that tells its name to those who ask the scope for it, as FastAPI's do.
-
-    What `answer` raises is left to the application's handlers, which are the same as a route's own.
-    """
-
-    def __init__(self, path: str, answer: Callable[[Request], Awaitable[Response]], *, method: str) -> None:
-        super().__init__(path, answer, methods=[method])
-        self._answer = answer
-        self.app = self._respond
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As Starlette has it."""
-        match, child = super().matches(scope)
-        return match, {**child, "route": self}
-
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(Request(scope, receive, send))
-        await response(scope, receive, send)
-
-
-DIRECT = DirectRoute("/chat", ask, method="POST")
+DIRECT = DirectRoute("POST", "/chat", ask)
 
 
 async def _asked(request: Request) -> ChatRequest:
@@ -94,11 +69,7 @@ async def _asked(request: Request) -> ChatRequest:
         query = request.query_params.get("query")
         return _wrong("query", "missing", "A question is required") if query is None else ChatRequest(query=query)
     except ValidationError as error:
-        where = "body" if body else "query"
-        problems: list[dict[str, Any]] = [
-            {**found, "loc": (where, *found["loc"])} for found in error.errors(include_url=False, include_input=False)
-        ]
-        raise RequestValidationError(problems) from None
+        raise refusal(error, "body" if body else "query") from None
 
 
 def _is_json(request: Request) -> bool:

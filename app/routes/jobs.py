@@ -1,14 +1,17 @@
 """What became of a job, and what may be done about it."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import TypeAdapter, ValidationError
 
 from app.asking import POLL_SECONDS, result_response
-from app.auth import Admin, Asker
+from app.auth import ASKER, Admin, Asker, Principal
 from app.core.queue import JobRunningError
 from app.core.records import JobView
-from app.dependencies import ApiDep
+from app.dependencies import Api, ApiDep, api_of
+from app.direct import DirectRoute, refusal
 from app.prefer import WAIT_SECONDS_MAX
 from app.schemas import JobList, JobResult, JobState, Progress, Removed, problem_responses
 from app.streams import NOT_BEGUN, EventStream, JobEvents
@@ -23,17 +26,19 @@ JobId = Annotated[str, Path(description="The id that POST /chat gave")]
 Wait = Annotated[
     int, Query(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait for the job's end before answering")
 ]
+_WAIT: TypeAdapter[int] = TypeAdapter(Wait)
 FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those that failed")]
 
 
-@router.get("/job-status/{job_id}", responses=problem_responses(401, 403, 404, 422, 429, 503))
-async def job_status(job_id: JobId, principal: Asker, api: ApiDep, response: Response, wait: Wait = 0) -> JobState:
+@router.get(
+    "/job-status/{job_id}", response_model=JobState, responses=problem_responses(401, 403, 404, 422, 429, 503)
+)
+async def job_status(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
     """Where the job is, and why it failed if it did. Retry-After is there until it has ended."""
     view = await api.queue.view(job_id, tenant=principal.tenant)
     view = await api.waiters.wait_for_end(view, wait, tenant=principal.tenant)
-    if not view.status.is_terminal:
-        response.headers["Retry-After"] = str(POLL_SECONDS)
-    return state_of(view)
+    retry = {} if view.status.is_terminal else {"Retry-After": str(POLL_SECONDS)}
+    return Response(state_of(view).model_dump_json(), headers=retry, media_type="application/json")
 
 
 @router.get(
@@ -47,7 +52,26 @@ async def job_status(job_id: JobId, principal: Asker, api: ApiDep, response: Res
 async def result(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
     """The answer, once the job has ended; 202 with Retry-After before that."""
     view = await api.queue.view(job_id, tenant=principal.tenant)
-    return result_response(await api.waiters.wait_for_end(view, wait, tenant=principal.tenant))
+    view = await api.waiters.wait_for_end(view, wait, tenant=principal.tenant)
+    return result_response(view)
+
+
+def _direct(path: str, read: Callable[[str, Principal, Api, int], Awaitable[Response]]) -> DirectRoute:
+    async def answer(request: Request) -> Response:
+        principal = await ASKER(request)
+        return await read(request.path_params["job_id"], principal, api_of(request), _wait(request))
+
+    return DirectRoute("GET", path, answer)
+
+
+def _wait(request: Request) -> int:
+    try:
+        return _WAIT.validate_python(request.query_params.get("wait", 0))
+    except ValidationError as error:
+        raise refusal(error, "query", "wait") from None
+
+
+DIRECT = (_direct("/job-status/{job_id}", job_status), _direct("/result/{job_id}", result))
 
 
 @router.get(
