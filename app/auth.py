@@ -11,10 +11,10 @@ from typing import Annotated, cast
 from fastapi import Depends, FastAPI, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
-from redis.asyncio import Redis
 from starlette.types import ExceptionHandler
 
 from app.core.errors import ConfigurationError
+from app.core.link import Link
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.gate import Gate, open_gate
@@ -71,9 +71,9 @@ Ingester = Annotated[Principal, Depends(Needs(Role.INGEST))]
 Admin = Annotated[Principal, Depends(Needs(Role.ADMIN))]
 
 
-def install(app: FastAPI, settings: Settings, valkey: Redis) -> None:
+def install(app: FastAPI, settings: Settings, link: Link) -> None:
     """Let the routes of `app` ask for principals. Raises `ConfigurationError` when API_KEYS has a wrong form."""
-    app.state.gate = open_gate(settings, valkey)
+    app.state.gate = open_gate(settings, link)
     app.add_exception_handler(NotAuthenticatedError, cast(ExceptionHandler, _not_authenticated))
     app.add_exception_handler(ForbiddenError, cast(ExceptionHandler, _forbidden))
     app.add_exception_handler(NotLocalError, _not_local)

@@ -3,10 +3,10 @@
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Protocol
 
-from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.types import Scope
 
+from app.core.link import Link
 from app.core.settings import Settings
 from app.keys import KeyRing
 from app.limits import RateLimitedError, RateLimits
@@ -92,11 +92,11 @@ class CredentialGate:
             raise RateLimitedError(standing)
 
 
-def open_gate(settings: Settings, valkey: Redis) -> Gate:
+def open_gate(settings: Settings, link: Link) -> Gate:
     """The gate that `settings` ask for. Raises `ConfigurationError` when API_KEYS has a wrong form."""
     if not settings.has_credentials:
         return LocalGate()
-    return CredentialGate(KeyRing(settings.api_keys or ()), _verifier(settings), RateLimits(valkey), settings)
+    return CredentialGate(KeyRing(settings.api_keys or ()), _verifier(settings), RateLimits(link), settings)
 
 
 def _verifier(settings: Settings) -> "TokenVerifier | None":

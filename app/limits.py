@@ -11,11 +11,12 @@ from time import time
 
 from limits import RateLimitItem, parse
 from limits.aio.storage.redis.bridge import RedisBridge
-from redis.asyncio import Redis
+
+from app.core.link import Link, Script
 
 KEY_PREFIX = "rag:limits"
 
-HIT = f"""
+HIT = Script(f"""
 local function acquire(ARGV)
 {RedisBridge.SCRIPT_ACQUIRE_MOVING_WINDOW.decode()}
 end
@@ -25,7 +26,7 @@ end
 local now, limit, seconds = ARGV[1], ARGV[2], ARGV[3]
 local taken = acquire({{now, limit, seconds, 1}})
 return {{taken, window({{now - seconds, limit}})}}
-"""
+""")
 """KEYS: window. ARGV: time, limit, seconds. Whether one more was taken, and the window then: its oldest entry's time
 and how many it has.
 
@@ -65,10 +66,10 @@ class RateLimitedError(Exception):
 
 
 class RateLimits:
-    """Counts in `valkey`: one round trip a hit."""
+    """Counts in Valkey: one round trip a hit."""
 
-    def __init__(self, valkey: Redis) -> None:
-        self._hit = valkey.register_script(HIT)
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     async def hit(self, policy: str, rate: str, who: str) -> Standing:
         """Count one request of `who` under `rate`, e.g. "600/minute"; what is refused is not counted.
@@ -79,7 +80,7 @@ class RateLimits:
         limit, seconds = item.amount, item.get_expiry()
         now = round(time(), 3)  # Lua writes numbers with 14 digits
         key = f"{KEY_PREFIX}:{item.key_for(policy, who)}"
-        taken, (oldest, count) = await self._hit(keys=[key], args=[now, limit, seconds])
+        taken, (oldest, count) = await self._link.run(HIT, keys=[key], args=[now, limit, seconds])
         return Standing(
             policy=policy,
             limit=limit,

@@ -63,7 +63,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     app.state.api = Api(settings, valkey, queue, waiters)
     openapi.install(app)
     problems.install(app)
-    auth.install(app, settings, valkey)
+    auth.install(app, settings, queue.link)
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
     app.add_middleware(BodyLimitMiddleware, larger=larger)
     for routes in (chat, jobs, search, openai, queues, health):  # matched in this order

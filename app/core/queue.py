@@ -157,11 +157,12 @@ class JobQueue:
     def __init__(self, valkey: "AsyncRedis", settings: Settings) -> None:
         self._valkey = valkey
         self._settings = settings
-        self._link = Link(valkey)
+        self.link = Link(valkey)
+        """Its connection, which the rates share."""
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await self._link.close()
+        await self.link.close()
 
     async def submit(
         self, payload: Payload, *, idempotency: Idempotency | None = None, webhook: Webhook | None = None
@@ -174,7 +175,7 @@ class JobQueue:
         fields, enqueued_at = new_record(payload, settings)
         expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
         queue = KINDS[type(payload)].queue
-        outcome, *rest = await self._link.run(
+        outcome, *rest = await self.link.run(
             SUBMIT,
             keys=[
                 Job.key_for(job_id),
@@ -220,7 +221,7 @@ class JobQueue:
         record = await self._record_of(tenant, job_id)
         if not record.status.is_terminal:
             queue = record.queue
-            await self._link.run(
+            await self.link.run(
                 CANCEL,
                 keys=[
                     Job.key_for(job_id),
@@ -242,7 +243,7 @@ class JobQueue:
         """Send a failed job back, with all its attempts. Raises `JobNotFailedError`, and as `view` does."""
         record = await self._record_of(tenant, job_id)
         meta = {name: value for name, value in record.meta.items() if name in ("tenant", "kind", "retries")}
-        was_failed = await self._link.run(
+        was_failed = await self.link.run(
             REQUEUE,
             keys=[
                 Job.key_for(job_id),
@@ -260,7 +261,7 @@ class JobQueue:
         record = await self._record_of(tenant, job_id)
         queue = record.queue
         registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
-        is_gone = await self._link.run(
+        is_gone = await self.link.run(
             DELETE,
             keys=[
                 Job.key_for(job_id),
@@ -343,7 +344,7 @@ class JobQueue:
         for queue in QUEUES:
             moment = now()
             moved += int(
-                await self._link.run(
+                await self.link.run(
                     ENQUEUE_DUE,
                     keys=[ScheduledJobRegistry.key_template.format(queue), _queue_key(queue)],
                     args=[moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix],
@@ -360,7 +361,7 @@ class JobQueue:
     async def _record(self, job_id: str) -> Record | None:
         if not JOB_ID.fullmatch(job_id):
             return None
-        answer = await self._link.run(
+        answer = await self.link.run(
             VIEW, keys=[Job.key_for(job_id), results_key(job_id), log_key(job_id)], args=[job_id]
         )
         with suppress(BadRecordError):

@@ -12,6 +12,7 @@ from httpx2 import Response
 from app import auth, problems
 from app.auth import Admin, Asker, Ingester, check_address
 from app.core.errors import ConfigurationError
+from app.core.link import Link
 from app.core.settings import Settings
 from app.principals import Role
 from tests.support.credentials import AUDIENCE, ISSUER, LOCAL_URL, SECRET, api_key, bearer, token, unsigned_token
@@ -30,7 +31,7 @@ def client_of(
     app = FastAPI()
     valkey = FakeAsyncRedis(server=server or FakeServer())
     problems.install(app)
-    auth.install(app, Settings(**settings), valkey)
+    auth.install(app, Settings(**settings), Link(valkey))
 
     @app.get("/ask")
     async def ask(principal: Asker) -> dict[str, str]:

@@ -12,6 +12,7 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from app import limits
+from app.core.link import Link
 from app.limits import KEY_PREFIX, RateLimits, Standing
 from tests.support.credentials import api_key, bearer
 from tests.unit.app.test_auth import client_of
@@ -38,7 +39,8 @@ def test_the_windows_are_those_of_limits() -> None:
 
     async def main() -> None:
         valkey = FakeAsyncRedis()
-        ours = RateLimits(valkey)
+        link = Link(valkey)
+        ours = RateLimits(link)
         storage = RedisStorage(
             "async+redis://", implementation="redispy", key_prefix=KEY_PREFIX,
             connection_pool=valkey.connection_pool,  # type: ignore[arg-type]
@@ -54,6 +56,7 @@ def test_the_windows_are_those_of_limits() -> None:
         last = await ours.hit("default", "3/minute", "acme/web")
         assert (last.is_within, last.remaining) == (False, 0)
         assert not await theirs.test(item, "default", "acme/web")
+        await link.close()
         await valkey.aclose()
 
     asyncio.run(main())
@@ -66,7 +69,8 @@ def test_the_window_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         nonlocal now
         valkey = FakeAsyncRedis()
-        ours = RateLimits(valkey)
+        link = Link(valkey)
+        ours = RateLimits(link)
 
         async def hit() -> tuple[bool, int, int]:
             standing = await ours.hit("default", "2/minute", "acme/web")
@@ -78,6 +82,7 @@ def test_the_window_moves(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await hit() == (False, 0, 40)
         now += 41
         assert await hit() == (True, 0, 19), "the first is out of the window, the refused one never was in it"
+        await link.close()
         await valkey.aclose()
 
     asyncio.run(main())
@@ -94,7 +99,9 @@ def test_the_window_moves(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_fields_are_structured_as_the_draft_has_them(rate: str, policy: bytes) -> None:
     async def main() -> Standing:
         valkey = FakeAsyncRedis()
-        standing = await RateLimits(valkey).hit("default", rate, "x")
+        link = Link(valkey)
+        standing = await RateLimits(link).hit("default", rate, "x")
+        await link.close()
         await valkey.aclose()
         return standing
 

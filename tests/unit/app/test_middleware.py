@@ -16,6 +16,7 @@ from structlog.testing import LogCapture
 from app import auth, middleware, problems
 from app.auth import Asker
 from app.body_limit import BODY_MAX_BYTES, BodyLimitMiddleware
+from app.core.link import Link
 from app.core.settings import Settings
 from app.middleware import access_log
 from tests.support.credentials import LOCAL_URL, api_key, bearer
@@ -27,7 +28,7 @@ def client_of(**settings: Any) -> TestClient:
     app = FastAPI()
     configured = Settings(**settings)
     problems.install(app)
-    auth.install(app, configured, FakeAsyncRedis())
+    auth.install(app, configured, Link(FakeAsyncRedis()))
     app.add_middleware(BodyLimitMiddleware, larger={"/large": BODY_MAX_BYTES + 10})
     middleware.install(app, configured)
 
