@@ -164,3 +164,17 @@ def test_a_search_is_a_job_of_its_own_kind(api: httpx.Client) -> None:
     taken = api.post("/search", json={"query": "pump", "top_k": 3})
     assert taken.status_code == 202
     assert api.get(taken.json()["urls"]["status"]).json()["kind"] == "search"
+
+
+@pytest.mark.parametrize("path", ["job-status", "result"])
+def test_a_read_takes_a_wait_of_0_to_60_seconds_and_get_alone(api: httpx.Client, path: str) -> None:
+    url = f"/{path}/{ask(api).json()['job_id']}"
+    assert api.get(url, params={"wait": "0"}).is_success
+    for wait in ("61", "-1", "x", ""):
+        refused = api.get(url, params={"wait": wait})
+        assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+        [error] = refused.json()["errors"]
+        assert (error["in"], error["pointer"]) == ("query", "/wait")
+    for method in ("HEAD", "POST"):
+        refused = api.request(method, url)
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
