@@ -15,13 +15,16 @@ NOWHERE = cast(Redis, object())
 MOMENT = b"2026-11-21T06:49:46.878813Z"
 
 
-def test_rq_reads_in_our_record_what_it_reads_in_its_own() -> None:
+@pytest.mark.parametrize("question", ["How long is the warranty?", "long " * 1_000])
+def test_rq_reads_in_our_record_what_it_reads_in_its_own(question: str) -> None:
     settings = Settings(_env_file=None)
-    payload = AnswerJob(query="How long is the warranty?", tenant="acme")
+    payload = AnswerJob(query=question, tenant="acme")
     fields, enqueued_at = new_record(payload, settings)
     job = Job("1", connection=NOWHERE, serializer=PlainSerializer)
-    job.restore({name.encode(): str(value).encode() if not isinstance(value, bytes) else value
-                 for name, value in fields.items()})  # fmt: skip
+    job.restore(
+        {name.encode(): value if isinstance(value, bytes) else str(value).encode() for name, value in fields.items()}
+    )
+    assert sum(map(len, map(str, fields.values()))) < 2_000
     assert (job.func_name, job.args, job.kwargs) == (ANSWER_JOB, (payload.model_dump(mode="json"),), {})
     assert (job.origin, job.description, job.get_status(refresh=False)) == (QUERY_QUEUE, "answer", "queued")
     assert (job.timeout, job.result_ttl) == (settings.job_timeout_seconds, settings.result_ttl_seconds)
