@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
-SENTENCE_END = re.compile(r"[.!?\u2026][\"')\]\u201d\u2019\u00bb]*\s+|[\u3002\uff01\uff1f\u061f\u06d4\u0964]+\s*")
+CLOSING = "\"')]\u201d\u2019\u00bb"
+"""May stand between a sentence's end and the blank."""
+LATIN_SENTENCE_END = re.compile(rf"[.!?\u2026][{re.escape(CLOSING)}]*\s+")
+SENTENCE_END = re.compile(rf"{LATIN_SENTENCE_END.pattern}|[\u3002\uff01\uff1f\u061f\u06d4\u0964]+\s*")
 """As Latin, Chinese, Japanese, Arabic, Urdu and Hindi end theirs."""
-ENDS_SENTENCE = re.compile(r"[.!?:;\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964][\"')\]\u201d\u2019\u00bb]*\s*$")
-ROW = re.compile(r"(?:\d[\d.,]*[)%\]]{0,2}|\s[\u2014\u2013-])\s*$")
+ENDS_A_SENTENCE = tuple(".!?:;\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964")
+ROW = re.compile(r"(?:\d[\d.,]*[)%\]]{0,2}|\s[\u2014\u2013-])$")
 """A table's row ends with a figure, or with a dash for none."""
+ENDS_A_ROW = tuple(".,)%]\u2014\u2013-")
+"""Or a digit. Lines that end otherwise, which are most, need no search for a figure."""
 BULLET = re.compile(r"\s*(?:[\u2022\u25cf\u25aa\u25e6\u2023*-]|\(?\w{1,3}[.)])\s")
 HEADING_CHARACTERS_MAX = 300
 """Of a heading that runs over several lines."""
@@ -27,8 +32,7 @@ class Break(IntEnum):
     HEADING = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     """The words of a page from `start` to `end`. `heading` is the line, when it is one."""
 
     start: int
@@ -79,19 +83,28 @@ def _lines(text: str, headings: Set[str] | None) -> Iterator[tuple[int, str, Bre
 def _break(words: str, before: str, is_apart: bool, is_heading: bool) -> Break:
     if is_heading:
         return Break.HEADING
-    is_in_table = bool(ROW.search(words) and ROW.search(before))
+    is_in_table = _is_row(words) and _is_row(before)
     if is_apart and not is_in_table:
         return Break.BLOCK
-    return Break.SENTENCE if is_in_table or ENDS_SENTENCE.search(before) or BULLET.match(words) else Break.LINE
+    return Break.SENTENCE if is_in_table or _ends_sentence(before) or BULLET.match(words) else Break.LINE
+
+
+def _is_row(words: str) -> bool:
+    may_be_one = words[-1:].isdecimal() or words.endswith(ENDS_A_ROW)
+    return may_be_one and ROW.search(words) is not None
+
+
+def _ends_sentence(words: str) -> bool:
+    return words.rstrip(CLOSING).endswith(ENDS_A_SENTENCE)
 
 
 def _is_like_heading(words: str, after: str) -> bool:
-    return len(words) <= 90 and HEADING_SHAPE.fullmatch(words) is not None and not ROW.search(words or after)
+    return len(words) <= 90 and HEADING_SHAPE.fullmatch(words) is not None and not _is_row(words or after)
 
 
 def _sentences(start: int, line: str, breaks: Break) -> Iterator[Atom]:
     first = 0
-    for end in SENTENCE_END.finditer(line):
+    for end in (LATIN_SENTENCE_END if line.isascii() else SENTENCE_END).finditer(line):
         yield Atom(start + first, start + end.end(), breaks if first == 0 else Break.SENTENCE)
         first = end.end()
     if first < len(line):
@@ -100,6 +113,9 @@ def _sentences(start: int, line: str, breaks: Break) -> Iterator[Atom]:
 
 def _cut(text: str, atom: Atom, length_max: int) -> Iterator[Atom]:
     """`atom`, or parts of it when it is too long: cut at a blank where there is one."""
+    if atom.end - atom.start <= length_max:
+        yield atom
+        return
     start, breaks = atom.start, atom.breaks
     while atom.end - start > length_max:
         blank = text.rfind(" ", start + length_max // 2, start + length_max)

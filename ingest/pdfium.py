@@ -1,11 +1,11 @@
 """A PDF's pages by pdfium: the words that can be seen, paragraphs set apart, and which lines are headings."""
 
-import ctypes
 import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ from ingest.limits import PAGE_CHARACTERS_MAX
 from ingest.page import Page
 from ingest.plain import clean
 from ingest.regroup import is_shattered, regrouped
-from ingest.visible import Look, is_suspicious, visible
+from ingest.visible import Box, Look, is_suspicious, visible
 
 LARGE = 1.15
 """A heading's height, in that of the page's ordinary line ..."""
@@ -30,7 +30,7 @@ HEADING_CHARACTERS_MAX = 150
 TITLE_LARGE = 1.4
 """A title is printed so much larger than the rest of the first page."""
 
-FIGURES_AT_END = re.compile(r"[\d)%\u2014\u2013-]\s*$")
+FIGURE_OR_DASH = re.compile(r"[\d)%\u2014\u2013-]")
 NOT_AT_A_HEADING_S_END = (",", ";", "-")
 HAS_WORD = re.compile(r"[^\W\d_]{2}")
 NO_TITLE = re.compile(
@@ -97,17 +97,16 @@ class PdfiumDocument:
 def _read(look: Look, words: Any) -> tuple[list[Line], bool]:
     """The lines that can be seen, and whether the page was cut."""
     count = words.count_chars()
-    text = words.get_text_bounded() if count <= PAGE_CHARACTERS_MAX else ""
-    if len(text) == count and not is_shattered(text):  # else some of it is off the page, or pdfium lost its way
-        starts = _starts(text)
-        firsts = [pdfium.FPDFText_GetCharIndexFromTextIndex(look.text_page, at) for at, _ in starts]
-        if not is_suspicious(look, [(first, len(line)) for first, (_, line) in zip(firsts, starts, strict=True)]):
-            return [_line(look, first, line) for first, (_, line) in zip(firsts, starts, strict=True)], False
+    text = look.text(count) if count <= PAGE_CHARACTERS_MAX else ""
+    if len(text) == count and not is_shattered(text):  # else some are off the page, or pdfium lost its way
+        starts = [(first, line, look.box(first)) for first, line in _starts(text)]
+        if not is_suspicious(look, [(first, len(line), box) for first, line, box in starts]):
+            return [_line(look, first, line, box) for first, line, box in starts], False
     seen = visible(look, min(count, PAGE_CHARACTERS_MAX))
     if is_shattered("".join(character for _, character in seen)):
         seen = list(regrouped(look, seen))
-    starts = _starts("".join(character for _, character in seen))
-    lines = [_line(look, seen[at][0], line) for at, line in starts]
+    places = [(seen[at][0], line) for at, line in _starts("".join(character for _, character in seen))]
+    lines = [_line(look, first, line, look.box(first)) for first, line in places]
     return [replace(line, text=_joined(line.text)) for line in lines], count > PAGE_CHARACTERS_MAX
 
 
@@ -126,22 +125,25 @@ def _starts(text: str) -> list[tuple[int, str]]:
     return starts
 
 
-def _line(look: Look, first: int, text: str) -> Line:
-    _, bottom, _, top = look.box(first)
-    x, y = ctypes.c_double(), ctypes.c_double()
-    pdfium.FPDFText_GetCharOrigin(look.text_page, first, x, y)
+def _line(look: Look, first: int, text: str, box: Box) -> Line:
     weight = _weight(look, first)
     if weight > USUAL_WEIGHT:  # it may be a word only, at the beginning of a paragraph
         weight = min(weight, _weight(look, first + len(text) - 1))
-    return Line(text, top - bottom, weight, y.value)
+    return Line(text, box[3] - box[1], weight, look.baseline(first))
 
 
 def _weight(look: Look, index: int) -> int:
     """How heavy a character is, by its font's name, else as pdfium estimates it: upright fonts from their stems."""
-    named = FONT_STYLE.search(look.font(index))
-    if named:
-        return BOLD_WEIGHT if named.group(1) else USUAL_WEIGHT
-    return pdfium.FPDFText_GetFontWeight(look.text_page, index) or USUAL_WEIGHT
+    return _weight_by_name(look.font(index)) or look.weight(index) or USUAL_WEIGHT
+
+
+@lru_cache(maxsize=256)
+def _weight_by_name(font: bytes) -> int:
+    """0: the name does not tell."""
+    named = FONT_STYLE.search(font)
+    if not named:
+        return 0
+    return BOLD_WEIGHT if named.group(1) else USUAL_WEIGHT
 
 
 def _with_gaps(lines: Sequence[Line]) -> list[str]:
@@ -168,8 +170,12 @@ def _headings(lines: Sequence[Line]) -> list[str]:
             found.append(clean(line.text).strip())
             is_before_figures = False
         else:
-            is_before_figures = bool(FIGURES_AT_END.search(line.text)) or (is_label and len(line.text) < 80)
+            is_before_figures = _ends_with_figure(line.text) or (is_label and len(line.text) < 80)
     return found[::-1]
+
+
+def _ends_with_figure(text: str) -> bool:
+    return FIGURE_OR_DASH.match(text.rstrip()[-1:]) is not None
 
 
 def _largest(lines: Sequence[Line]) -> str:
@@ -194,5 +200,5 @@ def _is_shaped_like_heading(text: str) -> bool:
         3 <= len(text) <= HEADING_CHARACTERS_MAX
         and not text.endswith(NOT_AT_A_HEADING_S_END)
         and HAS_WORD.search(text) is not None
-        and sum(character.isdigit() for character in text) < len(text) / 3
+        and sum(map(str.isdigit, text)) < len(text) / 3
     )

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 EDGE_LINES = 3
 """How many lines from the top, and from the bottom, may be running ones."""
@@ -40,6 +41,7 @@ def _running(edges: Sequence[Sequence[str]], page_count: int) -> set[str]:
     return {key for key, count in counted.items() if count >= wanted and key}
 
 
+@lru_cache(maxsize=4_096)  # each page's are needed twice, and most pages have the same
 def _key(line: str) -> str:
     """What is the same of a running line on every page; "" for a line that cannot be one."""
     if len(line) > LINE_CHARACTERS_MAX:

@@ -57,16 +57,41 @@ class Look:
     _name: Any = field(default_factory=lambda: ctypes.create_string_buffer(FONT_NAME_BYTES))
     _flags: Any = field(default_factory=ctypes.c_int)
     _color: Any = field(default_factory=lambda: [ctypes.c_uint() for _ in range(4)])
+    _origin: Any = field(default_factory=lambda: [ctypes.c_double() for _ in range(2)])
+
+    def text(self, count: int) -> str:
+        """The page's characters, of which there are `count`, when all stand on the page; else another number of them.
+
+        pdfium gives those on the page in one call, but on some pages without line ends that it made up itself.
+        """
+        left, bottom, right, top = self.page_box
+        buffer = (ctypes.c_ushort * (count + 1))()  # for a NUL, too
+        written = pdfium.FPDFText_GetBoundedText(self.text_page, left, top, right, bottom, buffer, count + 1)
+        on_page = _decoded(buffer, written)
+        if len(on_page) == count or pdfium.FPDFText_GetTextIndexFromCharIndex(self.text_page, count - 1) != count - 1:
+            return on_page
+        everything = _decoded(buffer, pdfium.FPDFText_GetText(self.text_page, 0, count, buffer))
+        is_all = "".join(everything.split()) == "".join(on_page.split())
+        return everything if is_all else on_page
 
     def box(self, index: int) -> Box:
         """Where the character stands, with the line's full height."""
         pdfium.FPDFText_GetLooseCharBox(self.text_page, index, self._box)
         return self._box.left, self._box.bottom, self._box.right, self._box.top
 
+    def baseline(self, index: int) -> float:
+        """How far up the page the character stands."""
+        pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
+        return float(self._origin[1].value)
+
     def font(self, index: int) -> bytes:
         """The name of its font, its end cut when it is long."""
         pdfium.FPDFText_GetFontInfo(self.text_page, index, self._name, FONT_NAME_BYTES, self._flags)
         return bytes(self._name.value)
+
+    def weight(self, index: int) -> int:
+        """How heavy its font is, as pdfium estimates it; 0 or less when it cannot."""
+        return int(pdfium.FPDFText_GetFontWeight(self.text_page, index))
 
     def ink(self, index: int) -> Ink:
         """How the character is drawn."""
@@ -78,7 +103,7 @@ class Look:
             return Ink.PLAIN
         if alpha.value < ALPHA_MIN:
             return Ink.NONE
-        is_white = min(red.value, green.value, blue.value) >= WHITE_MIN
+        is_white = red.value >= WHITE_MIN and green.value >= WHITE_MIN and blue.value >= WHITE_MIN
         return Ink.WHITE if is_white else Ink.PLAIN
 
     def is_tiny(self, box: Box) -> bool:
@@ -97,11 +122,19 @@ class Look:
         return _backgrounds(self.page)
 
 
-def is_suspicious(look: Look, starts: Sequence[tuple[int, int]]) -> bool:
-    """Whether a sample of the lines, each given by its first character and its length, finds a hidden one."""
-    for first, length in starts:
-        if look.is_tiny(look.box(first)):
-            return True
+def _decoded(buffer: Any, written: int) -> str:
+    """The first `written` units of UTF-16, without the NUL at their end."""
+    return bytes(buffer)[: 2 * written].decode("utf-16-le", "ignore").rstrip("\0")
+
+
+def is_suspicious(look: Look, lines: Sequence[tuple[int, int, Box]]) -> bool:
+    """Whether a sample of the lines finds a hidden one.
+
+    They are given by their first character, their length, and the first character's box.
+    """
+    if any(look.is_tiny(box) for _, _, box in lines):
+        return True
+    for first, length, _ in lines:
         for index in range(first, first + max(1, length), SAMPLE_CHARACTERS):
             ink = look.ink(index)
             if ink is Ink.NONE or (ink is Ink.WHITE and not look.backgrounds.shows_white(look.box(index))):
