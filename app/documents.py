@@ -15,7 +15,8 @@ from fastapi.concurrency import run_in_threadpool
 from redis.asyncio import Redis
 
 from app.core.contract import INGEST_QUEUE, DeleteJob, IngestJob
-from app.core.documents import AsyncCatalog, DocumentRecord, DocumentStatus, Page, document_id
+from app.core.document_ids import document_id
+from app.core.documents import AsyncCatalog, DocumentRecord, DocumentStatus, Page
 from app.core.logging import get_logger
 from app.core.queue import Idempotency, IdempotencyConflictError, JobNotFoundError, JobQueue, QueueFullError
 from app.core.settings import Settings

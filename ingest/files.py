@@ -26,10 +26,14 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to index. `source` is its path within the given folder, in a form that is safe to store and print."""
+    """A file to index. `source` is its path within the given folder, in a form that is safe to store and print.
+
+    `size_bytes` is what it had when it was found.
+    """
 
     path: Path
     source: str
+    size_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +135,12 @@ def _is_there(path: Path) -> bool:
 
 def _add_file(path: Path, source: str, found: Found) -> None:
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except OSError:
         found.refused.append(Refused(source, Reason.UNREADABLE))
         return
-    if stat.S_ISREG(mode):
-        found.files.append(File(path, source))
+    if stat.S_ISREG(status.st_mode):
+        found.files.append(File(path, source, status.st_size))
     else:
         found.refused.append(Refused(source, Reason.NOT_A_FILE, is_failure=False))
 

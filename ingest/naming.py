@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.core.contract import DEFAULT_TENANT
+from app.core.document_ids import document_id
 from app.core.settings import Settings
 from ingest.files import File, safe_name
 from ingest.pool import PARSER_TAG
@@ -45,8 +46,6 @@ class Naming:
 
     def document_id(self, source: str) -> str:
         """The same for the same name, whatever the file's contents: that of an upload is the catalog's rule, too."""
-        from app.core.documents import document_id
-
         return document_id(self.tenant, self.collection, source)
 
     def version(self, sha256: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar, Unpack, cast
-from uuid import UUID, uuid5
 
 import orjson
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter, ValidationError, with_config
@@ -23,7 +22,6 @@ from app.core import document_scripts as scripts
 from app.core.contract import Filename, Frozen, Label, Sha256
 from app.core.logging import get_logger
 
-DOCUMENT_NAMESPACE = UUID("b9c0b8ad-5d0f-4e0b-8d8f-2f6e8c0c9b51")
 TITLE_CHARACTERS_MAX = 500
 MISSING_PAGES_MAX = 20_000
 PAGE_LIMIT_MAX = 1_000
@@ -126,15 +124,6 @@ class Page:
 
 class FileBusyError(Exception):
     """A file with these bytes is just being removed: no document can be put on it. Try again in a moment."""
-
-
-def document_id(tenant: str, collection: str, source: str) -> str:
-    """The id of the document of this name: the same for every version of its bytes.
-
-    `source` is an upload's file name, or a path within an ingested folder. So the same name uploaded again replaces
-    the document, and the same bytes under that name change nothing.
-    """
-    return uuid5(DOCUMENT_NAMESPACE, f"{tenant}\n{collection}\n{source}").hex
 
 
 class Catalog:

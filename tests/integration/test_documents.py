@@ -15,7 +15,8 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 
 from app.core.contract import DEFAULT_TENANT, INGEST_QUEUE
-from app.core.documents import Catalog, document_id
+from app.core.document_ids import document_id
+from app.core.documents import Catalog
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.core.storage import DocumentStore

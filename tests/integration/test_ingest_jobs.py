@@ -14,7 +14,8 @@ from rq import Queue, SimpleWorker, get_current_job
 from rq.job import Job, JobStatus
 
 from app.core.contract import DELETE_JOB, INGEST_JOB, INGEST_QUEUE, DeleteJob, IngestJob
-from app.core.documents import Catalog, DocumentRecord, DocumentStatus, MediaType, document_id
+from app.core.document_ids import document_id
+from app.core.documents import Catalog, DocumentRecord, DocumentStatus, MediaType
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.core.storage import DocumentStore, open_store

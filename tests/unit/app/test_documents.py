@@ -21,7 +21,8 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from app.core.contract import DELETE_JOB, INGEST_JOB, INGEST_QUEUE, DeleteJob, IngestJob, Label
-from app.core.documents import Catalog, DocumentStatus, document_id
+from app.core.document_ids import document_id
+from app.core.documents import Catalog, DocumentStatus
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.core.storage import DocumentStore, StorageUnavailableError

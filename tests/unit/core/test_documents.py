@@ -10,6 +10,7 @@ from fakeredis import FakeAsyncRedis, FakeRedis, FakeServer
 from pydantic import ValidationError
 from redis import Redis
 
+from app.core.document_ids import document_id
 from app.core.documents import (
     AsyncCatalog,
     Catalog,
@@ -18,7 +19,6 @@ from app.core.documents import (
     DocumentStatus,
     FileBusyError,
     MediaType,
-    document_id,
 )
 
 NOW = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from app.core.documents import document_id
+from app.core.document_ids import document_id
 from ingest.files import File
 from ingest.naming import Hashed, Naming
 from ingest.plan import Action, Indexed, Step, is_gone, plan
