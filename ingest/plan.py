@@ -101,6 +101,11 @@ def plan(
     ]
 
 
+def largest_first(actions: Iterable[Action]) -> list[Action]:
+    """The order to work in: were a large document the last, it would be split and written while nothing is read."""
+    return sorted(actions, key=lambda one: one.hashed.file.size_bytes if one.hashed is not None else 0, reverse=True)
+
+
 def _action(hashed: Hashed, document_id: str, versions: Sequence[Document], chunks: int) -> Action:
     current = next((document for document in versions if document.version == hashed.version), None)
     whole = sum(document.chunks for document in versions)

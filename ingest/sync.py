@@ -15,7 +15,7 @@ from ingest.indexing import EMBED_IN_FLIGHT, Parsed, Target, Writer, parse
 from ingest.mirror import Mirror
 from ingest.naming import Hashed, Naming, real_folder
 from ingest.overlap import Overlap
-from ingest.plan import Action, Indexed, Step, plan
+from ingest.plan import Action, Indexed, Step, largest_first, plan
 from ingest.reasons import FileError, Reason
 from ingest.report import Failure, Outcome, Status
 from worker.index import Document, VectorIndex
@@ -146,7 +146,7 @@ class Sync:
 
         preparers = len(os.sched_getaffinity(0)) + 1  # one more than parse, to split while the others wait
         overlap: Overlap[Action, Ready, Outcome] = Overlap(
-            sorted((action for action in actions if action.step is not Step.KEEP), key=_size_bytes, reverse=True),
+            largest_first(action for action in actions if action.step is not Step.KEEP),
             prepare=prepare,
             store=lambda batch: self._stored(batch, writer),
             on_done=on_done,
@@ -257,11 +257,6 @@ class Sync:
     def _show(self, action: Action, document: Document) -> None:
         if self._mirror is not None and action.hashed is not None:
             self._mirror.indexed(document, action.hashed.file.path)
-
-
-def _size_bytes(action: Action) -> int:
-    """The largest documents go first: were one the last, it would be split and written while nothing else is read."""
-    return action.hashed.file.size_bytes if action.hashed is not None else 0
 
 
 def _refused(source: str, reason: Reason, *, is_failure: bool = True) -> Outcome:

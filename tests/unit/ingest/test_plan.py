@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.core.document_ids import document_id
-from ingest.files import File
+from ingest.files import File, find
 from ingest.naming import Hashed, Naming
-from ingest.plan import Action, Indexed, Step, is_gone, plan
+from ingest.plan import Action, Indexed, Step, is_gone, largest_first, plan
 from worker.index import Document
 
 NAMING = Naming(collection="default", splitter_tag="s", embedding_model=None)
@@ -168,3 +168,10 @@ def test_chunks_of_a_killed_write_are_noticed_by_their_number() -> None:
 
 def test_chunks_without_a_record_are_orphans() -> None:
     assert _state(_indexed("a.pdf"), counts={"killed": 4}).orphans == {"killed"}
+
+
+def test_the_largest_files_are_worked_on_first(tmp_path: Path) -> None:
+    for name, size in (("a.pdf", 10), ("b.pdf", 1_000), ("c.pdf", 100)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    actions = plan([NAMING.hashed(file, "aa") for file in find([tmp_path]).files], Indexed(), NAMING)
+    assert [action.source for action in largest_first(actions)] == ["b.pdf", "c.pdf", "a.pdf"]
