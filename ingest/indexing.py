@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import ErrorCode, ServiceError
+from ingest.context import in_context
 from ingest.reasons import FileError, Reason
 from worker.index import Chunk, Document, VectorIndex, Version
 
@@ -133,7 +134,7 @@ class Writer:
 
 def _stamped(parsed: Parsed, vectors: "Iterator[Sequence[float]] | None", now: str) -> Version:
     """The parsed document with its own share of `vectors`, ingested `now`."""
-    dense = [next(vectors) for _ in parsed.chunks] if vectors is not None else None
+    dense = in_context([next(vectors) for _ in parsed.chunks]) if vectors is not None else None
     chunks = [replace(chunk, ingested_at=now) for chunk in parsed.chunks]
     return Version(replace(parsed.document, ingested_at=now), chunks, dense)
 

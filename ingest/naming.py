@@ -11,8 +11,8 @@ from app.core.settings import Settings
 from ingest.files import File, safe_name
 from ingest.pool import PARSER_TAG
 
-EMBEDDED_TAG = "name-title-heading-1"
-"""Raised by hand when another text would be embedded of the same chunk."""
+VECTORS_TAG = "name-title-heading-2"
+"""Raised by hand when the same chunk would get another vector of either kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Naming:
         self.tenant = tenant
         self.collection = collection
         self.has_model = embedding_model is not None
-        self._recipe = f"{PARSER_TAG}\n{EMBEDDED_TAG}\n{splitter_tag}\n{embedding_model or ''}"
+        self._recipe = f"{PARSER_TAG}\n{VECTORS_TAG}\n{splitter_tag}\n{embedding_model or ''}"
 
     def document_id(self, source: str) -> str:
         """The same for the same name, whatever the file's contents: that of an upload is the catalog's rule, too."""
