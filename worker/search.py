@@ -30,7 +30,7 @@ RERANK_DEPTH = 50
 DENSE_FLOOR = 0.1
 """Cosine below which a chunk that shares no word with the question is not about it."""
 
-NAME_BONUS = 0.3
+NAME_BONUS = 0.5
 """Of the best score, for a chunk of the file that the question names best."""
 NAMED_MAX = 64
 """Files that one question is taken to name."""
