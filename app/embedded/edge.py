@@ -17,6 +17,7 @@ Json = Any  # what orjson gives
 Object = dict[str, Any]
 PointId = int | UUID | str
 
+NESTING = frozenset((dict, list))
 MAX_DEPTH = 64  # levels of nesting; Edge's log fails to read back from about 120
 MAX_VECTOR_SIZE = 65_536  # as in Qdrant
 MAX_U32 = 2**32 - 1
@@ -132,9 +133,11 @@ def check_depth(value: Json, what: str, left: int = MAX_DEPTH) -> None:
     """Raise when `value` is nested too deep to be stored."""
     if left == 0:
         raise BadInputError(f"{what} is nested deeper than {MAX_DEPTH} levels")
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, (dict, list)):
-            check_depth(item, what, left - 1)
+    items = value.values() if isinstance(value, dict) else value
+    if not NESTING.isdisjoint(map(type, items)):  # a vector has hundreds of numbers and nothing to go into
+        for item in items:
+            if type(item) in NESTING:
+                check_depth(item, what, left - 1)
 
 
 def point_id(value: Json) -> PointId:
