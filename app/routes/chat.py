@@ -3,7 +3,7 @@
 It reads its request itself (`app.direct`); `openapi_extra` says what FastAPI can't see.
 """
 
-from typing import Any
+from typing import NoReturn
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,19 +11,22 @@ from pydantic import ValidationError
 
 from app.asking import submit
 from app.auth import ASKER
-from app.core.contract import QUERY_MAX_CHARACTERS, AnswerJob, Webhook
+from app.core.contract import AnswerJob, Webhook
 from app.core.settings import Settings
 from app.dependencies import api_of, request_id_of
 from app.direct import DirectRoute, refusal
 from app.prefer import IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER
 from app.schemas import ChatRequest, JobAccepted, JobResult, WebhookRequest, problem_responses
 
+QUERY_PARAMETER_MAX_CHARACTERS = 4_000
+"""Of a question in the address: with each character as four bytes, percent-encoded, they are 48 of the 64 KiB that
+uvicorn's parser takes of an address."""
 QUERY_PARAMETER = {
     "name": "query",
     "in": "query",
     "required": False,
     "description": "The question, instead of a body",
-    "schema": {"type": "string", "minLength": 1, "maxLength": QUERY_MAX_CHARACTERS},
+    "schema": {"type": "string", "minLength": 1, "maxLength": QUERY_PARAMETER_MAX_CHARACTERS},
 }
 
 router = APIRouter(tags=["chat"])
@@ -67,7 +70,11 @@ async def _asked(request: Request) -> ChatRequest:
         if body:
             return ChatRequest.model_validate_json(body) if _is_json(request) else _wrong("", "missing", "No JSON")
         query = request.query_params.get("query")
-        return _wrong("query", "missing", "A question is required") if query is None else ChatRequest(query=query)
+        if query is None:
+            _wrong("query", "missing", "A question is required")
+        if len(query) > QUERY_PARAMETER_MAX_CHARACTERS:
+            _wrong("query", "string_too_long", "A question as long as this goes into a body", part="query")
+        return ChatRequest(query=query)
     except ValidationError as error:
         raise refusal(error, "body" if body else "query") from None
 
@@ -86,7 +93,7 @@ def _webhook(asked: WebhookRequest, settings: Settings) -> Webhook:
     return Webhook(url=asked.url, secret=secret)
 
 
-def _wrong(where: str, kind: str, message: str) -> Any:
+def _wrong(where: str, kind: str, message: str, *, part: str = "body") -> NoReturn:
     raise RequestValidationError(
-        [{"type": kind, "loc": ("body", *filter(None, where.split("/"))), "msg": message, "input": None}]
+        [{"type": kind, "loc": (part, *filter(None, where.split("/"))), "msg": message, "input": None}]
     )

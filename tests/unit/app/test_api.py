@@ -88,8 +88,9 @@ def test_a_question_is_accepted_with_where_to_look_next(client: TestClient) -> N
     assert client.post("/chat", json={"query": "And?"}).json()["position"] == 2
 
 
-def test_a_question_may_be_a_parameter(client: TestClient) -> None:
+def test_a_question_may_be_a_parameter_as_long_as_an_address_can_hold(client: TestClient) -> None:
     assert client.post("/chat", params={"query": "When?"}).status_code == 202
+    assert client.post("/chat", params={"query": "\U0001f6a2" * 4_000}).status_code == 202
 
 
 def test_a_job_carries_plain_data_and_no_question_in_its_description(client: TestClient, valkey: Redis) -> None:
@@ -186,6 +187,7 @@ def test_another_media_type_is_refused(client: TestClient, media_type: str | Non
 def test_no_question_at_all_is_a_422(client: TestClient) -> None:
     assert_problem(client.post("/chat"), 422, "invalid-request")
     assert_problem(client.post("/chat", params={"query": " "}), 422, "invalid-request")
+    assert_problem(client.post("/chat", params={"query": "x" * 4_001}), 422, "invalid-request")
 
 
 def test_a_large_body_is_refused_unread(client: TestClient) -> None:
