@@ -1,7 +1,7 @@
 """The RQ boundary: checks what came off the queue, binds the log's context, and turns errors into codes."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from time import perf_counter, sleep
 from typing import Any
@@ -57,7 +57,8 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_delta=events.delta,
             )
             if resources.budget is not None:
-                resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)
+                with suppress(*VALKEY_AWAY):  # an answer that is paid for is worth more than its count
+                    resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)
         if isinstance(events, DirectEvents):
             events.flush()
         return AnswerResult(
@@ -138,7 +139,8 @@ def _turn(record: Job | None, budget: Budget | None) -> Iterator[None]:
     try:
         yield
     finally:
-        budget.release(record.id)
+        with suppress(*VALKEY_AWAY):  # the lease ends by itself
+            budget.release(record.id)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.worker import BaseWorker
@@ -469,15 +470,20 @@ def test_tokens_beyond_the_budget_keep_jobs_in_the_queue(
     assert states(queue, ids) == {"finished": 1, "queued": 2}
 
 
+def stock_settings(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Tell a stock worker of the model and of its budget."""
+    for name in ("qdrant_url", "qdrant_collection", "chat_model", "openai_base_url"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    monkeypatch.setenv("MODEL_REQUESTS_PER_MINUTE", str(settings.model_requests_per_minute))
+    monkeypatch.setenv("MODEL_MAX_CONCURRENCY", str(settings.model_max_concurrency))
+
+
 def test_stock_workers_keep_to_the_budget_and_put_back_what_is_over_it(
     valkey: Redis, settings: Settings, model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tight = with_model(settings, model, "test", model_requests_per_minute=2, model_max_concurrency=1)
-    for name in ("qdrant_url", "qdrant_collection", "chat_model", "openai_base_url"):
-        monkeypatch.setenv(name.upper(), getattr(tight, name))
-    monkeypatch.setenv("OPENAI_API_KEY", "any")
-    monkeypatch.setenv("MODEL_REQUESTS_PER_MINUTE", "2")
-    monkeypatch.setenv("MODEL_MAX_CONCURRENCY", "1")
+    stock_settings(monkeypatch, tight)
     monkeypatch.setattr("worker.jobs.HELD_SECONDS", 0)
     queue = JobQueue(valkey, tight)
     ids = submit(queue, 4)
@@ -489,6 +495,23 @@ def test_stock_workers_keep_to_the_budget_and_put_back_what_is_over_it(
     waiting = [queue.view(job_id, tenant=DEFAULT_TENANT) for job_id in ids[2:]]
     assert [(view.position, view.attempt) for view in waiting] == [(1, 0), (2, 0)]
     assert valkey.zcard("rag:budget:leases") == 0
+
+
+def test_an_answer_that_is_paid_for_outlives_the_count_of_its_cost(
+    valkey: Redis, settings: Settings, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise RedisConnectionError
+
+    tight = with_model(settings, model, "test", model_requests_per_minute=2, model_max_concurrency=1)
+    stock_settings(monkeypatch, tight)
+    for name in ("spend_tokens", "release"):
+        monkeypatch.setattr(f"worker.budget.Budget.{name}", away)
+    queue = JobQueue(valkey, tight)
+    ids = submit(queue, 1)
+    SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True)
+    shared().close()
+    assert states(queue, ids) == {"finished": 1}
 
 
 def test_a_providers_retry_after_pauses_everybody(valkey: Redis, settings: Settings, model: ModelServer) -> None:
