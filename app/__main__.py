@@ -8,13 +8,13 @@ from shlex import quote
 
 from pydantic import ValidationError
 
+from app.auth.api_keys import make_key
+from app.auth.principals import Role
 from app.core.contract import DEFAULT_TENANT
 from app.core.errors import ConfigurationError
 from app.core.logging import configure_logging
 from app.core.services import qdrant_url, redis_url
 from app.core.settings import Settings, explain
-from app.keys import make_key
-from app.principals import Role
 
 KEY_RATE = "600/minute"
 """Ten requests a second: an application's own, or twenty people who wait for an answer each and poll for it."""
@@ -94,7 +94,7 @@ def _key(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _ask(settings: Settings, arguments: argparse.Namespace) -> int:
-    from app.client import AskError, ask, service_url, show
+    from app.cli.ask import AskError, ask, service_url, show
 
     try:
         outcome = ask(arguments.url or service_url(settings), arguments.question, key=arguments.key)
@@ -106,7 +106,7 @@ def _ask(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
-    from app.demo import demo
+    from app.cli.demo import demo
 
     return demo(arguments.folder)
 

@@ -6,9 +6,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 
-from app.core.queue import JobQueue
+from app.core.queue.producer import JobQueue
 from app.core.settings import Settings
-from app.waiters import Waiters
+from app.jobs.waiters import Waiters
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,22 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app import auth, middleware, openapi, problems
-from app.body_limit import BodyLimitMiddleware
-from app.core.link import end
+from app import middleware, problems
+from app.auth import dependencies as auth
 from app.core.logging import configure_logging, get_logger
-from app.core.queue import JobQueue, connect_async
+from app.core.queue.pipelined import end
+from app.core.queue.producer import JobQueue, connect_async
 from app.core.services import redis_url
 from app.core.settings import Settings
 from app.dependencies import Api
+from app.documents.uploads import body_bytes_max
+from app.jobs.waiters import Waiters
+from app.jobs.webhook_sweep import Webhooks
+from app.middleware.body_limit import BodyLimitMiddleware
+from app.openapi import document as openapi
 from app.routes import chat, documents, health, jobs, openai, queues, search
 from app.stopping import on_stop
-from app.uploads import body_bytes_max
 from app.version import VERSION
-from app.waiters import Waiters
-from app.webhooks import Webhooks
 
 DUE_SECONDS = 1.0
 GC_THRESHOLD = 10_000

@@ -10,10 +10,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
-from app.body_limit import BODY_MAX_BYTES, BodyTooLargeError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.logging import get_logger
-from app.core.queue import (
+from app.core.queue.producer import (
     VALKEY_AWAY,
     IdempotencyConflictError,
     JobNotFailedError,
@@ -21,7 +20,8 @@ from app.core.queue import (
     JobRunningError,
     QueueFullError,
 )
-from app.prefer import BadIdempotencyKeyError
+from app.middleware.body_limit import BODY_MAX_BYTES, BodyTooLargeError
+from app.request_headers import BadIdempotencyKeyError
 
 VALKEY_RETRY_SECONDS = 2
 QUEUE_FULL_RETRY_SECONDS = 10

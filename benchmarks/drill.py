@@ -21,7 +21,7 @@ import httpx
 
 from app.core.contract import DEFAULT_TENANT, JobStatus
 from app.core.errors import ErrorCode
-from app.core.records import JobView
+from app.core.queue.records import JobView
 from app.embedded.ports import free_port
 from benchmarks.support import QUESTION, Process, Site, open_site
 from tests.support.processes import wait_until

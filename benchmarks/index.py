@@ -31,10 +31,10 @@ import qdrant_edge as q
 from qdrant_client import QdrantClient, models
 
 from app.core.settings import Settings
-from app.embedded import edge
+from app.embedded.qdrant import edge
 from tests.integration.qdrant_server import QdrantServer
-from worker.qdrant_http import QdrantHttp
-from worker.search import Searcher
+from worker.http.qdrant import QdrantHttp
+from worker.retrieval.search import Searcher
 from worker.vectors import query_vector
 
 DIMENSIONS = 384

@@ -29,7 +29,7 @@ import psutil
 
 from app.core.settings import Settings
 from benchmarks.support import tree, write_json
-from ingest import pdfium
+from ingest.reading.pdf import pdfium
 from tests.integration.qdrant_server import ROOT, QdrantServer
 from worker.vectors import document_vector, query_vector
 

@@ -29,16 +29,16 @@ from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
 from app.core.settings import Fusion, Settings
 from benchmarks.retrieval_data import Data, DataError, Text, load
 from benchmarks.retrieval_metrics import averages
-from ingest.chunks import Splitter
-from ingest.files import sha256_of
-from ingest.indexing import Parsed, Target, Writer, parse
-from ingest.pool import ReaderPool
-from ingest.reasons import FileError
+from ingest.chunking.splitter import Splitter
+from ingest.indexing.writer import Parsed, Target, Writer, parse
+from ingest.reading.files import sha256_of
+from ingest.reading.pool import ReaderPool
+from ingest.reading.reasons import FileError
 from tests.integration.qdrant_server import QdrantServer
-from worker.embeddings import ProviderEmbeddings
-from worker.index import Chunk, Document, open_index
-from worker.qdrant_http import QdrantHttp
-from worker.search import Searcher
+from worker.http.qdrant import QdrantHttp
+from worker.index.vector_index import Chunk, Document, open_index
+from worker.model.embeddings import ProviderEmbeddings
+from worker.retrieval.search import Searcher
 from worker.vectors import Hit
 
 WHERE: dict[str, Any] = {"tenant": DEFAULT_TENANT, "collection": DEFAULT_COLLECTION}

@@ -25,8 +25,8 @@ from redis import Redis
 from rq import worker_registration
 
 from app.core.contract import DEFAULT_TENANT, AnswerJob
-from app.core.queue import VALKEY_AWAY, JobNotFoundError, connect
-from app.core.records import JobView
+from app.core.queue.producer import VALKEY_AWAY, JobNotFoundError, connect
+from app.core.queue.records import JobView
 from app.core.settings import Settings
 from app.embedded.children import LAUNCH
 from app.embedded.ports import free_port
@@ -36,7 +36,7 @@ from tests.support.documents import add_document
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue
-from worker.index import open_index
+from worker.index.vector_index import open_index
 
 ROOT = Path(__file__).parents[1]
 QUESTION = "What do I put in the tank to descale?"

@@ -33,8 +33,8 @@ from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
 from benchmarks.peers import rq_app
 from benchmarks.support import QUESTION, ROOT, Process, Site, open_site, tree, write_json
 from tests.support.model_server import Stats
-from worker.prompt import build_messages
-from worker.search import open_searcher
+from worker.answer.prompt import build_messages
+from worker.retrieval.search import open_searcher
 
 MODEL_SECONDS = 1
 TOKENS = 20

@@ -20,11 +20,11 @@ from app.core.contract import DEFAULT_COLLECTION
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
 from app.core.settings import Settings, explain
-from ingest.display import display_on, print_report, shortened
-from ingest.files import Found, UsageError, find
-from ingest.own_qdrant import QdrantStartError
-from ingest.report import Failure, Report
-from ingest.run import Options, repair_catalog, run
+from ingest.reading.files import Found, UsageError, find
+from ingest.sync.display import display_on, print_report, shortened
+from ingest.sync.own_qdrant import QdrantStartError
+from ingest.sync.report import Failure, Report
+from ingest.sync.run import Options, repair_catalog, run
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2

@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from rq.job import Job
 from rq.timeouts import JobTimeoutException
 
-from app.core.documents import DocumentError, FileBusyError
+from app.core.documents.catalog import DocumentError, FileBusyError
+from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import get_logger
-from app.core.queue import VALKEY_AWAY
-from app.core.storage import StorageUnavailableError, StoredFileNotFoundError
-from ingest.reasons import SENTENCES, FileError, Reason
-from worker.retries import Backoff, JobFailedError, prepare_retry
+from app.core.queue.producer import VALKEY_AWAY
+from ingest.reading.reasons import SENTENCES, FileError, Reason
+from worker.runtime.retries import Backoff, JobFailedError, prepare_retry
 
 UNREADABLE = ErrorCode.DOCUMENT_UNREADABLE
 """The job's code when the fault is the file's; the catalog has the `Reason`."""
@@ -67,7 +67,9 @@ def boundary(record: Job | None, kind: str, on_failed: Callable[[DocumentError, 
 
 def is_told_to_end(record: Job | None) -> bool:
     """Whether the worker wants the job to leave: it was cancelled, or goes back to the queue as the worker stops."""
-    return bool(getattr(record, "is_told_to_end", False))  # `worker.intake.TakenJob`; a stock worker kills its fork
+    return bool(
+        getattr(record, "is_told_to_end", False)
+    )  # `worker.runtime.intake.TakenJob`; a stock worker kills its fork
 
 
 def _is_cancelled(record: Job | None) -> bool:

@@ -18,20 +18,20 @@ from rq import get_current_job
 from rq.job import Job
 
 from app.core.contract import DeleteJob, IngestJob, IngestResult, Stage
-from app.core.documents import Catalog, Changes, DocumentError, DocumentStatus
+from app.core.documents.catalog import Catalog, Changes, DocumentError, DocumentStatus
+from app.core.documents.files import DocumentStore, open_store
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import configure_logging, get_logger
-from app.core.queue import VALKEY_AWAY, connect
+from app.core.queue.producer import VALKEY_AWAY, connect
 from app.core.services import redis_url
 from app.core.settings import Settings
-from app.core.storage import DocumentStore, open_store
 from ingest.boundary import boundary, is_told_to_end, note
-from ingest.budgeted import Embedder, open_budget
-from ingest.chunks import Splitter
-from ingest.indexing import Target, Writer, parse
-from ingest.naming import naming_of
-from ingest.pool import ReaderPool
-from worker.index import Document, VectorIndex, open_index
+from ingest.chunking.splitter import Splitter
+from ingest.indexing.embedder import Embedder, open_budget
+from ingest.indexing.writer import Target, Writer, parse
+from ingest.reading.pool import ReaderPool
+from ingest.sync.naming import naming_of
+from worker.index.vector_index import Document, VectorIndex, open_index
 
 WAIT_FOR_OTHER_SECONDS = 60.0
 """How long a job holds its thread while another one of the same document runs; then it is tried again later."""

@@ -11,7 +11,7 @@ from rq import worker_registration
 
 from app.core.errors import ConfigurationError
 from app.core.logging import configure_logging, get_logger
-from app.core.queue import QUEUES, VALKEY_AWAY, connect
+from app.core.queue.producer import QUEUES, VALKEY_AWAY, connect
 from app.core.services import redis_url
 from app.core.settings import Settings, explain
 

@@ -26,14 +26,14 @@ from rq.worker.base import DequeueStrategy
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
 from app.core.errors import ServiceError
 from app.core.logging import get_logger
-from app.core.queue import VALKEY_AWAY, enqueue_due
+from app.core.queue.producer import VALKEY_AWAY, enqueue_due
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from worker.budget import Budget, Limits
-from worker.event_log import EventWriter
-from worker.intake import Intake
-from worker.recovery import recover
-from worker.seat import HEARTBEAT_TTL_SECONDS, Ending, Seat
+from worker.runtime.budget import Budget, Limits
+from worker.runtime.event_writer import EventWriter
+from worker.runtime.intake import Intake
+from worker.runtime.recovery import recover
+from worker.runtime.rq_thread import HEARTBEAT_TTL_SECONDS, Ending, Seat
 
 HEARTBEAT_SECONDS = 3
 MAINTENANCE_SECONDS = 5
@@ -215,8 +215,8 @@ class ConcurrentWorker(SimpleWorker):
         """Bring the documents that the API shows to match the index, once, where documents are indexed."""
         if INGEST_QUEUE not in self.queue_names():
             return
-        from worker.catalog import repair
-        from worker.index import open_index
+        from worker.index.catalog_repair import repair
+        from worker.index.vector_index import open_index
 
         try:
             with closing(open_index(settings)) as index:

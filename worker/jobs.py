@@ -16,13 +16,13 @@ from app.core.contract import AnswerJob, AnswerResult, SearchHit, SearchJob, Sea
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.events import EventType
 from app.core.logging import get_logger
-from app.core.queue import VALKEY_AWAY
-from worker.budget import Budget
-from worker.event_log import DirectEvents, Events, NoEvents
-from worker.intake import TakenJob
-from worker.pipeline import answer
+from app.core.queue.producer import VALKEY_AWAY
+from worker.answer.pipeline import answer
 from worker.resources import Resources, shared
-from worker.retries import Backoff, JobFailedError, prepare_retry, put_back, retries_used
+from worker.runtime.budget import Budget
+from worker.runtime.event_writer import DirectEvents, Events, NoEvents
+from worker.runtime.intake import TakenJob
+from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back, retries_used
 from worker.vectors import Hit
 
 BACKOFF = Backoff(base_seconds=1.0, max_seconds=30.0)

@@ -9,10 +9,10 @@ from rq import get_current_job
 
 from app.core.logging import configure_logging
 from app.core.settings import Settings
-from worker.budget import Budget, Limits
-from worker.pipeline import Complete
-from worker.search import Searcher, open_searcher
-from worker.wire import OnResponse
+from worker.answer.pipeline import Complete
+from worker.http.wire import OnResponse
+from worker.retrieval.search import Searcher, open_searcher
+from worker.runtime.budget import Budget, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def open_resources(settings: Settings, *, on_response: OnResponse | None = None)
         configure_logging(settings)
     if not settings.has_chat_model:
         return Resources(settings, open_searcher(settings), complete=None)
-    from worker.llm import ChatModel  # a second of imports that a worker without a model need not spend
+    from worker.model.chat import ChatModel  # a second of imports that a worker without a model need not spend
 
     model = ChatModel(settings, on_response=on_response)
     return Resources(settings, open_searcher(settings), model.complete, closing=(model.close,))

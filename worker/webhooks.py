@@ -23,8 +23,8 @@ from rq import get_current_job
 
 from app.core.contract import JobStatus, WebhookJob
 from app.core.logging import get_logger
-from app.core.queue import fetch_view, webhook_key
-from app.core.records import JobView
+from app.core.queue.producer import fetch_view, webhook_key
+from app.core.queue.records import JobView
 from app.core.settings import Settings
 from worker.resources import shared
 

@@ -1,6 +1,6 @@
 """POST /chat: a question becomes a job.
 
-It reads its request itself (`app.direct`); `openapi_extra` says what FastAPI can't see.
+It reads its request itself (`app.routes.direct`); `openapi_extra` says what FastAPI can't see.
 """
 
 from typing import NoReturn
@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.asking import submit
-from app.auth import ASKER
+from app.auth.dependencies import ASKER
 from app.core.contract import AnswerJob, Webhook
 from app.core.settings import Settings
 from app.dependencies import api_of, request_id_of
-from app.direct import DirectRoute, refusal
-from app.prefer import IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER
+from app.request_headers import IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER
+from app.routes.direct import DirectRoute, refusal
+from app.routes.submission import submit
 from app.schemas import ChatRequest, JobAccepted, JobResult, WebhookRequest, problem_responses
 
 QUERY_PARAMETER_MAX_CHARACTERS = 4_000

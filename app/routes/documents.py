@@ -10,19 +10,21 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import ExceptionHandler
 
-from app.auth import Asker, Ingester
+from app.auth.dependencies import Asker, Ingester
 from app.core.contract import DEFAULT_COLLECTION, Label
-from app.core.documents import FileBusyError
-from app.core.queue import Idempotency
-from app.core.storage import StorageUnavailableError, StoredFileNotFoundError, open_store
+from app.core.documents.catalog import FileBusyError
+from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError, open_store
+from app.core.queue.producer import Idempotency
 from app.dependencies import ApiDep, request_id_of
-from app.documents import DocumentNotFoundError, Documents, Place
-from app.downloads import FileResponse, RangeNotSatisfiableError, content_type, file_headers, is_unchanged, span_of
-from app.prefer import IdempotencyKey
-from app.prefer import idempotency_key as checked_key
-from app.problems import ProblemResponse, problem
-from app.schemas import problem_responses
-from app.schemas_documents import (
+from app.documents.downloads import (
+    FileResponse,
+    RangeNotSatisfiableError,
+    content_type,
+    file_headers,
+    is_unchanged,
+    span_of,
+)
+from app.documents.schemas import (
     LABEL_PATTERN,
     UPLOAD_BODY,
     DocumentList,
@@ -31,7 +33,12 @@ from app.schemas_documents import (
     UploadAccepted,
     document_view,
 )
-from app.uploads import ReceivedFile, Refusal, Upload, UploadRefusedError, receiving
+from app.documents.service import DocumentNotFoundError, Documents, Place
+from app.documents.uploads import ReceivedFile, Refusal, Upload, UploadRefusedError, receiving
+from app.problems import ProblemResponse, problem
+from app.request_headers import IdempotencyKey
+from app.request_headers import idempotency_key as checked_key
+from app.schemas import problem_responses
 
 STORAGE_RETRY_SECONDS = 5
 FILE_BUSY_RETRY_SECONDS = 1

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
-from app.core.queue import VALKEY_AWAY, JobQueue
+from app.core.queue.producer import VALKEY_AWAY, JobQueue
 from app.core.services import qdrant_url
 from app.core.settings import Settings
 from app.dependencies import ApiDep

@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
-from app.asking import POLL_SECONDS, result_response
-from app.auth import ASKER, Admin, Asker, Principal
-from app.core.queue import JobRunningError
-from app.core.records import JobView
+from app.auth.dependencies import ASKER, Admin, Asker, Principal
+from app.core.queue.producer import JobRunningError
+from app.core.queue.records import JobView
 from app.dependencies import Api, ApiDep, api_of
-from app.direct import DirectRoute, refusal
-from app.prefer import WAIT_SECONDS_MAX
+from app.jobs.streams import NOT_BEGUN, EventStream, JobEvents
+from app.request_headers import WAIT_SECONDS_MAX
+from app.routes.direct import DirectRoute, refusal
+from app.routes.submission import POLL_SECONDS, result_response
 from app.schemas import JobList, JobResult, JobState, Progress, Removed, problem_responses
-from app.streams import NOT_BEGUN, EventStream, JobEvents
 
 STOP_SECONDS = 5
 """How long a removal waits for a running job to stop."""

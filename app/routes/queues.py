@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter
 
-from app.auth import Admin
-from app.core.queue import QUEUES, JobNotFoundError, JobQueue
+from app.auth.dependencies import Admin
+from app.core.queue.producer import QUEUES, JobNotFoundError, JobQueue
 from app.dependencies import ApiDep
 from app.schemas import Queues, QueueState, WorkerState, problem_responses
 

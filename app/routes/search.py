@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.asking import submit
-from app.auth import Asker
+from app.auth.dependencies import Asker
 from app.core.contract import SearchJob
 from app.dependencies import ApiDep, request_id_of
-from app.prefer import IdempotencyKey, Prefer
+from app.request_headers import IdempotencyKey, Prefer
+from app.routes.submission import submit
 from app.schemas import JobAccepted, JobResult, SearchRequest, problem_responses
 
 router = APIRouter(tags=["search"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.keys import KeyRing
-from app.principals import Principal, Role
+from app.auth.api_keys import KeyRing
+from app.auth.principals import Principal, Role
 from tests.acceptance.conftest import environment, start
 from tests.support.credentials import api_key
 

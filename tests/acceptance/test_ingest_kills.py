@@ -20,17 +20,17 @@ import pytest
 from app.core.settings import Settings
 from tests.support.model_server import ModelServer
 from tests.support.pdfs import make_pdf
-from worker.index import Document, VectorIndex, open_index
+from worker.index.vector_index import Document, VectorIndex, open_index
 
 KILLS = 20
 SEED = 20261121
 FILES = 6
 PRELOADED = [
-    "ingest.run",
-    "ingest.pool",
-    "ingest.chunks",
-    "ingest.indexing",
-    "app.core.documents",
+    "ingest.sync.run",
+    "ingest.reading.pool",
+    "ingest.chunking.splitter",
+    "ingest.indexing.writer",
+    "app.core.documents.catalog",
     "langchain_openai",
 ]
 FORKSERVER = multiprocessing.get_context("forkserver")

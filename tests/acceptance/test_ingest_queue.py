@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from app.core.documents import Catalog, DocumentStatus
+from app.core.documents.catalog import Catalog, DocumentStatus
 from tests.acceptance.conftest import environment
 from tests.support import pdfs
 

@@ -24,7 +24,11 @@ def children(service: Running) -> dict[str, int]:
             line = " ".join(child.cmdline())
         except (psutil.NoSuchProcess, psutil.ZombieProcess):  # it died this moment
             continue
-        for name, mark in (("valkey", "valkey-server"), ("qdrant", "app.embedded.qdrant"), ("worker", "-m worker")):
+        for name, mark in (
+            ("valkey", "valkey-server"),
+            ("qdrant", "app.embedded.qdrant"),
+            ("worker", "-m worker"),
+        ):
             if mark in line:
                 found[name] = child.pid
     return found

@@ -9,7 +9,7 @@ import pytest
 from app.core.settings import Settings
 from tests.support.documents import HANDBOOK, add_document
 from tests.support.model_server import ModelServer
-from worker.index import open_index
+from worker.index.vector_index import open_index
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,16 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 
 from app.core.contract import DEFAULT_TENANT, INGEST_QUEUE
-from app.core.document_ids import document_id
-from app.core.documents import Catalog
+from app.core.documents.catalog import Catalog
+from app.core.documents.files import DocumentStore
+from app.core.documents.ids import document_id
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from app.core.storage import DocumentStore
 from ingest.jobs import close_shared
 from tests.support.api import serving
 from tests.support.pdfs import make_pdf
 from tests.support.processes import wait_until
-from worker.index import open_index
+from worker.index.vector_index import open_index
 
 LARGE = 20 * 2**20
 ROUNDS = 20

@@ -22,9 +22,9 @@ from tests.integration.test_worker import die_with, states, with_model, work, wo
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue
-from worker.event_log import EventLog, EventWriter
-from worker.recovery import recover
 from worker.resources import share, shared
+from worker.runtime.event_writer import EventLog, EventWriter
+from worker.runtime.recovery import recover
 
 Event = tuple[str, dict[str, Any]]
 
@@ -177,7 +177,7 @@ class Flaky:
 def test_no_event_is_lost_or_told_twice_though_valkey_fails_now_and_then(
     valkey: Redis, settings: Settings, model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.event_log.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("worker.runtime.event_writer.RETRY_SECONDS", 0.01)
     made = EventWriter.__init__
 
     def flaky(writer: EventWriter, connection: Redis) -> None:

@@ -14,8 +14,8 @@ from qdrant_client import QdrantClient
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
-from worker.index import INDEXED_FIELDS, Chunk, Document, VectorIndex, Version, WritingHttp, open_index
-from worker.vector_store import open_vector_store, where
+from worker.index.langchain_store import open_vector_store, where
+from worker.index.vector_index import INDEXED_FIELDS, Chunk, Document, VectorIndex, Version, WritingHttp, open_index
 from worker.vectors import document_vector
 
 WHERE: dict[str, Any] = {"tenant": "default", "collection": "default"}
@@ -160,7 +160,7 @@ def test_of_each_document_the_record_is_written_last(
 ) -> None:
     """Also when many go into one write: whatever is cut off, a record's chunks are all there."""
     index.ensure()
-    monkeypatch.setattr("worker.index.WRITE_BATCH", 2)
+    monkeypatch.setattr("worker.index.vector_index.WRITE_BATCH", 2)
     written: list[tuple[str, int]] = []
     monkeypatch.setattr(
         http,
@@ -231,7 +231,7 @@ def test_a_deleted_document_is_gone_and_no_other(index: VectorIndex) -> None:
 
 
 def test_the_records_of_many_documents_are_paged_through(index: VectorIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.index.SCROLL_PAGE", 3)
+    monkeypatch.setattr("worker.index.vector_index.SCROLL_PAGE", 3)
     for n in range(8):
         add_document(index, f"Page of {n}", f"Second page of {n}", document_id=f"d{n}")
     assert {document.document_id for document in _documents(index)} == {f"d{n}" for n in range(8)}
@@ -286,7 +286,7 @@ def test_qdrant_away_is_a_code_that_a_retry_may_help() -> None:
 def test_what_a_run_without_changes_imports_is_light() -> None:
     """No client library, and no LangChain: together they take two seconds to import."""
     heavy = {"qdrant_client", "redis", "langchain_core", "openai", "numpy", "pypdf", "pypdfium2"}
-    code = f"import sys, ingest.__main__, ingest.chunks; print(*({heavy} & set(sys.modules)))"
+    code = f"import sys, ingest.__main__, ingest.chunking.splitter; print(*({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 

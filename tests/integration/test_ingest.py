@@ -25,8 +25,8 @@ from app.core.settings import Settings
 from ingest.__main__ import main
 from tests.support import pdfs
 from tests.support.model_server import ModelServer
-from worker.index import Chunk, Document, Version, open_index
-from worker.search import open_searcher
+from worker.index.vector_index import Chunk, Document, Version, open_index
+from worker.retrieval.search import open_searcher
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
@@ -288,7 +288,8 @@ def test_both_versions_that_a_killed_run_left_become_one(
     _report(capsys, folder)
     pdfs.make_pdf(folder / "otter.pdf", ["Otters eat urchins."])
     with monkeypatch.context() as patched:
-        patched.setattr("worker.index.VectorIndex.delete", lambda *_, **__: None)  # as if killed before it
+        # as if killed before it
+        patched.setattr("worker.index.vector_index.VectorIndex.delete", lambda *_, **__: None)
         _report(capsys, folder)
     assert len(_chunks(qdrant)) == 4
     assert _statuses(_report(capsys, folder))["otter.pdf"] == "updated"
@@ -406,7 +407,7 @@ def test_a_renamed_file_is_neither_parsed_nor_embedded(
     _report(capsys, folder)
     before = _documents(folder)["otter.pdf"]
     (folder / "otter.pdf").rename(folder / "sub" / "lutra.pdf")
-    monkeypatch.setattr("ingest.sync.parse", None)  # would fail when called
+    monkeypatch.setattr("ingest.sync.sync.parse", None)  # would fail when called
     assert _statuses(_report(capsys, folder, "--prune")) == {"sub/heron.pdf": "unchanged", "sub/lutra.pdf": "renamed"}
     after = _documents(folder)["sub/lutra.pdf"]
     assert (after.document_id, after.filename) == (before.document_id, "lutra.pdf")
@@ -449,8 +450,8 @@ def test_what_a_killed_write_left_is_deleted_by_the_next_run(
     pdfs.make_pdf(folder / "otter.pdf", ["Otters sleep in groups, and hold each other by their hands. " * 4])
     lost = pdfs.make_pdf(folder / "lost.pdf", ["Lost words, of which there are many on this page. " * 4])
     with monkeypatch.context() as patched:
-        patched.setattr("worker.index.WRITE_BATCH", 1)
-        patched.setattr("worker.records.asdict", lambda _: 1 / 0)  # as if killed before a record is written
+        patched.setattr("worker.index.vector_index.WRITE_BATCH", 1)
+        patched.setattr("worker.index.points.asdict", lambda _: 1 / 0)  # as if killed before a record is written
         with pytest.raises(ZeroDivisionError):
             main([str(folder)])
     left = {chunk["document_id"] for chunk in _chunks(qdrant)}
@@ -458,7 +459,7 @@ def test_what_a_killed_write_left_is_deleted_by_the_next_run(
     assert _documents(folder) == {}
     lost.unlink()
     assert set(_statuses(_report(capsys, folder)).values()) == {"added"}
-    monkeypatch.setattr("ingest.sync.ORPHAN_AGE", timedelta(seconds=-1))
+    monkeypatch.setattr("ingest.sync.sync.ORPHAN_AGE", timedelta(seconds=-1))
     _report(capsys, folder)
     there = {document.document_id: document.chunks for document in _documents(folder).values()}
     assert Counter(chunk["document_id"] for chunk in _chunks(qdrant)) == there

@@ -14,18 +14,18 @@ from rq import Queue, SimpleWorker, get_current_job
 from rq.job import Job, JobStatus
 
 from app.core.contract import DELETE_JOB, INGEST_JOB, INGEST_QUEUE, DeleteJob, IngestJob
-from app.core.document_ids import document_id
-from app.core.documents import Catalog, DocumentRecord, DocumentStatus, MediaType
+from app.core.documents.catalog import Catalog, DocumentRecord, DocumentStatus, MediaType
+from app.core.documents.files import DocumentStore, open_store
+from app.core.documents.ids import document_id
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from app.core.storage import DocumentStore, open_store
 from ingest import jobs
 from ingest.__main__ import main
-from ingest.indexing import parse
+from ingest.indexing.writer import parse
 from tests.support import pdfs
 from tests.support.model_server import ModelServer
-from worker.catalog import repair
-from worker.index import Document, VectorIndex, open_index
+from worker.index.catalog_repair import repair
+from worker.index.vector_index import Document, VectorIndex, open_index
 
 NAME = "otter.pdf"
 OTTER = document_id("default", "default", NAME)
@@ -244,7 +244,7 @@ def test_pages_are_counted_while_they_are_embedded(
     otter: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ingest.indexing.EMBED_BATCH", 1)
+    monkeypatch.setattr("ingest.indexing.writer.EMBED_BATCH", 1)
     monkeypatch.setenv("EMBEDDING_MODEL", "test-dims=8")
     seen: list[int] = []
     monkeypatch.setattr(jobs.Progress, "embedding", lambda _self, _document, pages_done: seen.append(pages_done))
@@ -277,7 +277,7 @@ def test_what_the_catalog_lacks_is_shown_by_the_next_run_without_reading_a_page(
 ) -> None:
     assert main([str(otter)]) == 0
     valkey.flushall()
-    monkeypatch.setattr("ingest.sync.parse", None)  # would fail when called
+    monkeypatch.setattr("ingest.sync.sync.parse", None)  # would fail when called
     assert main([str(otter)]) == 0
     (record,) = catalog.all("default")
     assert (record.filename, record.pages) == (NAME, 2)

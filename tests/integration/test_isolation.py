@@ -13,9 +13,9 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from redis import Redis
 
+from app.auth.principals import Role
 from app.core.settings import Settings
 from app.main import create_app
-from app.principals import Role
 from tests.support.api import serving
 from tests.support.credentials import AUDIENCE, ISSUER, SECRET, api_key, bearer, token, unsigned_token
 

@@ -10,9 +10,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.core import link
-from app.core.link import Link, Script
-from app.core.queue import connect_async
+from app.core.queue import pipelined as link
+from app.core.queue.pipelined import Link, Script
+from app.core.queue.producer import connect_async
 
 
 class ClosingLink(Link):

@@ -17,7 +17,7 @@ from openai.types.responses import ResponseStreamEvent
 from redis import Redis
 
 from app.core.contract import DEFAULT_TENANT, JobStatus, Usage
-from app.core.documents import Catalog, DocumentRecord, MediaType
+from app.core.documents.catalog import Catalog, DocumentRecord, MediaType
 from app.core.errors import ErrorCode
 from app.core.events import EventType, log_key
 from app.core.settings import Settings

@@ -18,7 +18,7 @@ from schemathesis.generation import GenerationMode
 
 from app import schemas as app_schemas
 from app.core.settings import Settings
-from app.examples import EXAMPLES
+from app.openapi.examples import EXAMPLES
 from app.routes.openai import schemas as openai_schemas
 from tests.support.api import serving
 

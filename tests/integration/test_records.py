@@ -14,14 +14,14 @@ from rq.job import Job
 from rq.suspension import resume, suspend
 
 from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE
-from app.core.documents import Catalog
-from app.core.queue import connect
+from app.core.documents.catalog import Catalog
+from app.core.queue.producer import connect
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.integration.test_worker import working
 from tests.support.processes import wait_until
 from worker.concurrent import ConcurrentWorker
-from worker.ending import Endings, Outcome
+from worker.runtime.ending import Endings, Outcome
 
 OURS = {"retries_given"}
 """What we add to RQ's record."""

@@ -20,14 +20,14 @@ from app.core.contract import SearchFilters
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Fusion, Settings
 from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
-from worker.index import Chunk, Document, VectorIndex, open_index
-from worker.qdrant_http import BadRequestError, NotFoundError, QdrantHttp
-from worker.rerank import EndpointReranker
-from worker.search import Searcher, open_searcher
+from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
+from worker.index.vector_index import Chunk, Document, VectorIndex, open_index
+from worker.retrieval.rerank import EndpointReranker
+from worker.retrieval.search import Searcher, open_searcher
 from worker.vectors import Hit
 
 WHERE: dict[str, Any] = {"tenant": "default", "collection": "default"}
-HEAVY = ("qdrant_client", "langchain_qdrant", "langchain_core", "numpy", "grpc", "httpx", "worker.index")
+HEAVY = ("qdrant_client", "langchain_qdrant", "langchain_core", "numpy", "grpc", "httpx", "worker.index.vector_index")
 
 
 @pytest.fixture(params=["bm25", "hybrid"])
@@ -262,7 +262,7 @@ def test_many_threads_share_a_searcher(index: VectorIndex, searcher: Searcher) -
 
 def test_importing_it_loads_no_client_library() -> None:
     """qdrant-client alone costs each worker process 80 MB and most of a second."""
-    code = f"import sys, worker.search; print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"import sys, worker.retrieval.search; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -380,7 +380,7 @@ def test_an_answer_that_breaks_off_is_an_index_away(http: QdrantHttp, server: Se
 
 
 def test_an_answer_too_large_is_refused(http: QdrantHttp, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.qdrant_http.MAX_RESPONSE_BYTES", 100)
+    monkeypatch.setattr("worker.http.qdrant.MAX_RESPONSE_BYTES", 100)
     server.answer = (200, {}, orjson.dumps({"result": "x" * 100}))
     with pytest.raises(ServiceError):
         http.post("/x", {})

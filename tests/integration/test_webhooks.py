@@ -21,11 +21,11 @@ from rq.timeouts import TimerDeathPenalty
 from standardwebhooks import Webhook
 
 from app.core.contract import WEBHOOK_QUEUE
-from app.core.queue import connect_async
-from app.core.records import WEBHOOK_RETRY_SECONDS
+from app.core.queue.producer import connect_async
+from app.core.queue.records import WEBHOOK_RETRY_SECONDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from app.webhooks import Webhooks
+from app.jobs.webhook_sweep import Webhooks
 from tests.integration.test_waiting import finish, start
 from tests.support.api import serving
 from tests.support.processes import wait_until

@@ -18,8 +18,8 @@ from rq.worker import BaseWorker
 
 from app.core.contract import ANSWER_JOB, DEFAULT_TENANT, QUERY_QUEUE, AnswerJob, AnswerResult, JobStatus
 from app.core.errors import ErrorCode
-from app.core.queue import connect
-from app.core.records import JobView
+from app.core.queue.producer import connect
+from app.core.queue.records import JobView
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.support.documents import HANDBOOK, add_document
@@ -27,9 +27,9 @@ from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue
 from worker.concurrent import ConcurrentWorker
-from worker.index import open_index
-from worker.recovery import recover
+from worker.index.vector_index import open_index
 from worker.resources import share, shared
+from worker.runtime.recovery import recover
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ def test_a_running_job_that_is_cancelled_leaves_its_model_call(
 def test_a_cancel_that_no_worker_heard_is_found_by_the_heartbeat(
     valkey: Redis, settings: Settings, model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.queue.PUBSUB_CHANNEL_TEMPLATE", "to-nobody:%s")
+    monkeypatch.setattr("app.core.queue.producer.PUBSUB_CHANNEL_TEMPLATE", "to-nobody:%s")
     slow = with_model(settings, model, "test-ttft=30s")
     queue = JobQueue(valkey, slow)
     model.reset()
@@ -413,7 +413,7 @@ def test_a_finished_job_is_never_run_or_failed_by_a_late_clean_up(valkey: Redis,
 def test_a_job_popped_by_a_worker_that_died_before_it_started_comes_back(
     valkey: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.recovery.UNSTARTED_SECONDS", 0)
+    monkeypatch.setattr("worker.runtime.recovery.UNSTARTED_SECONDS", 0)
     queue = JobQueue(valkey, settings)
     [job_id] = submit(queue, 1)
     assert valkey.lmove("rq:queue:rag_queries", "rq:queue:rag_queries:intermediate") == job_id.encode()
@@ -506,7 +506,7 @@ def test_an_answer_that_is_paid_for_outlives_the_count_of_its_cost(
     tight = with_model(settings, model, "test", model_requests_per_minute=2, model_max_concurrency=1)
     stock_settings(monkeypatch, tight)
     for name in ("spend_tokens", "release"):
-        monkeypatch.setattr(f"worker.budget.Budget.{name}", away)
+        monkeypatch.setattr(f"worker.runtime.budget.Budget.{name}", away)
     queue = JobQueue(valkey, tight)
     ids = submit(queue, 1)
     SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True)

@@ -12,8 +12,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from app.keys import make_key
-from app.principals import Role
+from app.auth.api_keys import make_key
+from app.auth.principals import Role
 
 LOCAL_URL = "http://127.0.0.1:8000"
 """A TestClient's base_url for a service without keys: it serves its own machine, under a loopback name."""

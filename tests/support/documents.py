@@ -3,7 +3,7 @@
 from langchain_core.embeddings import Embeddings
 
 from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
-from worker.index import Chunk, Document, VectorIndex
+from worker.index.vector_index import Chunk, Document, VectorIndex
 from worker.vectors import terms
 
 HANDBOOK = (

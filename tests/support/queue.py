@@ -7,17 +7,17 @@ from typing import Any, TypeVar
 
 from redis import Redis
 
-from app.core import queue
 from app.core.contract import JobStatus
-from app.core.queue import Enqueued, connect_async
-from app.core.records import JobView, Payload
+from app.core.queue import producer as queue
+from app.core.queue.producer import Enqueued, connect_async
+from app.core.queue.records import JobView, Payload
 from app.core.settings import Settings
 
 T = TypeVar("T")
 
 
 class JobQueue:
-    """`app.core.queue.JobQueue`, each call run to its end, over a connection that lives as long as the call.
+    """`app.core.queue.producer.JobQueue`, each call run to its end, over a connection that lives as long as the call.
 
     `valkey` tells where Valkey is.
     """

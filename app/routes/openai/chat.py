@@ -11,8 +11,9 @@ from app.core.contract import AnswerResult, JobStatus
 from app.core.errors import ErrorCode
 from app.core.event_log import Event
 from app.core.events import EventType
-from app.core.records import JobView
-from app.prefer import IdempotencyKey
+from app.core.queue.records import JobView
+from app.jobs.streams import PING, EventStream
+from app.request_headers import IdempotencyKey
 from app.routes.openai.citations import annotations
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, job_failed
 from app.routes.openai.jobs import AskingDep, RestartedError, Transcript, delta_text
@@ -26,7 +27,6 @@ from app.routes.openai.schemas import (
     ChatUsage,
     stream_or_json,
 )
-from app.streams import PING, EventStream
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 

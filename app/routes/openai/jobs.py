@@ -8,15 +8,15 @@ from typing import Annotated
 import orjson
 from fastapi import Depends, Request
 
-from app.auth import Asker
+from app.auth.dependencies import Asker
 from app.core.contract import AnswerJob
 from app.core.event_log import Event
 from app.core.logging import get_logger
-from app.core.queue import VALKEY_AWAY, Enqueued, Idempotency, JobNotFoundError
-from app.core.records import KINDS, JobView
+from app.core.queue.producer import VALKEY_AWAY, Enqueued, Idempotency, JobNotFoundError
+from app.core.queue.records import KINDS, JobView
 from app.dependencies import ApiDep, request_id_of
-from app.prefer import idempotency_key
-from app.streams import JobEvents
+from app.jobs.streams import JobEvents
+from app.request_headers import idempotency_key
 
 log = get_logger(__name__)
 
@@ -39,7 +39,7 @@ class Asking:
         return str(self.request.base_url)
 
     async def submit(self, question: str, collection: str, key: str | None) -> Enqueued:
-        """Put the question on the queue. Raises as `JobQueue.submit` and `app.prefer.idempotency_key` do."""
+        """Put the question on the queue. Raises as `JobQueue.submit` and `app.request_headers.idempotency_key` do."""
         tenant = self.principal.tenant
         job = AnswerJob(tenant=tenant, collection=collection, query=question, request_id=request_id_of(self.request))
         name = idempotency_key(key)

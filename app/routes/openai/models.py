@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from app.auth import Asker
+from app.auth.dependencies import Asker
 from app.core.contract import DEFAULT_COLLECTION
-from app.core.documents import PAGE_LIMIT_MAX, AsyncCatalog
+from app.core.documents.catalog import PAGE_LIMIT_MAX, AsyncCatalog
 from app.dependencies import ApiDep
 from app.routes.openai.errors import OpenAIRoute, error_responses
 from app.routes.openai.questions import MODEL, collection_of, model_of

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from redis.asyncio import Redis
 
-from app.core.queue import note_key
+from app.core.queue.producer import note_key
 from app.core.settings import Settings
 from app.routes.openai.questions import MODEL
 from app.routes.openai.schemas import is_metadata

@@ -14,7 +14,7 @@ from typing import Any, cast
 from app.core.contract import AnswerResult, JobStatus
 from app.core.event_log import Event
 from app.core.events import NO_EVENT, EventType
-from app.core.records import JobView
+from app.core.queue.records import JobView
 from app.routes.openai.jobs import RestartedError, Transcript, delta_text
 from app.routes.openai.response_objects import ResponseMaker, message_name, message_of
 from app.routes.openai.schemas import OutputText, ResponseObject

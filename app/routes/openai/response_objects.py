@@ -4,7 +4,7 @@ from typing import Literal, cast
 
 from app.core.contract import AnswerResult, JobStatus
 from app.core.errors import ErrorCode, JobError
-from app.core.records import JobView
+from app.core.queue.records import JobView
 from app.routes.openai.citations import annotations
 from app.routes.openai.notes import ResponseNote
 from app.routes.openai.schemas import (

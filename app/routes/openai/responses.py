@@ -8,9 +8,10 @@ import orjson
 from fastapi import APIRouter, Path, Query, Response
 
 from app.core.event_log import Event
-from app.core.queue import JobNotFoundError
-from app.core.records import JobView
-from app.prefer import IdempotencyKey
+from app.core.queue.producer import JobNotFoundError
+from app.core.queue.records import JobView
+from app.jobs.streams import NOT_BEGUN, PING, EventStream
+from app.request_headers import IdempotencyKey
 from app.routes.jobs import EVENT_NUMBER_MAX, STOP_SECONDS
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses
 from app.routes.openai.jobs import Asking, AskingDep
@@ -19,7 +20,6 @@ from app.routes.openai.questions import collection_of, response_question
 from app.routes.openai.response_events import ResponseEvents, StreamEvent
 from app.routes.openai.response_objects import ID_PREFIX, ResponseMaker
 from app.routes.openai.schemas import ResponseDeleted, ResponseObject, ResponseRequest, stream_or_json
-from app.streams import NOT_BEGUN, PING, EventStream
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 

@@ -9,12 +9,13 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from app import auth, problems
-from app.auth import Admin, Asker, Ingester, check_address
+from app import problems
+from app.auth import dependencies as auth
+from app.auth.dependencies import Admin, Asker, Ingester, check_address
+from app.auth.principals import Role
 from app.core.errors import ConfigurationError
-from app.core.link import Link
+from app.core.queue.pipelined import Link
 from app.core.settings import Settings
-from app.principals import Role
 from tests.support.credentials import AUDIENCE, ISSUER, LOCAL_URL, SECRET, api_key, bearer, token, unsigned_token
 
 ADMIN_KEY, ADMIN_ENTRY = api_key("boss", tenant="acme", role="admin")

@@ -20,16 +20,16 @@ from rq.job import Job
 from starlette.requests import Request
 from starlette.types import Message
 
+from app.auth.principals import ANONYMOUS, Principal, Role
 from app.core.contract import DELETE_JOB, INGEST_JOB, INGEST_QUEUE, DeleteJob, IngestJob, Label
-from app.core.document_ids import document_id
-from app.core.documents import Catalog, DocumentStatus
+from app.core.documents.catalog import Catalog, DocumentStatus
+from app.core.documents.files import DocumentStore, StorageUnavailableError
+from app.core.documents.ids import document_id
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from app.core.storage import DocumentStore, StorageUnavailableError
+from app.documents.schemas import LABEL_PATTERN
+from app.documents.uploads import receiving, shown_filename
 from app.main import create_app
-from app.principals import ANONYMOUS, Principal, Role
-from app.schemas_documents import LABEL_PATTERN
-from app.uploads import receiving, shown_filename
 from tests.unit.app.test_api import assert_problem
 
 PDF = b"%PDF-1.7\n" + bytes(range(256))

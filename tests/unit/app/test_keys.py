@@ -4,9 +4,9 @@ from hashlib import sha256
 
 import pytest
 
+from app.auth.api_keys import KEY_BYTES, PREFIX, KeyEntry, KeyRing, make_key
+from app.auth.principals import Principal, Role
 from app.core.errors import ConfigurationError
-from app.keys import KEY_BYTES, PREFIX, KeyEntry, KeyRing, make_key
-from app.principals import Principal, Role
 from tests.support.credentials import api_key
 
 DIGEST = "0" * 64

@@ -11,9 +11,9 @@ from limits import parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from app import limits
-from app.core.link import Link
-from app.limits import KEY_PREFIX, RateLimits, Standing
+from app.auth import rate_limits as limits
+from app.auth.rate_limits import KEY_PREFIX, RateLimits, Standing
+from app.core.queue.pipelined import Link
 from tests.support.credentials import api_key, bearer
 from tests.unit.app.test_auth import client_of
 

@@ -13,12 +13,13 @@ from fastapi.testclient import TestClient
 from starlette.responses import Response
 from structlog.testing import LogCapture
 
-from app import auth, middleware, problems
-from app.auth import Asker
-from app.body_limit import BODY_MAX_BYTES, BodyLimitMiddleware
-from app.core.link import Link
+from app import middleware, problems
+from app.auth import dependencies as auth
+from app.auth.dependencies import Asker
+from app.core.queue.pipelined import Link
 from app.core.settings import Settings
 from app.middleware import access_log
+from app.middleware.body_limit import BODY_MAX_BYTES, BodyLimitMiddleware
 from tests.support.credentials import LOCAL_URL, api_key, bearer
 
 KEY, ENTRY = api_key("web", tenant="acme", rate="5/minute")

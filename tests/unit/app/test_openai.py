@@ -14,8 +14,8 @@ from app.core.contract import Citation, JobStatus
 from app.core.errors import RETRYABLE, ErrorCode, JobError
 from app.core.event_log import Event
 from app.core.events import EventType, encode
-from app.core.queue import QueueFullError
-from app.core.records import JobView
+from app.core.queue.producer import QueueFullError
+from app.core.queue.records import JobView
 from app.routes.openai.citations import annotations
 from app.routes.openai.errors import OpenAIRoute, job_failed
 from app.routes.openai.jobs import RestartedError, Transcript

@@ -9,11 +9,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from app import jwks
+from app.auth import jwks
+from app.auth.jwks import JwksKeys
+from app.auth.jwt import TOKEN_MAX_BYTES, SecretKey, TokenVerifier, open_verifier
+from app.auth.principals import KeysAwayError, NotAuthenticatedError, Principal, Role
 from app.core.settings import Settings
-from app.jwks import JwksKeys
-from app.principals import KeysAwayError, NotAuthenticatedError, Principal, Role
-from app.tokens import TOKEN_MAX_BYTES, SecretKey, TokenVerifier, open_verifier
 from tests.support.credentials import AUDIENCE, ISSUER, SECRET, Issuer, serving, token, unsigned_token
 
 

@@ -10,8 +10,7 @@ from fakeredis import FakeAsyncRedis, FakeRedis, FakeServer
 from pydantic import ValidationError
 from redis import Redis
 
-from app.core.document_ids import document_id
-from app.core.documents import (
+from app.core.documents.catalog import (
     AsyncCatalog,
     Catalog,
     DocumentError,
@@ -20,6 +19,7 @@ from app.core.documents import (
     FileBusyError,
     MediaType,
 )
+from app.core.documents.ids import document_id
 
 NOW = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
 A, B = "a" * 64, "b" * 64

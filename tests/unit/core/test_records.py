@@ -7,7 +7,7 @@ from redis import Redis
 from rq.job import Job
 
 from app.core.contract import ANSWER_JOB, QUERY_QUEUE, AnswerJob
-from app.core.records import BadRecordError, new_record, read_record
+from app.core.queue.records import BadRecordError, new_record, read_record
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 

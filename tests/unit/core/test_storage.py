@@ -12,9 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from app.core.errors import ConfigurationError
-from app.core.settings import Settings
-from app.core.storage import (
+from app.core.documents.files import (
     DRAFT_SECONDS_MAX,
     DRAFTS,
     DocumentStore,
@@ -22,6 +20,8 @@ from app.core.storage import (
     StoredFileNotFoundError,
     open_store,
 )
+from app.core.errors import ConfigurationError
+from app.core.settings import Settings
 
 DATA = b"%PDF-1.7 " + bytes(range(256)) * 20
 SHA256 = hashlib.sha256(DATA).hexdigest()

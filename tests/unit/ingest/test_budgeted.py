@@ -9,10 +9,10 @@ from fakeredis import FakeRedis
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
-from ingest import budgeted
-from ingest.budgeted import ATTEMPTS, Embedder, open_budget
-from worker.budget import LEASES
-from worker.index import VectorIndex
+from ingest.indexing import embedder as budgeted
+from ingest.indexing.embedder import ATTEMPTS, Embedder, open_budget
+from worker.index.vector_index import VectorIndex
+from worker.runtime.budget import LEASES
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import json
 
-from ingest.child import REPLY_BYTES_MAX, Reply
-from ingest.limits import PAGE_CHARACTERS_MAX
+from ingest.reading.child import REPLY_BYTES_MAX, Reply
+from ingest.reading.limits import PAGE_CHARACTERS_MAX
 
 
 def test_the_longest_page_fits_into_a_reply_even_when_all_of_it_is_headings() -> None:
@@ -17,7 +17,7 @@ def test_the_longest_page_fits_into_a_reply_even_when_all_of_it_is_headings() ->
 def test_a_page_s_reply_is_a_page() -> None:
     from dataclasses import asdict
 
-    from ingest.page import Page
+    from ingest.reading.page import Page
 
     page = Page("The words.", ("The",), is_cut=True)
     reply = Reply.model_validate(asdict(page))

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ingest.chunks import Piece, Splitter
+from ingest.chunking.splitter import Piece, Splitter
 
 SENTENCE = "The quick brown fox jumps over the lazy dog. "
 ROWS = "\n".join(f"Year {year} {year * 3:,} {year * 2:,}" for year in range(2000, 2016))

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from app.core.contract import Label
 from app.core.errors import ErrorCode
 from ingest.__main__ import COLLECTION_NAME, main
-from ingest.display import Bar, Lines, display_on, print_report
-from ingest.reasons import Reason
-from ingest.report import MESSAGES_WHEN_INDEXING, Failure, Outcome, Report, Status
+from ingest.reading.reasons import Reason
+from ingest.sync.display import Bar, Lines, display_on, print_report
+from ingest.sync.report import MESSAGES_WHEN_INDEXING, Failure, Outcome, Report, Status
 
 
 def _exit(arguments: list[str]) -> int:

@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from ingest.context import NEIGHBOURS, in_context
+from ingest.indexing.neighbour_vectors import NEIGHBOURS, in_context
 
 
 def cosine(one: object, other: object) -> float:

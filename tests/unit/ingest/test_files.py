@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.files import File, UsageError, find, safe_name, sha256_of
-from ingest.reasons import FileError, Reason
+from ingest.reading.files import File, UsageError, find, safe_name, sha256_of
+from ingest.reading.reasons import FileError, Reason
 
 
 def _touch(*paths: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_listed_is_remembered(tmp_path: Path, monkeypatc
             raise PermissionError(path)
         return scandir(path)
 
-    monkeypatch.setattr("ingest.files.os.scandir", refuse)
+    monkeypatch.setattr("ingest.reading.files.os.scandir", refuse)
     found = find([tmp_path])
     assert found.unlisted == ["locked"]
     assert [one.reason for one in found.refused] == [Reason.UNREADABLE]

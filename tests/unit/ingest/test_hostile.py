@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.chunks import Splitter
-from ingest.pool import ReaderPool
-from ingest.reasons import FileError, Reason
+from ingest.chunking.splitter import Splitter
+from ingest.reading.pool import ReaderPool
+from ingest.reading.reasons import FileError, Reason
 from tests.support import pdfs
 
 MEMORY_BYTES_MAX = 512 * 2**20

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.kinds import Kind, kind_of
-from ingest.loaders import load
-from ingest.reasons import FileError, Reason
+from ingest.reading.formats import Kind, kind_of
+from ingest.reading.loaders import load
+from ingest.reading.reasons import FileError, Reason
 
 WORDPROCESSING = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from app.core.settings import Settings
-from ingest.files import File
-from ingest.naming import Naming, naming_of
+from ingest.reading.files import File
+from ingest.sync.naming import Naming, naming_of
 
 
 def _naming(**changes: str | None) -> Naming:

@@ -8,8 +8,8 @@ import pytest
 
 from app.core.errors import ConfigurationError
 from app.core.settings import Settings
-from ingest.pool import ReaderPool
-from ingest.reasons import FileError, Reason
+from ingest.reading.pool import ReaderPool
+from ingest.reading.reasons import FileError, Reason
 from tests.support import pdfs
 
 

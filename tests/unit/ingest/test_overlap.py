@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ingest.overlap import Channel, Overlap
+from ingest.sync.stages import Channel, Overlap
 
 SECONDS = 20
 

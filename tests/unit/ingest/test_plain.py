@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ingest.plain import clean
+from ingest.reading.plain import clean
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from app.core.document_ids import document_id
-from ingest.files import File, find
-from ingest.naming import Hashed, Naming
-from ingest.plan import Action, Indexed, Step, is_gone, largest_first, plan
-from worker.index import Document
+from app.core.documents.ids import document_id
+from ingest.reading.files import File, find
+from ingest.sync.naming import Hashed, Naming
+from ingest.sync.plan import Action, Indexed, Step, is_gone, largest_first, plan
+from worker.index.vector_index import Document
 
 NAMING = Naming(collection="default", splitter_tag="s", embedding_model=None)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest import child, limits, pool
-from ingest.pool import ReaderPool
-from ingest.reasons import SENTENCES, FileError, Reason
+from ingest.reading import child, limits, pool
+from ingest.reading.pool import ReaderPool
+from ingest.reading.reasons import SENTENCES, FileError, Reason
 from tests.support import pdfs
 from tests.support.processes import wait_until
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ingest.page import Page
-from ingest.pdfium import PdfiumDocument
+from ingest.reading.page import Page
+from ingest.reading.pdf.pdfium import PdfiumDocument
 from tests.support import pdfs
 
 

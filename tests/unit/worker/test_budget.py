@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.budget import pause_seconds
+from worker.runtime.budget import pause_seconds
 
 
 @pytest.mark.parametrize(

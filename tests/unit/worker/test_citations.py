@@ -1,6 +1,6 @@
 """Marks that point at a source become citations; all others go."""
 
-from worker.citations import CitedAnswer, check, citation, stands_in
+from worker.answer.citations import CitedAnswer, check, citation, stands_in
 from worker.vectors import Hit
 
 

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from app.core.errors import ErrorCode, ServiceError
-from worker.completion_stream import CompletionReader
-from worker.pipeline import Completion
+from worker.answer.pipeline import Completion
+from worker.model.completion_stream import CompletionReader
 
 
 def read(*pieces: bytes) -> tuple[str, Completion]:
@@ -99,6 +99,6 @@ def test_what_is_no_whole_answer_has_a_code(body: bytes, code: ErrorCode) -> Non
 
 
 def test_a_line_without_an_end_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.completion_stream.PART_BYTES_MAX", 1000)
+    monkeypatch.setattr("worker.model.completion_stream.PART_BYTES_MAX", 1000)
     with pytest.raises(ServiceError):
         read(b"data: ", *[b"x" * 100] * 20)

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from app.core.errors import ConfigurationError
-from worker.connection import Connection, Server
-from worker.wire import CallFailedError, CallTimeoutError, Wire, pieces
+from worker.http.connection import Connection, Server
+from worker.http.wire import CallFailedError, CallTimeoutError, Wire, pieces
 
 
 def test_a_request_goes_out_in_one_write_with_what_http_asks_for() -> None:

@@ -3,7 +3,7 @@
 # ruff: noqa: E501
 import pytest
 
-from worker.extractive import CHARACTERS_MAX, SENTENCES_MAX, extract
+from worker.answer.extractive import CHARACTERS_MAX, SENTENCES_MAX, extract
 from worker.vectors import Hit
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.settings import Fusion
-from worker.fusion import fused
+from worker.retrieval.fusion import fused
 
 DENSE = [("a", 0.9), ("b", 0.8), ("c", 0.3)]
 SPARSE = [("b", 20.0), ("d", 19.0), ("a", 2.0)]

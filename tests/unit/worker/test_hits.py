@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from worker.duplicates import distinct
-from worker.neighbours import sides, with_context
+from worker.retrieval.duplicates import distinct
+from worker.retrieval.neighbours import sides, with_context
 from worker.vectors import Hit
 
 TEXT = (

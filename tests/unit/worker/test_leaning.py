@@ -18,7 +18,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.worker import SimpleWorker
 from rq.worker.base import BaseWorker
 
-from worker.intake import TakenJob
+from worker.runtime.intake import TakenJob
 
 
 def parameters(function: object) -> list[str]:

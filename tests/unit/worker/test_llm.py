@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
-from worker.embeddings import ProviderEmbeddings
-from worker.llm import ChatModel
+from worker.model.chat import ChatModel
+from worker.model.embeddings import ProviderEmbeddings
 
 Body = dict[str, Any]
 Answer = Callable[[Body], tuple[int, bytes]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.names import KEPT_SECONDS, Names, NamesCache, words_of_name
+from worker.retrieval.filename_match import KEPT_SECONDS, Names, NamesCache, words_of_name
 
 FILINGS = [
     f"{company}_{year}_10K.pdf"
@@ -69,7 +69,7 @@ def test_words_of_a_name() -> None:
 
 def test_names_are_read_once_a_minute_for_each_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
     now, reads = [100.0], []
-    monkeypatch.setattr("worker.names.monotonic", lambda: now[0])
+    monkeypatch.setattr("worker.retrieval.filename_match.monotonic", lambda: now[0])
 
     def read(tenant: str, collection: str) -> list[str]:
         reads.append((tenant, collection))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from langchain_core.messages import BaseMessage
 
-from worker.pipeline import NOTHING_FOUND, Completion, answer
+from worker.answer.pipeline import NOTHING_FOUND, Completion, answer
 from worker.vectors import Hit
 
 

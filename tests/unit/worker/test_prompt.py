@@ -3,7 +3,7 @@
 # ruff: noqa: RUF001  tables of real and of hostile text, with the letters that it has
 import pytest
 
-from worker.prompt import RULES, build_messages
+from worker.answer.prompt import RULES, build_messages
 from worker.vectors import Hit
 
 

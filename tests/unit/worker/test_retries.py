@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.retries import RETRY_AFTER_SECONDS_MAX, Backoff
+from worker.runtime.retries import RETRY_AFTER_SECONDS_MAX, Backoff
 
 BACKOFF = Backoff(base_seconds=1.0, max_seconds=30.0)
 

@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from worker.sanitize import AnswerStream, sanitized
+from worker.answer.sanitize import AnswerStream, sanitized
 
 FRAGMENTS = [
     *"[]()<>!`~\\$:|#*_=.-+'\"", "``", "```", "~~~", "\n", "\n\n", " ", "   ", "    ", "\t", "\r", "\u200b", "- ", "> ", "1. ",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.sentences import QUOTE_MAX_CHARACTERS, clip, split_sentences
+from worker.answer.sentences import QUOTE_MAX_CHARACTERS, clip, split_sentences
 
 
 @pytest.mark.parametrize(

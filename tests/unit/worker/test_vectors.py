@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.chunk_text import embedded_text
+from worker.index.chunk_text import embedded_text
 from worker.vectors import Hit, document_vector, point_id, query_vector, terms
 
 

@@ -9,8 +9,8 @@ from time import monotonic
 
 import pytest
 
-from worker.interrupts import own_calls
-from worker.wire import CallFailedError, CallTimeoutError, Wire, pieces
+from worker.http.wire import CallFailedError, CallTimeoutError, Wire, pieces
+from worker.runtime.interrupts import own_calls
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
@@ -141,7 +141,7 @@ def test_a_server_that_trickles_is_left_in_time_as_a_whole() -> None:
 
 
 def test_a_body_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.wire.BODY_BYTES_MAX", 10)
+    monkeypatch.setattr("worker.http.wire.BODY_BYTES_MAX", 10)
     with serving(HEAD, trickle=True) as (_, wire), pytest.raises(CallFailedError):
         call(wire)
 

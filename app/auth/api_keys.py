@@ -1,0 +1,96 @@
+"""API keys: how one is made, and how API_KEYS says who may use the API.
+
+An entry of API_KEYS is `name:tenant:role:rate:sha256`, with an empty rate for RATE_LIMIT's. Only the key's hash
+stands there. Keys are 256 random bits, so nobody finds one by guessing, with or without its hash: a slow salted hash,
+which protects passwords that people choose, would cost each request its time and protect nothing. For the same reason
+a look-up by hash is safe: how long it takes tells something about the hash of a wrong key, nothing about a right one.
+"""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from app.auth.principals import Principal, Role
+from app.core.contract import Label, Sha256
+from app.core.errors import ConfigurationError
+from app.core.settings import Rate
+
+PREFIX = "rag_"
+"""Tells people and secret scanners what the string is."""
+KEY_BYTES = 32
+
+KeyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class KeyEntry(BaseModel):
+    """One entry of API_KEYS."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: KeyName
+    tenant: Label
+    role: Role
+    rate: Rate | None
+    sha256: Sha256
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.tenant}:{self.role}:{self.rate or ''}:{self.sha256}"
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyEntry":
+        """The entry that `text` is. Raises `ValueError` (pydantic's, too)."""
+        name, colon, rest = text.partition(":")
+        parts = rest.rsplit(":", 3)  # a tenant may have colons, what follows it has none
+        if not colon or len(parts) != 4:
+            raise ValueError("it is not name:tenant:role:rate:sha256")
+        tenant, role, rate, digest = parts
+        return cls.model_validate(
+            {"name": name, "tenant": tenant, "role": role, "rate": rate or None, "sha256": digest}
+        )
+
+    def principal(self) -> Principal:
+        """Who the key stands for."""
+        return Principal(self.tenant, self.name, self.role, self.rate)
+
+
+def make_key(*, name: str, tenant: str, role: Role, rate: str | None) -> tuple[str, KeyEntry]:
+    """A new key, and the entry that makes it known. Raises `ValueError` when a part has a wrong form."""
+    key = PREFIX + token_urlsafe(KEY_BYTES)
+    return key, KeyEntry(name=name, tenant=tenant, role=role, rate=rate, sha256=sha256(key.encode()).hexdigest())
+
+
+class KeyRing:
+    """The keys of API_KEYS. Raises `ConfigurationError` when an entry has a wrong form or a name stands twice."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._principals = _principals_by_digest(entries)
+
+    def find(self, key: bytes) -> Principal | None:
+        """Who `key` stands for."""
+        return self._principals.get(sha256(key).digest())
+
+
+def _principals_by_digest(entries: Iterable[str]) -> Mapping[bytes, Principal]:
+    found: dict[bytes, Principal] = {}
+    names: set[str] = set()
+    for number, text in enumerate(entries, start=1):
+        entry = _entry(number, text)
+        principal, digest = entry.principal(), bytes.fromhex(entry.sha256)
+        if digest in found or principal.key in names:
+            raise ConfigurationError(f"API_KEYS: entry {number} has the name or the hash of an earlier one")
+        names.add(principal.key)
+        found[digest] = principal
+    return found
+
+
+def _entry(number: int, text: str) -> KeyEntry:
+    try:
+        return KeyEntry.parse(text)
+    except ValidationError as error:
+        wrong = ", ".join(str(problem["loc"][0]) for problem in error.errors(include_input=False))
+        raise ConfigurationError(f"API_KEYS: entry {number} has a wrong {wrong}; `make key` makes one") from None
+    except ValueError as error:
+        raise ConfigurationError(f"API_KEYS: entry {number}: {error}; `make key` makes one") from None

@@ -1,0 +1,130 @@
+"""Who is let in: whoever shows a key or a token, or, where none are configured, this machine."""
+
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.requests import Request
+from starlette.types import Scope
+
+from app.auth.api_keys import KeyRing
+from app.auth.loopback import is_local
+from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError, Principal
+from app.auth.rate_limits import RateLimitedError, RateLimits
+from app.core.queue.pipelined import Link
+from app.core.settings import Settings
+
+if TYPE_CHECKING:
+    from app.auth.jwt import TokenVerifier
+
+KEY_POLICY = "default"
+ADDRESS_POLICY = "address"
+
+
+class Gate(Protocol):
+    """Tells who sends a request."""
+
+    async def admit(self, request: Request) -> Principal:
+        """The request's principal. Raises one of the errors of `app.auth.principals`, or `RateLimitedError`."""
+
+
+class LocalGate:
+    """Without credentials: everyone on this machine is the same admin."""
+
+    async def admit(self, request: Request) -> Principal:
+        """`ANONYMOUS`. Raises `NotLocalError`."""
+        if not is_local(request.scope):
+            raise NotLocalError
+        return ANONYMOUS
+
+
+class CredentialGate:
+    """With API_KEYS or JWTs: whoever shows one of them, within the key's rate."""
+
+    def __init__(
+        self, ring: KeyRing, verifier: "TokenVerifier | None", limits: RateLimits, settings: Settings
+    ) -> None:
+        self._ring = ring
+        self._verifier = verifier
+        self._limits = limits
+        self._rate = settings.rate_limit
+        self._address_rate = settings.address_rate_limit
+
+    async def admit(self, request: Request) -> Principal:
+        """Whoever the request's key or token stands for.
+
+        Raises `NotAuthenticatedError`, `KeysAwayError`, `RateLimitedError` or one of `VALKEY_AWAY`. Valkey is asked
+        only where a rate applies, once.
+        """
+        shown = credential(request.scope)
+        if shown is None:
+            raise NotAuthenticatedError(is_wrong=False)
+        try:
+            principal = await self._identify(shown)
+        except NotAuthenticatedError:
+            await self._count_wrong(request.scope)
+            raise
+        await self._count(request, principal)
+        return principal
+
+    async def _identify(self, shown: bytes) -> Principal:
+        found = self._ring.find(shown)
+        if found is not None:
+            return found
+        if self._verifier is None or shown.count(b".") != 2:
+            raise NotAuthenticatedError(is_wrong=True)
+        return await self._verifier.principal(shown)
+
+    async def _count(self, request: Request, principal: Principal) -> None:
+        rate = principal.rate or self._rate
+        if rate is None:
+            return
+        standing = await self._limits.hit(KEY_POLICY, rate, principal.key)
+        request.state.standing = standing
+        if not standing.is_within:
+            raise RateLimitedError(standing)
+
+    async def _count_wrong(self, scope: Scope) -> None:
+        """Wrong credentials are counted by address. Right ones are let in even from an address that has tried too
+        many: else anyone could shut out those who share an address with them.
+        """
+        standing = await self._limits.hit(ADDRESS_POLICY, self._address_rate, _address(scope))
+        if not standing.is_within:
+            raise RateLimitedError(standing)
+
+
+def open_gate(settings: Settings, link: Link) -> Gate:
+    """The gate that `settings` ask for. Raises `ConfigurationError` when API_KEYS has a wrong form."""
+    if not settings.has_credentials:
+        return LocalGate()
+    return CredentialGate(KeyRing(settings.api_keys or ()), _verifier(settings), RateLimits(link), settings)
+
+
+def _verifier(settings: Settings) -> "TokenVerifier | None":
+    if settings.jwt_secret is None and settings.jwt_jwks_url is None:
+        return None
+    from app.auth.jwt import open_verifier  # PyJWT and cryptography take 0.1 s
+
+    return open_verifier(settings)
+
+
+def credential(scope: Scope) -> bytes | None:
+    """What the request shows: X-API-Key, else the bearer token of Authorization (RFC 6750); None when neither."""
+    bearer = None
+    for name, value in scope["headers"]:
+        if name == b"x-api-key":
+            return bytes(value.strip())
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = bytes(value[7:].strip())
+    return bearer
+
+
+def _address(scope: Scope) -> str:
+    """Who is counted as one: an IPv4 address, or the /64 network that an IPv6 client has to itself."""
+    client = scope.get("client")
+    try:
+        address = ip_address(client[0] if client else "")
+    except ValueError:  # a Unix socket, or what a trusted proxy passed on
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
+    return str(address)

@@ -1,0 +1,82 @@
+"""An issuer's public keys (RFC 7517), fetched from its URL and kept.
+
+PyJWT's own client blocks while it fetches, and asks again for each unknown key id while the issuer is away.
+"""
+
+import asyncio
+from time import monotonic
+
+import httpx
+import jwt
+
+from app.auth.principals import KeysAwayError
+from app.core.logging import get_logger
+
+FETCH_TIMEOUT_SECONDS = 5.0
+JWKS_MAX_BYTES = 256 * 1024
+REFRESH_SECONDS = 600.0
+"""Age of the keys at which they are fetched again."""
+COOLDOWN_SECONDS = 60.0
+"""Time between two fetches at least, whatever key ids clients make up."""
+KEEP_SECONDS = 3600.0
+"""Age above which keys are no longer believed, when the issuer can't be reached."""
+
+log = get_logger(__name__)
+
+
+class JwksKeys:
+    """The signing keys at `url`. Opens no connection before the first `get`."""
+
+    algorithms = ("RS256", "ES256")
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = -KEEP_SECONDS
+        self._tried_at = -COOLDOWN_SECONDS
+        self._fetch: asyncio.Task[None] | None = None
+
+    async def get(self, key_id: str | None) -> jwt.PyJWK | None:
+        """The key with this id; None when the issuer has none. Raises `KeysAwayError`.
+
+        Known keys are served at once, while older ones are renewed behind.
+        """
+        age = monotonic() - self._fetched_at
+        if age > KEEP_SECONDS:
+            self._keys = {}
+        key = self._keys.get(key_id) if key_id is not None else None
+        if key is None or age > REFRESH_SECONDS:
+            self._fetch_if_due()
+        if key is None and self._fetch is not None:
+            await asyncio.shield(self._fetch)
+            if not self._keys:
+                raise KeysAwayError
+            key = self._keys.get(key_id) if key_id is not None else None
+        return key
+
+    def _fetch_if_due(self) -> None:
+        if monotonic() - self._tried_at >= COOLDOWN_SECONDS:
+            self._tried_at = monotonic()
+            self._fetch = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        try:
+            found = jwt.PyJWKSet.from_json(await asyncio.to_thread(_read, self._url))
+        except (httpx.HTTPError, jwt.PyJWTError, ValueError, AttributeError, RecursionError) as error:
+            log.warning("jwks_away", reason=type(error).__name__)
+            return
+        usable = [key for key in found if key.public_key_use in ("sig", None)]
+        self._keys = {key.key_id: key for key in usable if isinstance(key.key_id, str)}
+        self._fetched_at = monotonic()
+
+
+def _read(url: str) -> str:
+    """The document at `url`. Raises `httpx.HTTPError`, or `ValueError` when it is too large."""
+    with httpx.stream("GET", url, timeout=FETCH_TIMEOUT_SECONDS, follow_redirects=False) as answer:
+        answer.raise_for_status()
+        body = bytearray()
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > JWKS_MAX_BYTES:
+                raise ValueError("the key set is too large")
+    return body.decode()

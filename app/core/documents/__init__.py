@@ -1,0 +1,1 @@
+"""What is known of documents (the catalog, in Valkey) and their files."""

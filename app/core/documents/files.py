@@ -1,0 +1,247 @@
+"""The documents' files, named by the hash of their bytes: in a folder, or in any store that fsspec knows (s3://).
+
+A file's name is `{tenant}/{first two digits}/{sha256}`. Nothing that a client sends becomes part of a path.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import time
+from types import TracebackType
+from typing import IO, Any, BinaryIO, Self, cast
+
+from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+from app.core.documents.catalog import LABEL
+from app.core.errors import ConfigurationError
+from app.core.logging import get_logger
+from app.core.settings import Settings
+
+COPY_BYTES = 1024 * 1024
+DRAFTS = "@drafts"
+"""Where a folder's files are written before they have their name. No tenant's: labels hold no `@`."""
+DRAFT_SECONDS_MAX = 24 * 3600
+"""A draft that is older belongs to nobody: its writer was killed."""
+
+log = get_logger(__name__)
+
+
+class StoredFileNotFoundError(Exception):
+    """The store holds no such file."""
+
+
+class StorageUnavailableError(Exception):
+    """The store cannot be reached, or refuses. The cause is for the log only."""
+
+
+def open_store(settings: Settings) -> "DocumentStore":
+    """The configured store. Touches nothing yet."""
+    return DocumentStore(settings.documents_url or str(settings.data_dir / "documents"))
+
+
+class DocumentStore:
+    """Files of every tenant under `url`: a folder's path, or a URL like `s3://bucket/prefix`.
+
+    Safe between threads and across forks. Every method but the constructor blocks, and may raise
+    `StorageUnavailableError`; the constructor raises `ConfigurationError`. A tenant or hash that is none is a
+    `ValueError`.
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme, separator, path = url.partition("://")
+        is_folder = not separator or scheme == "file"
+        self._folder = Path(path if separator else url).absolute() if is_folder else None
+        self._url = url.rstrip("/")
+        if self._folder is None:
+            self._filesystem()
+
+    def draft(self) -> "Draft":
+        """A file to be written now, and kept under its hash or dropped."""
+        return Draft(self._drafts(), self._keep)
+
+    def put_file(self, tenant: str, source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, int]:
+        """Keep a file's bytes; their SHA-256 and number. The same bytes twice are one file."""
+        if isinstance(source, str | os.PathLike):
+            with Path(source).open("rb") as file:
+                return self.put_file(tenant, file)
+        with self.draft() as draft:
+            while data := source.read(COPY_BYTES):
+                draft.write(data)
+            draft.keep(tenant)
+        return draft.sha256, draft.size
+
+    def open(self, tenant: str, sha256: str) -> BinaryIO:
+        """The file, to be read and sought in, and closed. Raises `StoredFileNotFoundError`."""
+        name = _name(tenant, sha256)
+        with _classified():
+            if self._folder is not None:
+                return os.fdopen(os.open(self._inside(name), os.O_RDONLY | os.O_NOFOLLOW), "rb")
+            # Without a cache each `read` is one ranged request for exactly what is asked.
+            return cast(BinaryIO, self._filesystem().open(f"{self._root()}/{name}", "rb", cache_type="none"))
+
+    def size(self, tenant: str, sha256: str) -> int:
+        """In bytes. Raises `StoredFileNotFoundError`."""
+        name = _name(tenant, sha256)
+        with _classified():
+            if self._folder is not None:
+                return self._inside(name).stat(follow_symlinks=False).st_size
+            return int(self._filesystem().info(f"{self._root()}/{name}")["size"])
+
+    def exists(self, tenant: str, sha256: str) -> bool:
+        """Whether the file is there."""
+        try:
+            self.size(tenant, sha256)
+        except StoredFileNotFoundError:
+            return False
+        return True
+
+    @contextmanager
+    def local_path(self, tenant: str, sha256: str) -> Iterator[Path]:
+        """A path for libraries that want one: the file itself (never write to it), or a copy for the time being.
+
+        Raises `StoredFileNotFoundError`.
+        """
+        if self._folder is not None:
+            self.open(tenant, sha256).close()  # there, and no link
+            yield self._inside(_name(tenant, sha256))
+            return
+        with tempfile.NamedTemporaryFile(prefix="document-") as copy:
+            with self.open(tenant, sha256) as file, _classified():
+                shutil.copyfileobj(file, copy, COPY_BYTES)
+            copy.flush()
+            yield Path(copy.name)
+
+    def delete(self, tenant: str, sha256: str) -> None:
+        """Remove the file, if it is there. The caller knows that no document uses it (`Catalog.begin_removal`)."""
+        name = _name(tenant, sha256)
+        with suppress(StoredFileNotFoundError), _classified():
+            if self._folder is not None:
+                self._inside(name).unlink()
+            else:
+                self._filesystem().rm_file(f"{self._root()}/{name}")
+
+    def _keep(self, draft: Path, tenant: str, sha256: str) -> None:
+        """Give a draft its name. An existing file is replaced by its equal, which also mends a damaged one."""
+        name = _name(tenant, sha256)
+        with _classified():
+            if self._folder is not None:
+                target = self._inside(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                draft.replace(target)
+            else:
+                self._filesystem().put_file(str(draft), f"{self._root()}/{name}")
+
+    def _drafts(self) -> Path | None:
+        """Where drafts are written: beside a folder's files, so that naming one is a rename; else the system's."""
+        if self._folder is None:
+            return None
+        drafts = self._folder / DRAFTS
+        with _classified():
+            drafts.mkdir(parents=True, exist_ok=True)
+            _drop_abandoned(drafts)
+        return drafts
+
+    def _inside(self, name: str) -> Path:
+        """The path of `name`; no link on the way below the folder is followed. Raises `OSError`."""
+        assert self._folder is not None
+        target = self._folder.resolve() / name
+        if target.is_symlink() or target.parent.resolve() != target.parent:
+            raise OSError(errno.ELOOP, "a link within the document store")
+        return target
+
+    def _filesystem(self) -> Any:
+        """fsspec's client; made anew in a forked child or another thread, else fsspec's own instance."""
+        scheme = self._url.partition("://")[0]
+        try:
+            if not scheme:
+                raise ValueError("no scheme")  # noqa: TRY301 - for the one message below
+            return url_to_fs(self._url, use_listings_cache=False)[0]
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(
+                f"DOCUMENTS_URL={scheme}://... needs a package that is not installed (for s3: the extra `s3`), or is "
+                "no kind of address that fsspec knows"
+            ) from error
+
+    def _root(self) -> str:
+        root: str = self._filesystem()._strip_protocol(self._url)
+        return root.rstrip("/")
+
+
+class Draft:
+    """A file that is being written; hashed as it grows. As a context manager it is dropped unless it was kept."""
+
+    def __init__(self, folder: Path | None, keep: Callable[[Path, str, str], None]) -> None:
+        with _classified():
+            self._file = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115 - closed in drop and keep
+        self._path = Path(self._file.name)
+        self._keep = keep
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Add `data`."""
+        with _classified():
+            self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far."""
+        return self._hash.hexdigest()
+
+    def keep(self, tenant: str) -> None:
+        """Give the file its name, all at once: no reader ever sees half of it. It then survives a power failure."""
+        with _classified():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self._file.close()
+        self._keep(self._path, tenant, self.sha256)
+
+    def drop(self) -> None:
+        """Forget the draft; what was kept stays."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.drop()
+
+
+def _name(tenant: str, sha256: str) -> str:
+    if not LABEL.fullmatch(tenant) or not tenant.strip("."):
+        raise ValueError("not a tenant")
+    if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
+        raise ValueError("not a SHA-256 in hexadecimal digits")
+    return f"{tenant}/{sha256[:2]}/{sha256}"
+
+
+def _drop_abandoned(drafts: Path) -> None:
+    for draft in drafts.iterdir():
+        with suppress(FileNotFoundError):
+            if time() - draft.stat().st_mtime > DRAFT_SECONDS_MAX:
+                draft.unlink()
+
+
+@contextmanager
+def _classified() -> Iterator[None]:
+    """One pair of exceptions for all stores: their clients raise nearly anything when the store is away."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoredFileNotFoundError from error
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        log.warning("storage_unavailable", reason=type(error).__name__, errno=errno.errorcode.get(number or 0))
+        raise StorageUnavailableError from error

@@ -1,0 +1,423 @@
+"""The producer's side of the queue: what is asked becomes RQ's record, and what became of it is read from there.
+
+Every call is one round trip. RQ itself makes the records; the steps that must be one step are scripts.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+from os import urandom
+from typing import Any
+
+from redis import Redis
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from rq import Queue
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
+from rq.job import Job
+from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
+from rq.utils import now, utcformat
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
+
+from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, JobStatus, Webhook
+from app.core.events import log_key
+from app.core.queue import scripts
+from app.core.queue.pipelined import Link, Script
+from app.core.queue.records import (
+    KINDS,
+    BadRecordError,
+    JobView,
+    Payload,
+    Record,
+    new_record,
+    read_record,
+    status_of,
+    stop_command,
+    view_of,
+)
+from app.core.serializer import PlainSerializer
+from app.core.settings import Settings
+
+CONNECT_TIMEOUT_SECONDS = 2.0
+COMMAND_TIMEOUT_SECONDS = 5.0
+"""Longest wait for Valkey's answer to a command that does not block."""
+HEALTH_CHECK_INTERVAL_SECONDS = 30
+API_CONNECTIONS = 1
+"""What one API process needs beside its link and its subscription, for what is asked seldom."""
+
+SUBMIT = Script(scripts.SUBMIT)
+VIEW = Script(scripts.VIEW)
+CANCEL = Script(scripts.CANCEL)
+REQUEUE = Script(scripts.REQUEUE)
+DELETE = Script(scripts.DELETE)
+ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
+
+DUE_BATCH = 1000
+"""Retries put on the queue in one step."""
+LIST_BATCH = 100
+LIST_SCAN_MAX = 10_000
+"""Jobs of all tenants that a listing looks at to find one tenant's."""
+
+VALKEY_AWAY = (RedisConnectionError, RedisTimeoutError)
+"""What redis-py raises when Valkey can't be reached or is still loading its file."""
+
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+"""The characters that RQ allows in a job's id."""
+
+WEBHOOKS_WAITING = "rag:webhooks"
+QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE)
+
+
+class QueueFullError(Exception):
+    """The queue is at MAX_QUEUE_DEPTH. `depth` is how many jobs wait."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(f"{depth} jobs are waiting")
+        self.depth = depth
+
+
+class JobNotFoundError(Exception):
+    """No job has this id, or it has expired."""
+
+
+class JobRunningError(Exception):
+    """The job is running; it can't be removed before it has stopped."""
+
+
+class JobNotFailedError(Exception):
+    """Only a job that has failed is sent back."""
+
+
+class IdempotencyConflictError(Exception):
+    """The idempotency key was used with another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A client's key for a request that it may send again. `owner` is who sends it: keys are theirs alone."""
+
+    owner: str
+    key: str
+
+    @property
+    def place(self) -> str:
+        """Where the key stands in Valkey: a hash, as both parts are the client's."""
+        name = json.dumps([self.owner, self.key]).encode()
+        return f"rag:idempotency:{hashlib.sha256(name).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """A job that the queue has taken. `position` counts from 1; `is_replay`: it was taken before, by the same key."""
+
+    job_id: str
+    position: int
+    expires_at: datetime
+    is_replay: bool = False
+
+
+def connect(redis_url: str, **options: Any) -> "Redis":
+    """A pooled, lazy client of Valkey with every time-out stated; `options` go to `redis.Redis.from_url`."""
+    stated: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "socket_timeout": COMMAND_TIMEOUT_SECONDS,
+        "health_check_interval": HEALTH_CHECK_INTERVAL_SECONDS,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
+    }
+    return Redis.from_url(redis_url, **stated | options)
+
+
+def connect_async(redis_url: str) -> "AsyncRedis":
+    """The API's client of Valkey: lazy, at most `API_CONNECTIONS` connections, for which calls wait their turn."""
+    pool = BlockingConnectionPool.from_url(
+        redis_url,
+        max_connections=API_CONNECTIONS,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        socket_timeout=COMMAND_TIMEOUT_SECONDS,
+        health_check_interval=HEALTH_CHECK_INTERVAL_SECONDS,
+        retry=AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
+    )
+    return AsyncRedis.from_pool(pool)
+
+
+class JobQueue:
+    """Puts jobs on the queues and reads what became of them, for one API process. Its methods raise `VALKEY_AWAY`."""
+
+    def __init__(self, valkey: "AsyncRedis", settings: Settings) -> None:
+        self._valkey = valkey
+        self._settings = settings
+        self.link = Link(valkey)
+        """Its connection, which the rates share."""
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self.link.close()
+
+    async def submit(
+        self, payload: Payload, *, idempotency: Idempotency | None = None, webhook: Webhook | None = None
+    ) -> Enqueued:
+        """Put a job on its queue; once this returns, it is not lost.
+
+        Raises `QueueFullError`, and `IdempotencyConflictError` when the key was used with another request.
+        """
+        settings, job_id = self._settings, urandom(16).hex()
+        fields, enqueued_at = new_record(payload, settings)
+        expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
+        queue = KINDS[type(payload)].queue
+        outcome, *rest = await self.link.run(
+            SUBMIT,
+            keys=[
+                Job.key_for(job_id),
+                _queue_key(queue),
+                idempotency.place if idempotency else "",
+                Queue.redis_queues_keys,
+                webhook_key(job_id),
+                WEBHOOKS_WAITING,
+            ],
+            args=[
+                settings.max_queue_depth,
+                job_id,
+                _fingerprint(payload, webhook) if idempotency else "",
+                settings.result_ttl_seconds + settings.failure_ttl_seconds,
+                Job.redis_job_namespace_prefix,
+                expires_at.isoformat(),
+                json.dumps(webhook.plain()) if webhook else "",
+                *chain.from_iterable(fields.items()),
+            ],
+        )
+        match outcome:
+            case b"full":
+                raise QueueFullError(int(rest[0]))
+            case b"conflict":
+                raise IdempotencyConflictError
+        taken, position, expires = rest
+        return Enqueued(
+            job_id=taken.decode(),
+            position=int(position),
+            expires_at=datetime.fromisoformat(expires.decode()),
+            is_replay=outcome == b"replay",
+        )
+
+    async def view(self, job_id: str, *, tenant: str) -> JobView:
+        """The job's state now. Raises `JobNotFoundError` when there is none or it is another tenant's."""
+        return view_of(await self._record_of(tenant, job_id))
+
+    async def cancel(self, job_id: str, *, tenant: str) -> JobView:
+        """Stop a job: one that waits never runs, one that runs leaves its model call. One that has ended stays so.
+
+        Returns the job's state now: a running one is stopped a moment later. Raises as `view` does.
+        """
+        record = await self._record_of(tenant, job_id)
+        if not record.status.is_terminal:
+            queue = record.queue
+            await self.link.run(
+                CANCEL,
+                keys=[
+                    Job.key_for(job_id),
+                    _queue_key(queue),
+                    ScheduledJobRegistry.key_template.format(queue),
+                    log_key(job_id),
+                ],
+                args=[
+                    job_id,
+                    utcformat(now()),
+                    self._settings.result_ttl_seconds,
+                    PUBSUB_CHANNEL_TEMPLATE % "",
+                    stop_command(job_id),
+                ],
+            )
+        return await self.view(job_id, tenant=tenant)
+
+    async def requeue(self, job_id: str, *, tenant: str) -> JobView:
+        """Send a failed job back, with all its attempts. Raises `JobNotFailedError`, and as `view` does."""
+        record = await self._record_of(tenant, job_id)
+        meta = {name: value for name, value in record.meta.items() if name in ("tenant", "kind", "retries")}
+        was_failed = await self.link.run(
+            REQUEUE,
+            keys=[
+                Job.key_for(job_id),
+                _queue_key(record.queue),
+                FailedJobRegistry.key_template.format(record.queue),
+            ],
+            args=[job_id, utcformat(now()), PlainSerializer.dumps(meta), record.retries],
+        )
+        if not was_failed:
+            raise JobNotFailedError(job_id)
+        return await self.view(job_id, tenant=tenant)
+
+    async def delete(self, job_id: str, *, tenant: str) -> None:
+        """Remove question, answer and events. Raises `JobRunningError`, and as `view` does."""
+        record = await self._record_of(tenant, job_id)
+        queue = record.queue
+        registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
+        is_gone = await self.link.run(
+            DELETE,
+            keys=[
+                Job.key_for(job_id),
+                _queue_key(queue),
+                *(registry.key_template.format(queue) for registry in registries),
+                results_key(job_id),
+                log_key(job_id),
+                webhook_key(job_id),
+                note_key(job_id),
+                f"rq:executions:{job_id}",
+            ],
+            args=[job_id],
+        )
+        if not is_gone:
+            raise JobRunningError(job_id)
+
+    async def statuses(self, job_ids: Sequence[str]) -> list[JobStatus | None]:
+        """The state of each job now, whoever's it is; None for one that is gone."""
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hget(Job.key_for(job_id), "status")
+            answers = await pipeline.execute()
+        return [status_of(answer) if answer is not None else None for answer in answers]
+
+    async def failed(self, *, tenant: str, limit: int) -> list[JobView]:
+        """The tenant's failed jobs, the latest first, `limit` at most."""
+        found: list[JobView] = []
+        for queue in (QUERY_QUEUE, INGEST_QUEUE):
+            key = FailedJobRegistry.key_template.format(queue)
+            async for record in self._records(key):
+                if len(found) == limit:
+                    return found
+                if record.tenant == tenant and record.status is JobStatus.FAILED:
+                    found.append(view_of(record))
+        return found
+
+    async def workers_alive(self) -> int:
+        """How many RQ workers serve the questions' queue and have been heard of lately."""
+        return len(await self.workers(QUERY_QUEUE))
+
+    async def workers(self, queue: str) -> list[dict[str, bytes]]:
+        """What the living RQ workers of `queue` say of themselves: `name`, `state`, `current_job`, `birth`."""
+        names = ("state", "current_job", "birth")
+        keys: list[Any] = sorted(await self._valkey.smembers(WORKERS_BY_QUEUE_KEY % queue))
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hmget(key, names)
+            answers = await pipeline.execute()
+        return [
+            {"name": key.split(b":", 2)[2]}
+            | {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            for key, values in zip(keys, answers, strict=True)
+            if values[2] is not None
+        ]
+
+    async def depth(self, queue: str = QUERY_QUEUE) -> int:
+        """How many jobs wait."""
+        return int(await self._valkey.llen(_queue_key(queue)))
+
+    async def oldest_enqueued_at(self, queue: str) -> datetime | None:
+        """Since when the job that is next has waited."""
+        job_id: Any = await self._valkey.lindex(_queue_key(queue), 0)
+        if job_id is None:
+            return None
+        enqueued_at: Any = await self._valkey.hget(Job.key_for(job_id.decode()), "enqueued_at")
+        return datetime.fromisoformat(enqueued_at.decode()) if enqueued_at else None
+
+    async def count(self, queue: str) -> dict[str, int]:
+        """How many jobs of `queue` are queued, started, scheduled for a retry, finished and failed."""
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            pipeline.llen(_queue_key(queue))
+            for registry in ("wip", "scheduled", "finished", "failed"):
+                pipeline.zcard(f"rq:{registry}:{queue}")
+            counts = await pipeline.execute()
+        return dict(zip(("queued", "started", "scheduled", "finished", "failed"), counts, strict=True))
+
+    async def enqueue_due(self) -> int:
+        """Put jobs whose retry is due on their queues; how many."""
+        moved = 0
+        for queue in QUEUES:
+            moment = now()
+            moved += int(
+                await self.link.run(
+                    ENQUEUE_DUE,
+                    keys=[ScheduledJobRegistry.key_template.format(queue), _queue_key(queue)],
+                    args=[moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix],
+                )
+            )
+        return moved
+
+    async def _record_of(self, tenant: str, job_id: str) -> Record:
+        record = await self._record(job_id)
+        if record is None or record.queue not in (QUERY_QUEUE, INGEST_QUEUE) or record.tenant != tenant:
+            raise JobNotFoundError(job_id)
+        return record
+
+    async def _record(self, job_id: str) -> Record | None:
+        if not JOB_ID.fullmatch(job_id):
+            return None
+        answer = await self.link.run(
+            VIEW, keys=[Job.key_for(job_id), results_key(job_id), log_key(job_id)], args=[job_id]
+        )
+        with suppress(BadRecordError):
+            return read_record(job_id, answer) if answer else None
+        return None
+
+    async def _records(self, registry_key: str) -> AsyncIterator[Record]:
+        """The jobs of one of RQ's registries, the latest first."""
+        for start in range(0, LIST_SCAN_MAX, LIST_BATCH):
+            ids: Any = await self._valkey.zrevrange(registry_key, start, start + LIST_BATCH - 1)
+            for job_id in ids:
+                if (record := await self._record(job_id.decode(errors="replace"))) is not None:
+                    yield record
+            if len(ids) < LIST_BATCH:
+                return
+
+
+def enqueue_due(queue: Queue) -> int:
+    """Put the jobs of `queue` whose retry is due on it; how many. Any process may, at any time."""
+    keys = (queue.scheduled_job_registry.key, queue.key)
+    moment = now()
+    arguments = (moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix)
+    return int(queue.connection.eval(scripts.ENQUEUE_DUE, len(keys), *keys, *arguments))
+
+
+def fetch_view(valkey: "Redis", job_id: str, *, tenant: str) -> JobView | None:
+    """The job's state now, for a worker; None when there is none or it is another tenant's."""
+    keys = (Job.key_for(job_id), results_key(job_id), log_key(job_id))
+    answer: Any = valkey.eval(scripts.VIEW, len(keys), *keys, job_id)
+    with suppress(BadRecordError):
+        record = read_record(job_id, answer) if answer else None
+        return view_of(record) if record is not None and record.tenant == tenant else None
+    return None
+
+
+def results_key(job_id: str) -> str:
+    """Where RQ keeps a job's results (`rq.results.get_key`)."""
+    return f"rq:results:{job_id}"
+
+
+def note_key(job_id: str) -> str:
+    """Where stands what a client said of its job that the job does not need (OpenAI's protocol)."""
+    return f"rag:response:{job_id}"
+
+
+def webhook_key(job_id: str) -> str:
+    """Where a job's webhook stands: its URL and secret, which are in no job's record."""
+    return f"rag:webhook:{job_id}"
+
+
+def _queue_key(name: str) -> str:
+    return f"{Queue.redis_queue_namespace_prefix}{name}"
+
+
+def _fingerprint(payload: Payload, webhook: Webhook | None) -> str:
+    """The same for the same request; `request_id` is each sending's own."""
+    request = [type(payload).__name__, payload.model_dump(mode="json", exclude={"request_id"})]
+    hook = webhook.plain() if webhook else None
+    return hashlib.sha256(json.dumps([request, hook], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Documents over HTTP: what the routes of documents are made of."""

@@ -1,0 +1,288 @@
+"""Uploads (multipart/form-data, RFC 7578): each file goes straight to the document store's disk as it arrives.
+
+Nothing is held in memory whole, and nothing is read before the request's sender is known. What a client says of a
+file is checked: its name becomes a label to show, never a path, and its type is what its first bytes say.
+"""
+
+import re
+import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.core.documents.catalog import MEDIA_TYPES, MediaType
+from app.core.documents.files import DocumentStore, Draft
+from app.core.settings import Settings
+
+FEED_BYTES = 512 * 1024
+"""The body is parsed, hashed and written in pieces of this size, in a thread."""
+OVERHEAD_BYTES = 1024 * 1024
+"""What a body may hold beside its files."""
+FILE_FIELDS = frozenset({"files", "file", "files[]"})
+FIELDS_MAX = 10
+FIELD_BYTES_MAX = 1024
+FILENAME_CHARACTERS_MAX = 255
+HEAD_BYTES = 1024
+"""Where %PDF- must stand (PDF Reference 1.7, implementation note 13)."""
+ZIP_MAGIC = b"PK\x03\x04"
+JOINERS = "\u200c\u200d"
+"""Format characters that names in Persian, Hindi and others are spelled with."""
+
+
+def body_bytes_max(settings: Settings) -> int:
+    """What the body of an upload may have, all files together."""
+    return settings.upload_max_files * settings.upload_max_mb * 2**20 + OVERHEAD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a file, or the whole upload, is not taken: an HTTP status, a stable kind, and what to do about it."""
+
+    status: int
+    kind: str
+    detail: str
+
+
+class UploadRefusedError(Exception):
+    """Nothing of the upload is taken. `files` are the refusals by position, when its files are what is wrong."""
+
+    def __init__(self, refusal: Refusal, files: dict[int, Refusal] | None = None) -> None:
+        super().__init__(refusal.kind)
+        self.refusal = refusal
+        self.files = files or {}
+
+
+NO_MULTIPART = Refusal(415, "unsupported-media-type", "Send the files as multipart/form-data.")
+MALFORMED = Refusal(400, "malformed-multipart", "The body is not multipart/form-data as RFC 7578 has it.")
+NO_FILES = Refusal(422, "invalid-request", "There is no file. Send each as a part named `files`, with a file name.")
+UNKNOWN_FIELD = Refusal(422, "invalid-request", "There is a part that is neither `files` nor `collection`.")
+NO_NAME = Refusal(422, "invalid-filename", "The file needs a name of 1 to 255 characters.")
+EMPTY = Refusal(422, "empty-file", "The file is empty.")
+NO_TYPE = Refusal(415, "unsupported-file-type", f"The name must end in one of: {', '.join(MEDIA_TYPES)}.")
+NO_PDF = Refusal(415, "unsupported-file-type", "This is not a PDF: %PDF- does not stand in its first 1,024 bytes.")
+NO_DOCX = Refusal(415, "unsupported-file-type", "This is not a .docx: it does not begin as a ZIP archive does.")
+NO_TEXT = Refusal(415, "unsupported-file-type", "This is not a text: it is of another type, or not in UTF-8.")
+
+
+@dataclass(slots=True)
+class ReceivedFile:
+    """A file as it came. `filename` is fit to be shown, or None when nothing of what was sent is."""
+
+    filename: str | None
+    draft: Draft
+    bytes_max: int
+    head: bytearray = field(default_factory=bytearray)
+    has_nul: bool = False
+    is_too_large: bool = False
+
+    def write(self, data: bytes) -> None:
+        """Add `data`; what comes beyond the limit is only counted out."""
+        if self.is_too_large or self.draft.size + len(data) > self.bytes_max:
+            self.is_too_large = True
+            return
+        self.head += data[: HEAD_BYTES - len(self.head)]
+        self.has_nul = self.has_nul or b"\0" in data
+        self.draft.write(data)
+
+    def refusal(self) -> Refusal | None:
+        """Why the file is not taken, if so."""
+        if self.filename is None:
+            return NO_NAME
+        if self.is_too_large:
+            mib = self.bytes_max // 2**20
+            return Refusal(413, "file-too-large", f"A file may have {mib} MiB; this one has more.")
+        return EMPTY if not self.draft.size else self._sniffed()
+
+    @property
+    def media_type(self) -> MediaType | None:
+        """What the name's suffix says."""
+        return MEDIA_TYPES.get(PurePath(self.filename or "").suffix.lower())
+
+    def _sniffed(self) -> Refusal | None:
+        """Why the bytes are not what the name says, if so."""
+        is_pdf, is_zip = b"%PDF-" in self.head, self.head.startswith(ZIP_MAGIC)
+        match self.media_type:
+            case None:
+                return NO_TYPE
+            case MediaType.PDF:
+                return None if is_pdf else NO_PDF
+            case MediaType.DOCX:
+                return None if is_zip else NO_DOCX
+            case _:
+                is_binary = self.has_nul or is_zip or self.head.startswith(b"%PDF-")
+                return NO_TEXT if is_binary else None
+
+
+@dataclass(slots=True)
+class Upload:
+    """What a request brought: its files in their order, and the values of its other fields."""
+
+    files: list[ReceivedFile] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def receiving(request: Request, store: DocumentStore, settings: Settings) -> AsyncIterator[Upload]:
+    """The request's upload; at the end whatever was not kept is dropped.
+
+    Raises `UploadRefusedError` and `StorageUnavailableError`.
+    """
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if media_type != b"multipart/form-data":
+        raise UploadRefusedError(NO_MULTIPART)
+    reader = _Reader(options.get(b"boundary", b""), store, settings)
+    try:
+        pieces = bytearray()
+        async for piece in request.stream():
+            pieces += piece
+            if len(pieces) >= FEED_BYTES:
+                await run_in_threadpool(reader.feed, bytes(pieces))
+                pieces.clear()
+        await run_in_threadpool(reader.end, bytes(pieces))
+        yield reader.upload
+    finally:
+        reader.close()
+
+
+def shown_filename(sent: str) -> str | None:
+    """What of a client's file name may be stored and shown: no path, nothing invisible, nothing that reorders text.
+
+    None when nothing is left, or too much: a name cut short could be another document's.
+    """
+    last = re.split(r"[/\\]", sent)[-1]
+    visible = "".join(character for character in last if _is_visible(character))
+    name = " ".join(unicodedata.normalize("NFC", visible).split())
+    return name if name.strip(".") and len(name) <= FILENAME_CHARACTERS_MAX else None
+
+
+def _is_visible(character: str) -> bool:
+    category = unicodedata.category(character)
+    return character in JOINERS or category == "Zs" or category[0] not in "CZ" or category == "Cn"
+
+
+class _Reader:
+    """Parses the body piece by piece. All of it blocks; python-multipart bounds the headers of a part."""
+
+    def __init__(self, boundary: bytes, store: DocumentStore, settings: Settings) -> None:
+        self.upload = Upload()
+        self._store = store
+        self._files_max = settings.upload_max_files
+        self._file_bytes_max = settings.upload_max_mb * 2**20
+        self._bytes_max = body_bytes_max(settings)
+        self._bytes = 0
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+        self._disposition: bytes | None = None
+        self._field: str | None = None
+        self._value = bytearray()
+        self._fields = 0
+        self._is_whole = False
+        if not boundary:
+            raise UploadRefusedError(MALFORMED)
+        try:
+            self._parser = MultipartParser(boundary, self._callbacks())
+        except FormParserError as error:
+            raise UploadRefusedError(MALFORMED) from error
+
+    def feed(self, data: bytes) -> None:
+        """Parse the body's next `data`."""
+        self._bytes += len(data)
+        if self._bytes > self._bytes_max:
+            mib = self._bytes_max // 2**20
+            raise UploadRefusedError(Refusal(413, "body-too-large", f"An upload may have {mib} MiB in all."))
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise UploadRefusedError(MALFORMED) from error
+
+    def end(self, data: bytes) -> None:
+        """Parse the body's last `data`."""
+        if data:
+            self.feed(data)
+        if not self._is_whole:
+            raise UploadRefusedError(MALFORMED)
+        if not self.upload.files:
+            raise UploadRefusedError(NO_FILES)
+
+    def close(self) -> None:
+        """Drop the drafts."""
+        for file in self.upload.files:
+            file.draft.drop()
+
+    def _callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._part_begins,
+            "on_header_field": self._header_name_goes_on,
+            "on_header_value": self._header_value_goes_on,
+            "on_header_end": self._header_ends,
+            "on_headers_finished": self._headers_end,
+            "on_part_data": self._data_goes_on,
+            "on_part_end": self._part_ends,
+            "on_end": self._body_ends,
+        }
+
+    def _part_begins(self) -> None:
+        self._disposition = self._field = None
+        self._value.clear()
+
+    def _header_name_goes_on(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _header_value_goes_on(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _header_ends(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = bytes(self._header_value)
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _headers_end(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = _text(options.get(b"name", b""))
+        if name in FILE_FIELDS and b"filename" in options:
+            self._file_begins(_text(options[b"filename"]))
+        elif name == "collection":
+            self._field = name
+            self._fields += 1
+        else:
+            raise UploadRefusedError(UNKNOWN_FIELD)
+        if self._fields > FIELDS_MAX:
+            raise UploadRefusedError(MALFORMED)
+
+    def _file_begins(self, sent_name: str) -> None:
+        if len(self.upload.files) == self._files_max:
+            detail = f"An upload may have {self._files_max} files. Send the others in another one."
+            raise UploadRefusedError(Refusal(413, "too-many-files", detail))
+        draft = self._store.draft()
+        self.upload.files.append(ReceivedFile(shown_filename(sent_name), draft, self._file_bytes_max))
+
+    def _data_goes_on(self, data: bytes, start: int, end: int) -> None:
+        if self._field is None:
+            self.upload.files[-1].write(data[start:end])
+            return
+        self._value += data[start:end]
+        if len(self._value) > FIELD_BYTES_MAX:
+            raise UploadRefusedError(MALFORMED)
+
+    def _part_ends(self) -> None:
+        if self._field is not None:
+            self.upload.fields[self._field] = _text(bytes(self._value))
+
+    def _body_ends(self) -> None:
+        self._is_whole = True
+
+
+def _text(sent: bytes) -> str:
+    """What browsers send is UTF-8; anything else still has some name."""
+    try:
+        return sent.decode()
+    except UnicodeDecodeError:
+        return sent.decode("latin-1")

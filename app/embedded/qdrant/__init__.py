@@ -1,0 +1,1 @@
+"""The embedded Qdrant: Qdrant's REST API over Qdrant Edge."""

@@ -1,0 +1,401 @@
+"""The embedded Qdrant: the part of Qdrant's REST API that qdrant-client uses, over Qdrant Edge, on loopback.
+
+    python -m app.embedded.qdrant --data-dir DIR --port N
+
+One process owns the directory. Port 0 takes any free one. When it is ready, it prints {"url": ...} to stdout.
+An adapter, not a database: what Edge cannot do exactly as Qdrant does it is answered with 501.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.embedded.qdrant import edge
+from app.embedded.qdrant.store import Collection, Store, StoreError
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+LOCAL_NAMES = {"127.0.0.1", "localhost", "[::1]"}
+MAX_BODY_BYTES = 64 * 2**20
+KEEP_ALIVE_SECONDS = 75  # longer than a client keeps an idle connection, so that it is never us who close it
+SHUTDOWN_SECONDS = 10  # for the requests in flight
+BACKLOG = 512
+
+Read = Callable[[Collection, edge.Json], edge.Json]
+ToWrite = Callable[[edge.Json, edge.Schema], edge.Write]
+Endpoint = Callable[[Request], Awaitable[edge.Json]]
+
+
+class BodyTooLargeError(edge.ApiError):
+    """More than `MAX_BODY_BYTES`."""
+
+    status = 413
+
+
+# What is read from a collection
+
+
+def query(collection: Collection, body: edge.Json) -> edge.Json:
+    """The points that score best."""
+    return edge.scored(collection.shard.query(collection.reader.request(body)))
+
+
+def query_batch(collection: Collection, body: edge.Json) -> edge.Json:
+    """Several queries at once."""
+    given = edge.fields(body, "batch", ("searches",))
+    searches = edge.sequence(edge.required(given, "searches", "batch"), "searches")
+    return [query(collection, search) for search in searches]
+
+
+def scroll(collection: Collection, body: edge.Json) -> edge.Json:
+    """A page of points, in the order of their ids or of a payload field."""
+    points, following = collection.shard.scroll(edge.scroll_request(body, collection.schema))
+    return {"points": [edge.record(point) for point in points], "next_page_offset": following}
+
+
+def retrieve(collection: Collection, body: edge.Json) -> edge.Json:
+    """The points of the given ids that exist."""
+    given = edge.fields(body, "retrieve", ("ids", "with_payload", "with_vector"), ("shard_key",))
+    points = collection.shard.retrieve(
+        edge.point_ids(edge.required(given, "ids", "retrieve")),
+        edge.with_payload(given.get("with_payload", True)),
+        edge.with_vector(given.get("with_vector", False), collection.schema),
+    )
+    return [edge.record(point) for point in points]
+
+
+def count(collection: Collection, body: edge.Json) -> edge.Json:
+    """How many points pass a filter."""
+    return {"count": collection.shard.count(edge.count_request(body))}
+
+
+def facet(collection: Collection, body: edge.Json) -> edge.Json:
+    """How many points there are for each value of a field."""
+    hits = collection.shard.facet(edge.facet_request(body)).hits
+    return {"hits": [{"value": hit.value, "count": hit.count} for hit in hits]}
+
+
+READS: dict[str, Read] = {
+    "/points/query": query,
+    "/points/query/batch": query_batch,
+    "/points/scroll": scroll,
+    "/points/count": count,
+    "/points": retrieve,
+    "/facet": facet,
+}
+WRITES: dict[tuple[str, str], ToWrite] = {
+    ("PUT", "/points"): edge.upsert,
+    ("POST", "/points/delete"): edge.delete,
+    ("POST", "/points/payload"): edge.set_payload,
+    ("PUT", "/points/payload"): edge.overwrite_payload,
+    ("POST", "/points/payload/delete"): edge.delete_payload,
+    ("POST", "/points/payload/clear"): edge.clear_payload,
+    ("PUT", "/index"): edge.create_index,
+}
+
+
+def reading(read: Read) -> Endpoint:
+    """The endpoint of a `Read`."""
+
+    async def endpoint(request: Request) -> edge.Json:
+        body = await json_body(request)
+        return read(collection_of(request), body)
+
+    return endpoint
+
+
+def writing(to_write: ToWrite) -> Endpoint:
+    """The endpoint of a write."""
+
+    async def endpoint(request: Request) -> edge.Json:
+        body = await json_body(request)
+        collection = collection_of(request)
+        return await apply(request, collection, to_write(body, collection.schema))
+
+    return endpoint
+
+
+async def apply(request: Request, collection: Collection, write: edge.Write) -> edge.Json:
+    """Carry out `write`, and answer as Qdrant does; it is always done when we answer, asked to wait or not."""
+    number = await collection.apply(write)
+    waited = request.query_params.get("wait") == "true"
+    return {"operation_id": number, "status": "completed" if waited else "acknowledged"}
+
+
+# What concerns collections as a whole
+
+
+async def root(_: Request) -> Response:
+    """Name and version: the client's own, which it holds to be compatible."""
+    return answer({"title": "qdrant - vector search engine (embedded)", "version": version("qdrant-client")})
+
+
+async def health(request: Request) -> Response:
+    """That we are there."""
+    return PlainTextResponse(f"{request.url.path.strip('/')} check passed")
+
+
+async def list_collections(request: Request) -> edge.Json:
+    """The names of all collections."""
+    return {"collections": [{"name": name} for name in store_of(request).collections]}
+
+
+async def get_collection(request: Request) -> edge.Json:
+    """State and configuration of a collection."""
+    return collection_of(request).describe()
+
+
+async def collection_exists(request: Request) -> edge.Json:
+    """Whether there is such a collection."""
+    return {"exists": request.path_params["name"] in store_of(request).collections}
+
+
+async def create_collection(request: Request) -> edge.Json:
+    """Make a collection."""
+    body = await json_body(request)
+    store_of(request).create(request.path_params["name"], body)
+    return True
+
+
+async def update_collection(request: Request) -> edge.Json:
+    """Change a collection's metadata; nothing else can change."""
+    body = await json_body(request)
+    later = ("vectors", "optimizers_config", "params", "hnsw_config", "quantization_config", "sparse_vectors")
+    given = edge.fields(body, "collection", ("metadata",), (*later, "strict_mode_config"))
+    await collection_of(request).merge_metadata(edge.metadata(given.get("metadata", {})))
+    return True
+
+
+async def delete_collection(request: Request) -> edge.Json:
+    """Delete a collection, if there is one."""
+    return await store_of(request).drop(request.path_params["name"])
+
+
+async def delete_index(request: Request) -> edge.Json:
+    """Drop a payload index."""
+    write = edge.delete_index(request.path_params["field"])
+    return await apply(request, collection_of(request), write)
+
+
+async def get_point(request: Request) -> edge.Json:
+    """One point, with all that belongs to it."""
+    given = request.path_params["id"]
+    identifier = edge.point_id(int(given) if given.isascii() and given.isdigit() else given)
+    found = collection_of(request).shard.retrieve([identifier], True, True)
+    if not found:
+        raise edge.NotFoundError(f"Point with id {given} does not exists!")
+    return edge.record(found[0])
+
+
+COLLECTION = "/collections/{name}"
+
+
+def routes() -> list[Route]:
+    """Every address there is, the busiest first."""
+    return [
+        *(route("POST", COLLECTION + path, reading(read)) for path, read in READS.items()),
+        *(route(method, COLLECTION + path, writing(write)) for (method, path), write in WRITES.items()),
+        route("GET", COLLECTION + "/points/{id}", get_point),
+        route("GET", COLLECTION + "/exists", collection_exists),
+        route("GET", COLLECTION, get_collection),
+        route("PUT", COLLECTION, create_collection),
+        route("PATCH", COLLECTION, update_collection),
+        route("DELETE", COLLECTION, delete_collection),
+        route("DELETE", COLLECTION + "/index/{field}", delete_index),
+        route("GET", "/collections", list_collections),
+        Route("/", root),
+        *(Route(path, health) for path in ("/healthz", "/readyz", "/livez")),
+    ]
+
+
+def route(method: str, path: str, endpoint: Endpoint) -> Route:
+    """A route whose result goes into Qdrant's envelope, and whose refusals take Qdrant's form."""
+
+    async def enveloped(request: Request) -> Response:
+        started = time.perf_counter()
+        try:
+            result = await endpoint(request)
+        except edge.ApiError as error:
+            return refusal(error.status, str(error))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a panic in Edge is no Exception
+            return failure(error)
+        return answer({"result": result, "status": "ok", "time": time.perf_counter() - started})
+
+    return Route(path, enveloped, methods=[method])
+
+
+# Requests and answers
+
+
+def store_of(request: Request) -> Store:
+    """The store that the application was made with."""
+    store: Store = request.app.state.store
+    return store
+
+
+def collection_of(request: Request) -> Collection:
+    """The collection that the address names."""
+    return store_of(request).get(request.path_params["name"])
+
+
+async def json_body(request: Request) -> edge.Json:
+    """The request's body; one that is too large is read to its end, so that the client hears why."""
+    body, size = bytearray(), 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= MAX_BODY_BYTES:
+            body += chunk
+    if size > MAX_BODY_BYTES:
+        raise BodyTooLargeError(f"Payload too large: a request has at most {MAX_BODY_BYTES} bytes, send less at once")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise edge.BadInputError(f"Format error in JSON body: {error}") from None
+
+
+def answer(body: edge.Json, status: int = 200) -> Response:
+    """A JSON response."""
+    return Response(orjson.dumps(body, default=edge.plain), status, media_type="application/json")
+
+
+def refusal(status: int, message: str) -> Response:
+    """An error as Qdrant writes it."""
+    return answer({"status": {"error": message}, "time": 0.0}, status)
+
+
+def failure(error: BaseException) -> Response:
+    """The answer to an error that Edge raised: plain `Exception`s, which only their text tells apart."""
+    message = str(error)
+    if type(error) is Exception and not message.startswith("Service"):
+        missing = message.startswith("No point with id")
+        refused = edge.NotFoundError(message) if missing else edge.BadInputError(message)
+        return refusal(refused.status, str(refused))
+    log.error("request failed", exc_info=error)
+    return refusal(500, "Service internal error: see the log of the embedded Qdrant")
+
+
+async def unknown(request: Request, _: Exception) -> Response:
+    """The answer for an address that is Qdrant's but not ours."""
+    refused = edge.NotSupportedError(f"{request.method} {request.url.path}")
+    return refusal(refused.status, str(refused))
+
+
+class LocalOnly:
+    """Refuses what a web page in the user's browser could send: another host's name, or an `Origin`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 403."""
+        if scope["type"] == "http" and not is_local(scope):
+            respond = refusal(403, "Forbidden: only programs on this machine may use the embedded Qdrant")
+            await respond(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def is_local(scope: Scope) -> bool:
+    """Whether the request names this machine as its host and comes from no web page."""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    name, colon, port = headers.get(b"host", b"").decode("latin-1").lower().rpartition(":")
+    if not (colon and port.isdigit()):
+        name = name + colon + port
+    return name in LOCAL_NAMES and b"origin" not in headers
+
+
+def create_app(store: Store, on_ready: Callable[[], None]) -> ASGIApp:
+    """The server's application; `on_ready` is called once, before the first request."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        upkeep = [asyncio.create_task(task()) for task in (store.flush_forever, store.optimize_forever)]
+        on_ready()
+        yield
+        for task in upkeep:
+            task.cancel()
+        await asyncio.gather(*upkeep, return_exceptions=True)
+
+    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers={HTTPException: unknown})
+    app.state.store = store
+    return LocalOnly(app)
+
+
+# The command
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to stop; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m app.embedded.qdrant", description="The embedded Qdrant.")
+    parser.add_argument("--data-dir", type=Path, required=True, help="where the collections are kept")
+    parser.add_argument("--port", type=int, default=6333, help="on 127.0.0.1; 0 takes any free one (default 6333)")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.port <= 65_535:
+        parser.error(f"--port must be 0 to 65535, got {options.port}")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="qdrant: %(levelname)s: %(message)s")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        listener = listen(options.port)
+        with contextlib.closing(Store.open(options.data_dir.resolve())) as store:
+            serve(store, listener)
+    except StoreError as error:
+        sys.stderr.write(f"qdrant: {error}\n")
+        return 1
+    return 0
+
+
+def stop(*_: object) -> NoReturn:
+    """End with exit code 0. While serving, uvicorn takes the signals, and raises them again when it is done."""
+    sys.exit(0)
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on loopback; raises `StoreError` when the port is taken."""
+    # Named as TCP: only then does asyncio switch off Nagle's algorithm, which costs 40 ms an answer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise StoreError(
+            f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another port with --port (0 takes any)"
+        ) from error
+    return listener
+
+
+def serve(store: Store, listener: socket.socket) -> None:
+    """Serve `store` on `listener` until a signal comes."""
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    app = create_app(store, on_ready=lambda: print(orjson.dumps({"url": url}).decode(), flush=True))  # noqa: T201
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])

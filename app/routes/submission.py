@@ -1,0 +1,62 @@
+"""From a request to a job: what `POST /chat` and `POST /search` have in common."""
+
+from collections.abc import Mapping
+
+from fastapi import Response
+
+from app.auth.dependencies import Principal
+from app.core.contract import Webhook
+from app.core.queue.producer import Enqueued, Idempotency
+from app.core.queue.records import JobView, Payload
+from app.dependencies import Api
+from app.request_headers import idempotency_key, wait_seconds
+from app.schemas import JobAccepted, JobResult, JobUrls
+
+POLL_SECONDS = 1
+"""What Retry-After asks of a client that polls."""
+
+
+async def submit(
+    payload: Payload,
+    principal: Principal,
+    api: Api,
+    *,
+    webhook: Webhook | None = None,
+    key: str | None,
+    prefer: str | None,
+) -> Response:
+    """Put `payload` on its queue: 202 with where to look, or 200 with the result when it was there in time.
+
+    Raises what `JobQueue.submit` and `idempotency_key` do.
+    """
+    name = idempotency_key(key)
+    idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None
+    taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook)
+    headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
+    seconds = wait_seconds(prefer)
+    if seconds:
+        headers["Preference-Applied"] = f"wait={seconds}"
+        view = await api.queue.view(taken.job_id, tenant=principal.tenant)
+        view = await api.waiters.wait_for_end(view, seconds, tenant=principal.tenant)
+        if view.status.is_terminal:
+            return result_response(view, headers)
+    return _accepted(taken, headers)
+
+
+def _accepted(taken: Enqueued, headers: Mapping[str, str]) -> Response:
+    urls = JobUrls.of(taken.job_id)
+    accepted = JobAccepted(job_id=taken.job_id, position=taken.position, expires_at=taken.expires_at, urls=urls)
+    where = {"Location": urls.status, "Retry-After": str(POLL_SECONDS)}
+    return _json(accepted.model_dump_json(), 202, where | dict(headers))
+
+
+def result_response(view: JobView, headers: Mapping[str, str] | None = None) -> Response:
+    """What became of the job: 200, or 202 with Retry-After before it has ended."""
+    body = JobResult(job_id=view.job_id, status=view.status, result=view.result, error=view.error)
+    is_over = view.status.is_terminal
+    retry = {} if is_over else {"Retry-After": str(POLL_SECONDS)}
+    return _json(body.model_dump_json(), 200 if is_over else 202, retry | dict(headers or {}))
+
+
+def _json(body: str, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(body, status, dict(headers), media_type="application/json")

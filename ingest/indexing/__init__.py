@@ -1,0 +1,1 @@
+"""From chunks to the index: vectors, and the order of writing."""

@@ -1,0 +1,1 @@
+"""From a file to its pages of text, in a child process."""

@@ -1,0 +1,73 @@
+"""Words of pictures, by ocrmypdf and tesseract where they are installed: the `ocr` extra, and OCR=true.
+
+`python -m ingest.reading.ocr IN OUT` is how it runs: a process that bounds its memory and then becomes ocrmypdf.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.core.errors import ConfigurationError
+
+SECONDS_MAX = 1800
+"""Some seconds a page, on all cores."""
+MEMORY_BYTES_MAX = 4 * 1024 * 1024 * 1024
+"""Address space of each process of it: a page is a picture of 100 million bytes at times."""
+COMMANDS = ("ocrmypdf", "tesseract")
+
+
+def require() -> None:
+    """Raises `ConfigurationError` when OCR cannot be had."""
+    missing = [command for command in COMMANDS if shutil.which(command) is None]
+    if missing:
+        raise ConfigurationError(
+            f"OCR=true needs {' and '.join(missing)}, not found on PATH: install the extra `ocr` and the system's "
+            "tesseract, or set OCR=false"
+        )
+
+
+@contextmanager
+def searchable(path: Path) -> Iterator[Path | None]:
+    """A copy of the PDF at `path` whose pictures have their words on an invisible layer; None when that fails."""
+    with tempfile.TemporaryDirectory(prefix="ingest-ocr-") as folder:
+        copy = Path(folder) / "searchable.pdf"
+        yield copy if _run(path.absolute(), copy) and copy.exists() else None
+
+
+def _run(path: Path, copy: Path) -> bool:
+    root = str(Path(__file__).resolve().parents[2])
+    process = subprocess.Popen(  # noqa: S603 - our own module; the paths are arguments, not options
+        [sys.executable, "-m", "ingest.reading.ocr", str(path), str(copy)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": root, "TMPDIR": str(copy.parent)},
+        start_new_session=True,  # it has children, which end with it
+    )
+    try:
+        return process.wait(SECONDS_MAX) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def main() -> None:
+    """Become ocrmypdf. Pages that have text keep it."""
+    from ingest.reading.extract import limit_resources
+
+    limit_resources(MEMORY_BYTES_MAX)
+    command = ["ocrmypdf", "--skip-text", "--output-type", "pdf", "--optimize", "0", "--quiet", *sys.argv[1:3]]
+    os.execvp(command[0], command)  # noqa: S606 - where PATH says, as `require` has looked
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""PDFs: what can be seen on their pages."""

@@ -1,0 +1,204 @@
+"""A PDF's pages by pdfium: the words that can be seen, paragraphs set apart, and which lines are headings."""
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from ingest.reading.limits import PAGE_CHARACTERS_MAX
+from ingest.reading.page import Page
+from ingest.reading.pdf.regroup import is_shattered, regrouped
+from ingest.reading.pdf.visible import Box, Look, is_suspicious, visible
+from ingest.reading.plain import clean
+
+LARGE = 1.15
+"""A heading's height, in that of the page's ordinary line ..."""
+BOLD = 1.25
+"""... or its weight: pdfium estimates 305 to 400 for the usual and 415 to 685 for the bold fonts of 10-K filings."""
+USUAL_WEIGHT, BOLD_WEIGHT = 400, 700
+FONT_STYLE = re.compile(rb"(?i)(bold|black|heavy|demi|CMBX)|ital|obli")
+GAP = 1.3
+"""A paragraph begins after so much more than the usual distance between lines."""
+HEADING_CHARACTERS_MAX = 150
+TITLE_LARGE = 1.4
+"""A title is printed so much larger than the rest of the first page."""
+
+FIGURE_OR_DASH = re.compile(r"[\d)%\u2014\u2013-]")
+NOT_AT_A_HEADING_S_END = (",", ";", "-")
+HAS_WORD = re.compile(r"[^\W\d_]{2}")
+NO_TITLE = re.compile(
+    r"(?i)\s*(untitled.*|(microsoft )?(word|powerpoint|excel)\b.*|(document|slide|presentation)\s*\d*"
+    r"|.*\.(docx?|pdf|rtf|indd|xlsx?|pptx?|qxd|html?|tex|dvi|txt))\s*"
+)
+TITLE_CHARACTERS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a page: its words, how its first character stands, in points, and the lesser weight of its ends."""
+
+    text: str
+    height: float
+    weight: int
+    y: float
+
+
+class PdfiumDocument:
+    """A PDF in memory. Raises `pypdfium2.PdfiumError` when pdfium refuses it. Not for several threads."""
+
+    def __init__(self, data: bytes) -> None:
+        self._document = pypdfium2.PdfDocument(data)
+        self.page_count: int = len(self._document)
+        self._largest = ""
+
+    def close(self) -> None:
+        """Free its memory."""
+        self._document.close()
+
+    def page(self, number: int) -> Page:
+        """Page `number`, from 0. Raises nearly anything."""
+        lines, is_cut, is_blank = self._lines(number)
+        if number == 0:
+            self._largest = _largest(lines)
+        text = clean("\n".join(_with_gaps(lines)))[:PAGE_CHARACTERS_MAX]
+        if not text.strip():
+            return Page("" if is_blank else None)
+        return Page(text, tuple(_headings(lines)), is_cut)
+
+    def title(self) -> str:
+        """What the document calls itself, else what is printed largest on its first page, if that was read; or ""."""
+        named = " ".join(clean(self._document.get_metadata_value("Title")).split())
+        if named and len(named) <= TITLE_CHARACTERS_MAX and HAS_WORD.search(named) and not NO_TITLE.fullmatch(named):
+            return named
+        return self._largest
+
+    def _lines(self, number: int) -> tuple[list[Line], bool, bool]:
+        """The lines that can be seen, whether the page was cut, and whether nothing at all is on it."""
+        page = self._document[number]
+        try:
+            words = page.get_textpage()
+            try:
+                look = Look(page.raw, words.raw, page.get_bbox())
+                lines, is_cut = _read(look, words)
+                return lines, is_cut, not lines and pdfium.FPDFPage_CountObjects(page.raw) == 0
+            finally:
+                words.close()
+        finally:
+            page.close()
+
+
+def _read(look: Look, words: Any) -> tuple[list[Line], bool]:
+    """The lines that can be seen, and whether the page was cut."""
+    count = words.count_chars()
+    text = look.text(count) if count <= PAGE_CHARACTERS_MAX else ""
+    if len(text) == count and not is_shattered(text):  # else some are off the page, or pdfium lost its way
+        starts = [(first, line, look.box(first)) for first, line in _starts(text)]
+        if not is_suspicious(look, [(first, len(line), box) for first, line, box in starts]):
+            return [_line(look, first, line, box) for first, line, box in starts], False
+    seen = visible(look, min(count, PAGE_CHARACTERS_MAX))
+    if is_shattered("".join(character for _, character in seen)):
+        seen = list(regrouped(look, seen))
+    places = [(seen[at][0], line) for at, line in _starts("".join(character for _, character in seen))]
+    lines = [_line(look, first, line, look.box(first)) for first, line in places]
+    return [replace(line, text=_joined(line.text)) for line in lines], count > PAGE_CHARACTERS_MAX
+
+
+def _joined(text: str) -> str:
+    """With each pair of surrogates as the one character that it stands for."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+
+
+def _starts(text: str) -> list[tuple[int, str]]:
+    """The lines that are not blank, each with the place of its first character that is not blank."""
+    starts, at = [], 0
+    for line in text.split("\n"):
+        if stripped := line.strip():
+            starts.append((at + line.index(stripped[0]), stripped))
+        at += len(line) + 1
+    return starts
+
+
+def _line(look: Look, first: int, text: str, box: Box) -> Line:
+    weight = _weight(look, first)
+    if weight > USUAL_WEIGHT:  # it may be a word only, at the beginning of a paragraph
+        weight = min(weight, _weight(look, first + len(text) - 1))
+    return Line(text, box[3] - box[1], weight, look.baseline(first))
+
+
+def _weight(look: Look, index: int) -> int:
+    """How heavy a character is, by its font's name, else as pdfium estimates it: upright fonts from their stems."""
+    return _weight_by_name(look.font(index)) or look.weight(index) or USUAL_WEIGHT
+
+
+@lru_cache(maxsize=256)
+def _weight_by_name(font: bytes) -> int:
+    """0: the name does not tell."""
+    named = FONT_STYLE.search(font)
+    if not named:
+        return 0
+    return BOLD_WEIGHT if named.group(1) else USUAL_WEIGHT
+
+
+def _with_gaps(lines: Sequence[Line]) -> list[str]:
+    """The lines' words, with an empty line where a paragraph begins."""
+    steps = [abs(line.y - before.y) for before, line in pairwise(lines)]
+    usual = statistics.median([step for step in steps if step > 1] or [0])
+    texts = [line.text for line in lines[:1]]
+    for step, line in zip(steps, lines[1:], strict=True):
+        texts += ["", line.text] if step > GAP * usual else [line.text]
+    return texts
+
+
+def _headings(lines: Sequence[Line]) -> list[str]:
+    """The lines that stand out by size or weight and are shaped like a heading, cleaned as the page's text is."""
+    height = _usual([round(line.height, 1) for line in lines], lines)
+    weight = _usual([line.weight for line in lines], lines)
+    found: list[str] = []
+    is_before_figures = False
+    for line in reversed(lines):
+        is_large = line.height >= LARGE * height
+        is_bold = line.weight >= BOLD * weight > 0
+        is_label = is_before_figures and not is_large  # of a table's rows
+        if (is_large or is_bold) and not is_label and _is_shaped_like_heading(line.text):
+            found.append(clean(line.text).strip())
+            is_before_figures = False
+        else:
+            is_before_figures = _ends_with_figure(line.text) or (is_label and len(line.text) < 80)
+    return found[::-1]
+
+
+def _ends_with_figure(text: str) -> bool:
+    return FIGURE_OR_DASH.match(text.rstrip()[-1:]) is not None
+
+
+def _largest(lines: Sequence[Line]) -> str:
+    """The line of a first page that is a title by its size, or ""."""
+    usual = _usual([round(line.height, 1) for line in lines], lines)
+    line = max(lines, key=lambda line: line.height, default=None)
+    if line is None or line.height < TITLE_LARGE * usual or not _is_shaped_like_heading(line.text):
+        return ""
+    return " ".join(clean(line.text).split())
+
+
+def _usual(values: Sequence[float], lines: Sequence[Line]) -> float:
+    """The value that most of the page's characters have."""
+    counted: Counter[float] = Counter()
+    for value, line in zip(values, lines, strict=True):
+        counted[value] += len(line.text)
+    return counted.most_common(1)[0][0] if counted else 0.0
+
+
+def _is_shaped_like_heading(text: str) -> bool:
+    return (
+        3 <= len(text) <= HEADING_CHARACTERS_MAX
+        and not text.endswith(NOT_AT_A_HEADING_S_END)
+        and HAS_WORD.search(text) is not None
+        and sum(map(str.isdigit, text)) < len(text) / 3
+    )

@@ -1,0 +1,1 @@
+"""`python -m ingest`: what is on disk against what is indexed, the plan, and its run."""

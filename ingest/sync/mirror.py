@@ -1,0 +1,160 @@
+"""What else follows the index when a Valkey runs: the catalog that the API shows, and the files that it serves.
+
+Both are projections: their absence never fails an ingest, and `python -m ingest --repair` brings the catalog back.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.core.contract import IngestJob
+from app.core.errors import ConfigurationError, ErrorCode
+from app.core.logging import get_logger
+from app.core.services import redis_url
+from app.core.settings import Settings
+from ingest.indexing.embedder import open_budget
+from ingest.reading.reasons import Reason
+from worker.index.vector_index import Document
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from app.core.documents.catalog import DocumentRecord
+    from app.core.documents.files import DocumentStore
+    from ingest.sync.enqueue import Distribution
+    from ingest.sync.naming import Naming
+    from worker.runtime.budget import Budget
+
+log = get_logger(__name__)
+
+
+@contextmanager
+def open_mirror(settings: Settings, *, tenant: str, collection: str) -> "Iterator[Mirror | None]":
+    """The mirror, or None when no Valkey is configured, runs here, or answers."""
+    try:
+        address = redis_url(settings)
+    except ConfigurationError:
+        yield None
+        return
+    from app.core.documents.catalog import Catalog
+    from app.core.documents.files import open_store
+    from app.core.queue.producer import VALKEY_AWAY, connect
+
+    with closing(connect(address)) as connection:
+        catalog = Catalog(connection)
+        try:
+            known = {record.document_id: record for record in catalog.all(tenant, collection=collection)}
+        except VALKEY_AWAY as error:
+            log.warning("valkey_away", during="ingest", reason=type(error).__name__)
+            yield None
+            return
+        yield Mirror(connection, open_store(settings), tenant, known)
+
+
+class Mirror:
+    """Keeps catalog and store in step with what was done to the index. Safe to share between threads."""
+
+    def __init__(
+        self, connection: "Redis", store: "DocumentStore", tenant: str, known: "dict[str, DocumentRecord]"
+    ) -> None:
+        from app.core.documents.catalog import Catalog
+
+        self._connection = connection
+        self._catalog = Catalog(connection)
+        self._store = store
+        self._tenant = tenant
+        self._known = known
+
+    def budget(self, settings: Settings) -> "Budget | None":
+        """The model's budget, which is kept in the same Valkey."""
+        return open_budget(self._connection, settings)
+
+    def distribution(self, settings: Settings, naming: "Naming") -> "Distribution":
+        """The ingestion queue, which is kept in the same Valkey."""
+        from ingest.sync.enqueue import Distribution
+
+        return Distribution(self._connection, self, settings, naming)
+
+    def shows(self, document: Document) -> bool:
+        """Whether the catalog had the document as it stands, when the run began."""
+        from worker.index.catalog_repair import is_shown
+
+        return is_shown(self._known.get(document.document_id), document)
+
+    def indexed(self, document: Document, path: Path) -> None:
+        """The document is indexed from the file at `path`."""
+        self._try(lambda: self._put(document, path))
+
+    def queued(self, job: IngestJob, path: Path, job_id: str) -> Reason | ErrorCode | None:
+        """Keep the file at `path` for the worker that runs `job`; why that is not possible, if so."""
+        from app.core.documents.catalog import DocumentRecord, FileBusyError
+        from app.core.documents.files import StorageUnavailableError
+        from worker.index.catalog_repair import media_type_of
+
+        now = datetime.now(UTC)
+        try:
+            sha256, size_bytes = self._store.put_file(self._tenant, path)
+            if sha256 != job.sha256:
+                self._drop_unused(sha256)
+                return Reason.CHANGED
+            record = DocumentRecord(
+                document_id=job.document_id,
+                collection=job.collection,
+                filename=job.filename,
+                sha256=sha256,
+                size_bytes=size_bytes,
+                media_type=media_type_of(job.filename),
+                created_at=now,
+                updated_at=now,
+                job_id=job_id,
+            )
+            self._put_record(record)
+        except OSError:
+            return Reason.UNREADABLE
+        except (StorageUnavailableError, FileBusyError) as error:
+            log.warning("file_not_kept", document_id=job.document_id, reason=type(error).__name__)
+            return ErrorCode.INTERNAL
+        return None
+
+    def deleted(self, document_id: str) -> None:
+        """The document is no longer in the index."""
+        self._try(lambda: self._delete(document_id))
+
+    def _put(self, document: Document, path: Path) -> None:
+        from worker.index.catalog_repair import indexed_record
+
+        sha256, size_bytes = self._store.put_file(self._tenant, path)
+        if sha256 != document.sha256:  # it has changed since; the next run brings both in step
+            self._drop_unused(sha256)
+            return
+        self._put_record(indexed_record(replace(document, size_bytes=size_bytes)))
+
+    def _put_record(self, record: "DocumentRecord") -> None:
+        replaced = self._catalog.put(self._tenant, record)
+        if replaced is not None and replaced.sha256 != record.sha256:
+            self._drop_unused(replaced.sha256)
+
+    def _delete(self, document_id: str) -> None:
+        record = self._catalog.delete(self._tenant, document_id)
+        if record is not None:
+            self._drop_unused(record.sha256)
+
+    def _drop_unused(self, sha256: str) -> None:
+        if self._catalog.begin_removal(self._tenant, sha256):
+            try:
+                self._store.delete(self._tenant, sha256)
+            finally:
+                self._catalog.end_removal(self._tenant, sha256)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        from app.core.documents.catalog import FileBusyError
+        from app.core.documents.files import StorageUnavailableError
+        from app.core.queue.producer import VALKEY_AWAY
+
+        try:
+            act()
+        except (*VALKEY_AWAY, StorageUnavailableError, FileBusyError, OSError, ValueError) as error:
+            log.warning("document_not_shown", reason=type(error).__name__)

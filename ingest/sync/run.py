@@ -1,0 +1,126 @@
+"""A run of the command from end to end: opens what it needs, when it needs it, and fills the report."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.contract import DEFAULT_COLLECTION
+from app.core.errors import ConfigurationError
+from app.core.services import redis_url
+from app.core.settings import Settings
+from ingest.indexing.embedder import Embedder
+from ingest.indexing.writer import Writer
+from ingest.reading.files import Found
+from ingest.sync.display import Bar, Lines
+from ingest.sync.mirror import Mirror, open_mirror
+from ingest.sync.naming import Naming, naming_of
+from ingest.sync.own_qdrant import qdrant_address
+from ingest.sync.plan import Action, Step
+from ingest.sync.report import Outcome, Report
+from ingest.sync.sync import Hashing, Sync
+from worker.index.vector_index import VectorIndex, open_index
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command was asked for, beside its files. `prune_below`: folders whose lost files are forgotten."""
+
+    collection: str = DEFAULT_COLLECTION
+    prune_below: Sequence[Path] = ()
+    dry_run: bool = False
+    queue: bool = False
+
+
+def run(found: Found, settings: Settings, options: Options, report: Report, display: Bar | Lines) -> None:
+    """Bring the index to match `found`. Raises `ServiceError`, `QdrantStartError` or `ConfigurationError`."""
+    with ExitStack() as stack:
+        hashing = stack.enter_context(Hashing(found.files))
+        address = stack.enter_context(qdrant_address(settings, dry_run=options.dry_run))
+        located = settings.model_copy(update={"qdrant_url": address})
+        index = stack.enter_context(closing(open_index(located))) if address is not None else None
+        naming = naming_of(settings, options.collection)
+        mirror = stack.enter_context(open_mirror(settings, tenant=naming.tenant, collection=naming.collection))
+        sync = Sync(index, naming, mirror=mirror, dry_run=options.dry_run)
+        total = len(found.files)
+        actions, refused = sync.prepare(
+            found, hashing, prune_below=options.prune_below, on_checked=lambda number: display.checked(number, total)
+        )
+        report.not_reached = len(actions)
+        report.documents += refused
+
+        def on_done(outcome: Outcome) -> None:
+            report.documents.append(outcome)
+            report.not_reached -= 1
+            display.done(outcome, len(actions) - report.not_reached, len(actions))
+
+        for outcome in sync.unchanged(actions):
+            on_done(outcome)
+        here = [action for action in actions if action.step is not Step.KEEP]
+        if options.queue and not options.dry_run:
+            here = [action for action in here if action.step not in (Step.ADD, Step.UPDATE)]
+            _distribute(mirror, naming, actions, settings, display.starting, on_done)
+        if here:
+            writing = None if options.dry_run else index
+            _change(sync, here, writing, mirror, located, display.starting, on_done)
+        sync.sweep()
+
+
+def _distribute(
+    mirror: Mirror | None,
+    naming: Naming,
+    actions: Sequence[Action],
+    settings: Settings,
+    on_start: Callable[[str], None],
+    on_done: Callable[[Outcome], None],
+) -> None:
+    from app.core.queue.producer import VALKEY_AWAY
+
+    try:
+        if mirror is not None:
+            mirror.distribution(settings, naming).run(actions, on_start=on_start, on_done=on_done)
+            return
+    except VALKEY_AWAY as error:
+        raise ConfigurationError("Valkey cannot be reached any more; what is on the queue is there still") from error
+    raise ConfigurationError("--queue needs the service: start it with `make run`, or set REDIS_URL to its Valkey")
+
+
+def repair_catalog(settings: Settings) -> int:
+    """Bring the catalog to match the index; how many records were changed. Raises as `run` does."""
+    from app.core.queue.producer import VALKEY_AWAY, connect
+    from worker.index.catalog_repair import repair
+
+    with ExitStack() as stack:
+        connection = stack.enter_context(closing(connect(redis_url(settings))))
+        address = stack.enter_context(qdrant_address(settings))
+        located = settings.model_copy(update={"qdrant_url": address})
+        index = stack.enter_context(closing(open_index(located)))
+        try:
+            return repair(index, connection)
+        except VALKEY_AWAY as error:
+            raise ConfigurationError("Valkey cannot be reached: is REDIS_URL right?") from error
+
+
+def _change(
+    sync: Sync,
+    actions: Sequence[Action],
+    index: VectorIndex | None,
+    mirror: Mirror | None,
+    settings: Settings,
+    on_start: Callable[[str], None],
+    on_done: Callable[[Outcome], None],
+) -> None:
+    # Imported here: a run that finds nothing to do should not wait for parsers.
+    from ingest.chunking.splitter import Splitter
+    from ingest.reading.pool import ReaderPool
+
+    with ExitStack() as stack:
+        writer = None
+        if index is not None:
+            embedder = Embedder(index, mirror.budget(settings) if mirror is not None else None)
+            writer = Writer(index, embedder.embed)
+            stack.callback(writer.close)
+            stack.callback(embedder.stop)
+        reader = stack.enter_context(ReaderPool(use_ocr=settings.ocr))
+        splitter = Splitter(settings.chunk_size, settings.chunk_overlap)
+        sync.carry_out(actions, reader=reader, splitter=splitter, writer=writer, on_start=on_start, on_done=on_done)

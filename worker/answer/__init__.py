@@ -1,0 +1,1 @@
+"""From hits to an answer whose sources are checked; no service is reached from here but through functions given."""

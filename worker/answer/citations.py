@@ -1,0 +1,153 @@
+"""Citations: marks in an answer, the sources they point at, and the check that a quote stands where it says."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.core.contract import Citation, page_url
+from worker.answer.markup import Scanner, Segment
+from worker.answer.sanitize import sanitized
+from worker.answer.sentences import clip, is_whole, last_sentence, split_sentences, squeeze
+from worker.vectors import Hit, terms
+
+CLAIM_MAX_CHARACTERS = 600
+"""How far back a claim may begin."""
+QUOTED_MIN_CHARACTERS = 20
+"""What is shorter may be a name or a term between quotation marks, and is not checked as a quote."""
+SENTENCES_CACHE_CHUNKS = 256
+"""A few kilobytes each."""
+
+_LAYOUT = re.compile(r"[\s\u00ad\u2010-]+")
+"""White space and hyphens: a page breaks its lines and words where its width says."""
+_QUOTED = re.compile(r"“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|「([^「」]+)」|\"([^\"]+)\"")
+_ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.|\[[^\]]*\])\s*")
+_WORDS = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class CitedAnswer:
+    """An answer fit to be shown, and where its statements stand.
+
+    `grounded`: it has a citation, and every mark that points at a source passed the check.
+    """
+
+    text: str
+    citations: tuple[Citation, ...]
+    grounded: bool
+
+
+class Sentence(NamedTuple):
+    """A sentence and its terms as BM25 sees them."""
+
+    text: str
+    terms: frozenset[int]
+
+
+@lru_cache(maxsize=SENTENCES_CACHE_CHUNKS)
+def sentences(text: str) -> tuple[Sentence, ...]:
+    """The sentences of a chunk. Remembered, since the same chunks answer many questions."""
+    return tuple(Sentence(sentence, terms(sentence)) for sentence in split_sentences(text))
+
+
+def check(text: str, hits: Sequence[Hit], question: str = "") -> CitedAnswer:
+    """The model's answer without links, images and marks that do not hold; marks count from 1 in the order of `hits`.
+
+    A citation quotes the source's sentence that shares most with what the answer says before its marks, or the words
+    that the answer itself puts between quotation marks there. Where those do not stand in the source, the source's
+    citation and its marks are dropped.
+    """
+    pieces = Scanner(len(hits)).scan(text, final=True)
+    claims = _claims(pieces)
+    cited: dict[int, Citation] = {}
+    for n, said in sorted(claims.items()):
+        quote = _quote(hits[n - 1], said, question)
+        found = citation(n, hits[n - 1], quote) if quote else None
+        if found is not None:
+            cited[n] = found
+    shown = "".join(_shown(piece, cited) for piece in pieces)
+    if len(cited) < len(claims):
+        shown = sanitized(shown, sources=len(hits))  # what stood apart may have met where a mark was dropped
+    return CitedAnswer(shown.strip(), tuple(cited.values()), bool(cited) and len(cited) == len(claims))
+
+
+def citation(n: int, hit: Hit, quote: str) -> Citation | None:
+    """A citation of `hit`, or None when `quote` does not stand in its text."""
+    quote = clip(quote)
+    if not stands_in(quote, hit.text):
+        return None
+    return Citation(
+        n=n,
+        document_id=hit.document_id,
+        filename=hit.filename,
+        page=hit.page,
+        quote=quote,
+        score=hit.score,
+        url=page_url(hit.document_id, hit.page),
+    )
+
+
+def stands_in(quote: str, text: str) -> bool:
+    """Whether `text` holds the words of `quote` in a row, white space and hyphens aside."""
+    if quote in text or quote in squeeze(text):  # almost always, and far cheaper
+        return bool(quote.strip())
+    wanted = _LAYOUT.sub("", quote)
+    return bool(wanted) and wanted in _LAYOUT.sub("", text)
+
+
+def _claims(pieces: Sequence[Segment]) -> dict[int, list[str]]:
+    """What the answer says before the marks of each source."""
+    claims: dict[int, list[str]] = {}
+    said, claim, follows_mark = "", "", False
+    for piece in pieces:
+        if piece.kind != "mark":
+            said = (said + piece.text)[-CLAIM_MAX_CHARACTERS:]
+            follows_mark = follows_mark and not piece.text.strip()
+            continue
+        if not follows_mark:
+            claim = last_sentence(said.rstrip().rpartition("\n")[2])
+        follows_mark = True
+        for n in piece.numbers:
+            claims.setdefault(n, []).append(claim)
+    return claims
+
+
+def _shown(piece: Segment, cited: dict[int, Citation]) -> str:
+    if piece.kind != "mark":
+        return piece.text
+    kept = tuple(n for n in piece.numbers if n in cited)
+    return str(Segment("mark", piece.text, kept)) if kept else ""
+
+
+def _quote(hit: Hit, claims: Sequence[str], question: str) -> str:
+    """The words of `hit` that `claims` rest on; "" when the answer quotes what it does not say."""
+    seen = f"{hit.text}\n{hit.context}\n{hit.title}\n{hit.heading}\n{hit.filename}\n{question}"
+    quoted = [part for claim in claims for part in _quoted(claim)]
+    if quoted:
+        known = _letters(seen)
+        if not all(_letters(part) in known for part in quoted):
+            return ""
+    return _best_sentence(hit.text, " ".join(dict.fromkeys(quoted or claims)), question)
+
+
+def _quoted(claim: str) -> list[str]:
+    """The parts of `claim` that stand between quotation marks and are more than a term."""
+    passages = ("".join(groups) for groups in _QUOTED.findall(claim))
+    parts = (part for passage in passages for part in _ELLIPSIS.split(passage))
+    return [part for part in parts if len(part) >= QUOTED_MIN_CHARACTERS]
+
+
+def _letters(text: str) -> str:
+    """Letters and figures alone: a quote may begin in lower case, and end with another stop."""
+    return "".join(_WORDS.findall(text)).casefold()
+
+
+def _best_sentence(text: str, claim: str, question: str) -> str:
+    wanted, asked = terms(claim), terms(question) if question else frozenset()
+
+    def fit(sentence: Sentence) -> tuple[int, int, bool]:
+        return len(sentence.terms & wanted), len(sentence.terms & asked), is_whole(sentence.text)
+
+    best = max(sentences(text), key=fit, default=None)
+    return best.text if best else ""

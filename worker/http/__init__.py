@@ -1,0 +1,1 @@
+"""Connections to the model and to Qdrant, one for each thread."""

@@ -1,0 +1,115 @@
+"""Requests to a model's server on the path of a question: JSON there, and whatever comes back as it comes.
+
+One kept connection for each thread. OpenAI's client would spend most of a worker's CPU on this: five times what the
+request itself takes, and for an answer in pieces again as much for each piece.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from time import monotonic
+
+from worker.http.connection import Connection, Server
+from worker.runtime.deadlines import CallLimit
+from worker.runtime.interrupts import own_calls
+
+CONNECT_SECONDS = 10.0
+"""Longest wait for a connection, within the whole call's time."""
+PIECE_BYTES = 65_536
+BODY_BYTES_MAX = 64 * 2**20
+"""More than any answer, or any batch of vectors; what sends more is no model."""
+
+OnResponse = Callable[[int, Mapping[str, str]], None]
+"""Told of each response's status and headers, before its body is read."""
+
+
+class CallTimeoutError(Exception):
+    """The server has not answered to the end in time."""
+
+
+class CallFailedError(Exception):
+    """The server could not be reached, or has broken off."""
+
+
+class Wire:
+    """Calls one server. Opens no connection before the first call; safe to share between threads."""
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        on_response: OnResponse | None = None,
+    ) -> None:
+        self._server = Server(url, headers)
+        self._timeout_seconds = timeout_seconds
+        self._on_response = on_response
+        self._own = threading.local()
+        self._connections: list[Connection] = []
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+
+    @contextmanager
+    def post(self, path: str, body: bytes) -> Iterator[HTTPResponse]:
+        """The server's response; read its body within the context. The whole takes `timeout_seconds` at most.
+
+        Raises `CallTimeoutError` and `CallFailedError`, also for what happens within the context.
+        """
+        give_up = monotonic() + self._timeout_seconds
+        connection = self._connection()
+        limit = None
+        is_whole = False
+        try:
+            connection.connect(min(CONNECT_SECONDS, self._timeout_seconds))
+            assert connection.sock is not None
+            connection.sock.settimeout(self._timeout_seconds)
+            limit = CallLimit(connection.sock, max(0.0, give_up - monotonic()))
+            with limit, own_calls().waiting(connection.sock):
+                response = connection.send("POST", path, body)
+                if self._on_response is not None:
+                    self._on_response(response.status, plain_headers(response))
+                yield response
+                is_whole = response.isclosed()
+        except (OSError, HTTPException) as error:
+            if isinstance(error, TimeoutError) or (limit is not None and limit.has_fired):
+                raise CallTimeoutError from error
+            raise CallFailedError from error
+        finally:
+            if not is_whole:  # what is left of the body would stand before the next answer
+                connection.close()
+
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = Connection(self._server)
+            self._own.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        elif connection.is_broken:
+            connection.close()
+        return connection
+
+
+def pieces(response: HTTPResponse) -> Iterator[bytes]:
+    """The body as it comes. Raises `CallFailedError` when it is longer than `BODY_BYTES_MAX`."""
+    total = 0
+    while piece := response.read1(PIECE_BYTES):
+        total += len(piece)
+        if total > BODY_BYTES_MAX:
+            raise CallFailedError(f"more than {BODY_BYTES_MAX} bytes")
+        yield piece
+    if response.length:
+        raise IncompleteRead(b"", response.length)
+    response.read()  # the end: lets the connection go
+
+
+def plain_headers(response: HTTPResponse) -> dict[str, str]:
+    """The headers, their names in lower case."""
+    return {name.lower(): value for name, value in response.headers.items()}

@@ -1,0 +1,1 @@
+"""The vector index: its points, and who writes them."""

@@ -1,0 +1,129 @@
+"""The catalog as a projection of the index: a document's record for the API, and the repair of all of them."""
+
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from redis import Redis
+from rq.job import Job
+from rq.job import JobStatus as RqStatus
+
+from app.core.contract import DEFAULT_TENANT
+from app.core.documents.catalog import (
+    MEDIA_TYPES,
+    Catalog,
+    Changes,
+    DocumentError,
+    DocumentRecord,
+    DocumentStatus,
+    FileBusyError,
+    MediaType,
+)
+from app.core.errors import ErrorCode
+from app.core.logging import get_logger
+from worker.index.vector_index import Document, VectorIndex
+
+NOT_INDEXED = DocumentError(
+    code="not_indexed", message="The index does not hold this document any more. Upload or ingest it again."
+)
+JOB_LOST = DocumentError(
+    code=ErrorCode.WORKER_LOST.value, message="The job that indexed it was lost. Upload it again."
+)
+AT_WORK = frozenset({DocumentStatus.QUEUED, DocumentStatus.PARSING, DocumentStatus.EMBEDDING})
+
+OVER = frozenset({RqStatus.FINISHED, RqStatus.FAILED, RqStatus.STOPPED, RqStatus.CANCELED})
+
+log = get_logger(__name__)
+
+
+def media_type_of(filename: str) -> MediaType:
+    """By the name's suffix; whatever is called otherwise is a PDF, as in folders of old."""
+    return MEDIA_TYPES.get(PurePosixPath(filename).suffix.lower(), MediaType.PDF)
+
+
+def indexed_record(document: Document) -> DocumentRecord:
+    """What the catalog says of an indexed document. Raises `ValueError` when the index holds what it must not."""
+    now = datetime.now(UTC)
+    return DocumentRecord(
+        document_id=document.document_id,
+        collection=document.collection,
+        filename=document.filename,
+        title=document.title,
+        sha256=document.sha256,
+        size_bytes=document.size_bytes,
+        media_type=media_type_of(document.filename),
+        status=DocumentStatus.INDEXED,
+        pages=document.pages,
+        pages_done=document.pages,
+        chunks=document.chunks,
+        missing_pages=document.missing_pages,
+        created_at=datetime.fromisoformat(document.ingested_at),
+        updated_at=now,
+    )
+
+
+def is_shown(record: DocumentRecord | None, document: Document) -> bool:
+    """Whether the catalog shows the document as the index has it, or what became of a newer version of it."""
+    if record is None:
+        return False
+    if record.status is DocumentStatus.FAILED and record.sha256 != document.sha256:
+        return True
+    is_same = (record.sha256, record.filename, record.chunks) == (
+        document.sha256,
+        document.filename,
+        document.chunks,
+    )
+    return record.status in AT_WORK or (record.status is DocumentStatus.INDEXED and is_same)
+
+
+def repair(index: VectorIndex, connection: "Redis") -> int:
+    """Bring the catalog to match the index and the queue; how many records were changed.
+
+    Documents that the index lost are kept as failed, since their files may be here still, and so are those whose job
+    died without a word. Raises `ServiceError`, or what redis-py raises when Valkey is away.
+    """
+    catalog = Catalog(connection)
+    indexed: dict[str, set[str]] = {DEFAULT_TENANT: set()}
+    repaired = 0
+    for document in index.documents():
+        indexed.setdefault(document.tenant, set()).add(document.document_id)
+        repaired += _show(document, catalog, connection)
+    for tenant, ids in indexed.items():
+        for record in catalog.all(tenant):
+            if record.status is DocumentStatus.INDEXED and record.document_id not in ids:
+                repaired += _fail(catalog, tenant, record, NOT_INDEXED)
+            elif _is_abandoned(record, connection) and _still(catalog, tenant, record):
+                repaired += _fail(catalog, tenant, record, JOB_LOST)
+    return repaired
+
+
+def _still(catalog: Catalog, tenant: str, record: DocumentRecord) -> bool:
+    """Whether the record is as it was: its job may have ended well since it was read."""
+    return catalog.get(tenant, record.document_id) == record
+
+
+def _show(document: Document, catalog: Catalog, connection: "Redis") -> bool:
+    """Whether the document had to be written into the catalog."""
+    record = catalog.get(document.tenant, document.document_id)
+    is_left_behind = _is_abandoned(record, connection) and record is not None and record.sha256 == document.sha256
+    if is_shown(record, document) and not is_left_behind:
+        return False
+    try:
+        catalog.put(document.tenant, indexed_record(document))
+    except (ValueError, FileBusyError) as error:
+        log.warning("document_not_shown", document_id=document.document_id, reason=type(error).__name__)
+        return False
+    return True
+
+
+def _fail(catalog: Catalog, tenant: str, record: DocumentRecord, error: DocumentError) -> bool:
+    changes: Changes = {"status": DocumentStatus.FAILED, "error": error}
+    return catalog.update(tenant, record.document_id, if_sha256=record.sha256, **changes)
+
+
+def _is_abandoned(record: DocumentRecord | None, connection: "Redis") -> bool:
+    """Whether the job that is to index the document has ended, and the record does not know."""
+    if record is None or record.status not in AT_WORK or record.job_id is None:
+        return False
+    status: Any = connection.hget(Job.key_for(record.job_id), "status")
+    return status is None or status.decode(errors="replace") in OVER

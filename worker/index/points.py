@@ -1,0 +1,126 @@
+"""What stands in the index: a document's chunks and its record, as Python and as Qdrant's JSON."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from app.core.logging import get_logger
+from worker.index.chunk_text import embedded_text
+from worker.vectors import DENSE, METADATA, SPARSE, TEXT, document_vector, point_id
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document. `text` is its pages' own words; `page` counts from 1, `chunk_index` from 0.
+
+    `version` names the bytes, parser, splitter and embedding model that the chunk was made with: two versions of one
+    document stand side by side until the old one is deleted. `last_page` is 0 when the chunk ends on its `page`.
+    `ingested_at` is the time in ISO 8601, with its zone.
+    """
+
+    tenant: str
+    collection: str
+    document_id: str
+    version: str
+    filename: str
+    sha256: str
+    page: int
+    chunk_index: int
+    text: str
+    ingested_at: str
+    last_page: int = 0
+    heading: str = ""
+    title: str = ""
+
+    @property
+    def point_id(self) -> str:
+        """The same for the same chunk, so that writing twice changes nothing."""
+        return point_id(
+            tenant=self.tenant,
+            collection=self.collection,
+            document_id=self.document_id,
+            version=self.version,
+            chunk_index=self.chunk_index,
+        )
+
+    @property
+    def embedded(self) -> str:
+        """What the embedding model and BM25 see."""
+        return embedded_text(self.text, title=self.title, heading=self.heading, filename=self.filename)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What stands in the index beside the vectors."""
+        metadata = {
+            "tenant": self.tenant,
+            "collection": self.collection,
+            "document_id": self.document_id,
+            "version": self.version,
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "page": self.page,
+            "last_page": self.last_page or self.page,
+            "chunk_index": self.chunk_index,
+            "heading": self.heading,
+            "title": self.title,
+            "ingested_at": self.ingested_at,
+        }
+        return {TEXT: self.text, METADATA: metadata}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's record. It stands with chunk 0, which is written last: without it the document does not exist.
+
+    `source` is the file's path, or empty when the file was uploaded.
+    """
+
+    tenant: str
+    collection: str
+    document_id: str
+    version: str
+    filename: str
+    source: str
+    sha256: str
+    pages: int
+    chunks: int
+    missing_pages: tuple[int, ...]
+    ingested_at: str
+    title: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A document ready to be written: its record, its chunks in order, and their vectors from `embed`."""
+
+    document: Document
+    chunks: Sequence[Chunk]
+    dense: Sequence[Sequence[float]] | None = None
+
+
+def points_of(version: Version) -> Iterator[dict[str, Any]]:
+    """A document's points as JSON, the last chunk first."""
+    for index in range(len(version.chunks) - 1, -1, -1):
+        chunk = version.chunks[index]
+        sparse = document_vector(chunk.embedded)
+        vector: dict[str, Any] = {SPARSE: {"indices": sparse.indices, "values": sparse.values}}
+        if version.dense is not None:
+            vector[DENSE] = version.dense[index]
+        payload = chunk.payload
+        if index == 0:
+            payload[METADATA]["document"] = asdict(version.document)
+        yield {"id": chunk.point_id, "vector": vector, "payload": payload}
+
+
+def document_of(point: dict[str, Any]) -> Document | None:
+    """The record in a chunk 0; None, and a line in the log, when it is none of ours."""
+    try:
+        record = point["payload"][METADATA]["document"]
+        known = {field.name: record[field.name] for field in fields(Document) if field.name in record}
+        return Document(**known | {"missing_pages": tuple(record["missing_pages"])})
+    except (KeyError, TypeError):
+        log.warning("document_record_broken", point_id=point.get("id"))
+        return None

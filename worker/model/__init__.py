@@ -1,0 +1,1 @@
+"""The chat and the embedding model, over OpenAI's protocol."""

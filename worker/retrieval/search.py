@@ -1,0 +1,272 @@
+"""The path of a question through the index: filter, search by words and by meaning, fuse, read what was found."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from app.core.contract import SearchFilters
+from app.core.errors import ErrorCode, ServiceError
+from app.core.logging import get_logger
+from app.core.services import qdrant_url
+from app.core.settings import Settings
+from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
+from worker.retrieval.duplicates import distinct
+from worker.retrieval.filename_match import NamesCache
+from worker.retrieval.filters import Condition, any_of, conditions_of, equals
+from worker.retrieval.fusion import Ranking, fused
+from worker.retrieval.neighbours import own_id, sides, with_context
+from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, TEXT, Hit, query_vector
+
+if TYPE_CHECKING:
+    from worker.retrieval.rerank import Rerank
+
+DEPTH = 100
+"""Chunks that each half of a hybrid search offers: fusion ranks well only what both offer deeply."""
+SPARE = 5
+"""Hits read beyond `top_k`, to take the place of near-duplicates."""
+RERANK_DEPTH = 50
+"""Hits that a reranker reads."""
+DENSE_FLOOR = 0.1
+"""Cosine below which a chunk that shares no word with the question is not about it."""
+
+NAME_BONUS = 0.5
+"""Of the best score, for a chunk of the file that the question names best."""
+NAMED_MAX = 64
+"""Files that one question is taken to name."""
+NAMES_MAX = 10_000
+"""Files of a collection whose names are looked for in questions: those with the most chunks."""
+NAME_ONLY = [f"{METADATA}.filename"]
+
+Point = dict[str, Any]
+
+
+log = get_logger(__name__)
+
+
+def open_searcher(settings: Settings) -> "Searcher":
+    """The configured index, for questions. Opens no connection.
+
+    Raises `ConfigurationError` when there is no Qdrant to go to.
+    """
+    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+    http = QdrantHttp(qdrant_url(settings), api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
+    embed, rerank, closing = None, None, [http.close]
+    # Imported where they are needed: BM25 alone need not spend the half second.
+    if settings.embedding_model:
+        from worker.model.embeddings import ProviderEmbeddings
+
+        model = ProviderEmbeddings(settings, settings.embedding_model)
+        embed = model.embed_query
+        closing.append(model.close)
+    if settings.rerank_url:
+        from worker.retrieval.rerank import EndpointReranker
+
+        rerank = EndpointReranker(settings)
+        closing.append(rerank.close)
+    return Searcher(http, settings, embed=embed, rerank=rerank, closing=closing)
+
+
+class Searcher:
+    """Finds chunks. Safe to share between threads.
+
+    Its methods raise `ServiceError`: INDEX_UNAVAILABLE when Qdrant is away, INDEX_MISMATCH when the collection was
+    made with another embedding model, or one of the model's codes when embedding the question fails.
+    """
+
+    def __init__(
+        self,
+        http: QdrantHttp,
+        settings: Settings,
+        *,
+        embed: Callable[[str], Sequence[float]] | None = None,
+        rerank: "Rerank | None" = None,
+        closing: Iterable[Callable[[], None]] = (),
+    ) -> None:
+        self._http = http
+        self._path = f"/collections/{settings.qdrant_collection}"
+        self._embed = embed
+        self._embedding_model = (settings.embedding_model or "") if embed is not None else ""
+        self._rerank = rerank
+        self._fusion = settings.fusion
+        self._dense_weight = settings.fusion_dense_weight
+        self._rrf_k = settings.rrf_k
+        self._context_tokens = settings.context_tokens
+        self._names = NamesCache(self._read_names)
+        self._closing = tuple(closing)
+        self._verified = False
+
+    def close(self) -> None:
+        """Close the connections to Qdrant and to the models."""
+        for close in self._closing:
+            close()
+
+    def search(
+        self, query: str, *, tenant: str, collection: str, top_k: int, filters: SearchFilters | None = None
+    ) -> list[Hit]:
+        """The `top_k` chunks that fit `query` best, best first; none when none is about it or nothing is indexed."""
+        where = [equals("tenant", tenant), equals("collection", collection)]
+        if filters is not None:
+            where += conditions_of(filters)
+        try:
+            if not self._verified:
+                self._verify()
+            is_confined = filters is not None and filters.chooses_documents
+            named = {} if is_confined else self._named(query, tenant, collection)
+            return self._found(query, where, named, top_k)
+        except NotFoundError:
+            self._verified = False
+            return []
+        except BadRequestError as error:  # the collection may have been made anew with another model
+            self._verified = False
+            self._verify()
+            raise ServiceError(ErrorCode.INTERNAL) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            log.warning("qdrant_answer_unreadable", during="search")
+            raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
+
+    def joined(self, hits: Sequence[Hit], *, tenant: str, collection: str) -> list[Hit]:
+        """`hits` with the words around them in `context`, as far as CONTEXT_TOKENS goes."""
+        if not hits or not self._context_tokens:
+            return list(hits)
+        beside = [sides(hit, tenant=tenant, collection=collection) for hit in hits]
+        own = {own_id(hit, tenant=tenant, collection=collection) for hit in hits}
+        wanted = {point for pair in beside for point in pair if point is not None} - own
+        body = {"ids": sorted(wanted), "with_payload": [TEXT]}
+        try:
+            points = self._http.post(f"{self._path}/points", body)
+            texts = {point["id"]: point["payload"][TEXT] for point in points}
+        except (NotFoundError, BadRequestError, KeyError, TypeError):
+            log.warning("neighbours_unreadable")
+            return list(hits)
+        return with_context(hits, beside, texts, self._context_tokens)
+
+    def _verify(self) -> None:
+        """Raise unless the collection was made with our embedding model."""
+        found = self._http.get(self._path)
+        metadata = found["config"].get("metadata") or {}
+        if metadata.get(EMBEDDING_MODEL, "") != self._embedding_model:
+            raise ServiceError(ErrorCode.INDEX_MISMATCH)
+        self._verified = True
+
+    def _named(self, query: str, tenant: str, collection: str) -> dict[str, float]:
+        """The files that `query` names, the best `NAMED_MAX` of them, with how well it does."""
+        named = self._names.get(tenant, collection).named_in(query)
+        return dict(sorted(named.items(), key=lambda item: (-item[1], item[0]))[:NAMED_MAX])
+
+    def _read_names(self, tenant: str, collection: str) -> list[str]:
+        where = {"must": [equals("tenant", tenant), equals("collection", collection)]}
+        body = {"key": f"{METADATA}.filename", "filter": where, "limit": NAMES_MAX}
+        try:
+            return [hit["value"] for hit in self._http.post(f"{self._path}/facet", body)["hits"]]
+        except BadRequestError:  # a collection that was made before file names were indexed
+            return []
+
+    def _found(self, query: str, where: list[Condition], named: dict[str, float], top_k: int) -> list[Hit]:
+        vectors = self._vectors(query)
+        offered = max(top_k + SPARE, RERANK_DEPTH if self._rerank is not None else 0)
+        is_hybrid = len(vectors) > 1
+        depth = DEPTH if is_hybrid else offered
+        points = self._points(
+            vectors, where, named, depth, payload=(NAME_ONLY if named else False) if is_hybrid else True
+        )
+        ranking = self._ranking(points, named, depth)
+        best = dict(sorted(ranking.items(), key=lambda item: (-item[1], item[0]))[:offered])
+        if not best:
+            return []
+        if is_hybrid:
+            read = self._http.post(f"{self._path}/points", {"ids": list(best), "with_payload": True})
+        else:
+            read = [point for half in points.values() for point in half]
+        hits = distinct(_hits(read, best))
+        return list(islice(hits, top_k)) if self._rerank is None else self._reranked(query, list(hits))[:top_k]
+
+    def _points(
+        self, vectors: dict[str, Any], where: list[Condition], named: dict[str, float], depth: int, payload: Any
+    ) -> dict[str, list[Point]]:
+        """What each half finds: among all, and once more among the files that the question names."""
+        wheres: list[list[Condition]] = [where, [*where, any_of("filename", tuple(named))]] if named else [where]
+        searches = [
+            _query(vector, using, allowed, depth, payload if allowed is wheres[-1] or payload is True else False)
+            for using, vector in vectors.items()
+            for allowed in wheres
+        ]
+        if not searches:
+            return {}
+        found = self._http.post(f"{self._path}/points/query/batch", {"searches": searches})
+        each = len(wheres)
+        return {
+            using: [point for result in found[place * each : (place + 1) * each] for point in result["points"]]
+            for place, using in enumerate(vectors)
+        }
+
+    def _ranking(self, points: dict[str, list[Point]], named: dict[str, float], depth: int) -> dict[str, float]:
+        """The points' fused scores, higher in a named file; none when none is about the question."""
+        dense, sparse = (_best_first(points.get(using, [])) for using in (DENSE, SPARSE))
+        if not sparse and not any(score >= DENSE_FLOOR for _, score in dense):
+            return {}
+        scores = fused(self._fusion, dense, sparse, depth=depth, dense_weight=self._dense_weight, rrf_k=self._rrf_k)
+        if not named:
+            return scores
+        most = NAME_BONUS * max(scores.values())
+        # What lies in a named file is among that file's own best, which come with its name.
+        files = {
+            point["id"]: point["payload"][METADATA]["filename"]
+            for half in points.values()
+            for point in half
+            if point.get("payload")
+        }
+        return {point: score + most * named.get(files.get(point, ""), 0.0) for point, score in scores.items()}
+
+    def _vectors(self, query: str) -> dict[str, Any]:
+        """The question's vector in each half that can be searched: one without a term has nothing for BM25."""
+        vectors: dict[str, Any] = {}
+        if self._embed is not None:
+            vectors[DENSE] = self._embed(query)
+        indices, values = query_vector(query)
+        if indices:
+            vectors[SPARSE] = {"indices": indices, "values": values}
+        return vectors
+
+    def _reranked(self, query: str, hits: list[Hit]) -> list[Hit]:
+        scores = self._rerank(query, [hit.text for hit in hits]) if self._rerank is not None and hits else None
+        if scores is None:
+            return hits
+        ranked = [replace(hit, score=score) for hit, score in zip(hits, scores, strict=True)]
+        return sorted(ranked, key=lambda hit: -hit.score)
+
+
+def _query(vector: Any, using: str, where: Sequence[Condition], limit: int, payload: Any) -> Condition:
+    return {"query": vector, "using": using, "filter": {"must": where}, "limit": limit, "with_payload": payload}
+
+
+def _best_first(points: Iterable[Point]) -> Ranking:
+    """The points of several searches by one vector, each once."""
+    scores = {point["id"]: point["score"] for point in points}
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _hits(points: Iterable[Point], scores: dict[str, float]) -> Iterator[Hit]:
+    """The chunks in the order of `scores`, read as they are asked for; a point that is none of ours is left out."""
+    payloads = {point["id"]: point["payload"] for point in points}
+    for point, score in scores.items():
+        try:
+            yield _hit(payloads[point], score)
+        except (KeyError, TypeError):
+            log.warning("point_unreadable")
+
+
+def _hit(payload: dict[str, Any], score: float) -> Hit:
+    fields = payload[METADATA]
+    return Hit(
+        document_id=fields["document_id"],
+        filename=fields["filename"],
+        page=fields["page"],
+        last_page=fields.get("last_page") or fields["page"],
+        chunk_index=fields["chunk_index"],
+        heading=fields.get("heading") or "",
+        title=fields.get("title") or "",
+        version=fields["version"],
+        text=payload[TEXT],
+        score=score,
+    )

@@ -1,0 +1,1 @@
+"""RQ's workers as threads: how jobs are taken, run, ended and recovered."""

@@ -1,0 +1,106 @@
+"""Jobs of workers that died are given to others. Any worker process may look for them, at any time."""
+
+from redis.client import Pipeline
+from rq import Queue, worker_registration
+from rq.defaults import DEFAULT_FAILURE_TTL
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq.job import JobStatus as RqStatus
+from rq.registry import DeferredJobRegistry, FailedJobRegistry, FinishedJobRegistry
+from rq.utils import as_text, current_timestamp, now, parse_composite_key, utcformat
+from rq.worker.base import BaseWorker, WorkerStatus
+
+from app.core.logging import get_logger
+from worker.runtime import scripts
+from worker.runtime.ending import Endings, Outcome
+
+LEASE_SECONDS = 10
+"""RQ's lock lasts a quarter of an hour; a process that dies with it must not stop everybody's maintenance."""
+UNSTARTED_SECONDS = 10
+"""From the queue into a worker takes milliseconds; what takes so long was popped by a worker that died."""
+UNREADABLE_SECONDS = 3600
+"""How long a record is kept that RQ can't read."""
+LOST = "the worker died (AbandonedJobError)"
+
+log = get_logger(__name__)
+
+
+def recover(queue: Queue) -> None:
+    """RQ's maintenance of `queue`, by one process at a time, with jobs put back in one step each."""
+    if not queue.acquire_maintenance_lock():
+        return
+    queue.connection.expire(queue.registry_cleaning_key, LEASE_SECONDS)
+    _put_back_lost(queue)
+    _return_unstarted(queue)
+    for registry in (FinishedJobRegistry, FailedJobRegistry, DeferredJobRegistry):
+        registry(queue.name, connection=queue.connection, serializer=queue.serializer).cleanup()
+    worker_registration.clean_worker_registry(queue)
+    queue.release_maintenance_lock()  # type: ignore[no-untyped-call]
+
+
+def _put_back_lost(queue: Queue) -> None:
+    """Running jobs whose heartbeats have stopped: back to the queue while retries are left, else failed."""
+    moment = current_timestamp()
+    wip = queue.started_job_registry.key
+    for entry in queue.connection.zrangebyscore(wip, 0, moment):
+        execution = as_text(entry)  # type: ignore[arg-type]  # without scores, entries are bytes
+        job_id, _ = parse_composite_key(execution)
+        keys = (Job.key_for(job_id), wip, queue.key)
+        outcome = queue.connection.eval(scripts.PUT_BACK, len(keys), *keys, execution, job_id, 1, moment)
+        log.warning("job_lost", job_id=job_id, outcome=as_text(outcome))
+        if outcome == b"exhausted":
+            _fail(queue, job_id, execution)
+
+
+def _fail(queue: Queue, job_id: str, execution: str) -> None:
+    try:
+        job = Job.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
+    except NoSuchJobError:
+        queue.connection.zrem(queue.started_job_registry.key, execution)
+        return
+    except Exception as error:  # a hostile record makes RQ raise nearly anything
+        log.warning("record_not_understood", job_id=job_id, reason=type(error).__name__)
+        fail_unreadable(queue, job_id, execution)
+        return
+
+    def record(pipeline: Pipeline) -> None:
+        pipeline.zrem(queue.started_job_registry.key, execution)
+        job.ended_at = now()
+        job.set_status(RqStatus.FAILED, pipeline=pipeline)
+        job._handle_failure(LOST, pipeline)
+
+    endings = Endings(queue.connection)
+    keep_seconds = job.failure_ttl or DEFAULT_FAILURE_TTL
+    outcome = endings.write(job_id, endings.recorded(record), keep_seconds=keep_seconds)
+    if outcome is Outcome.WRITTEN_AND_AWAITED:
+        queue.enqueue_dependents(job)
+
+
+def fail_unreadable(queue: Queue, job_id: str, execution: str, worker: str = "") -> None:
+    """Fail a job whose record RQ can't read, by the few fields that any record has."""
+    registry = queue.failed_job_registry
+
+    def record(pipeline: Pipeline) -> None:
+        pipeline.zrem(queue.started_job_registry.key, execution)
+        pipeline.hset(Job.key_for(job_id), mapping={"status": RqStatus.FAILED.value, "ended_at": utcformat(now())})
+        pipeline.expire(Job.key_for(job_id), UNREADABLE_SECONDS)
+        pipeline.zadd(registry.key, {job_id: current_timestamp() + UNREADABLE_SECONDS})
+        if worker:
+            pipeline.hset(f"{BaseWorker.redis_worker_namespace_prefix}{worker}", "state", WorkerStatus.IDLE.value)
+
+    endings = Endings(queue.connection)
+    endings.write(job_id, endings.recorded(record), keep_seconds=UNREADABLE_SECONDS)
+
+
+def _return_unstarted(queue: Queue) -> None:
+    """Jobs between the queue and a worker that died before it had written its name on them."""
+    between = queue.intermediate_queue
+    for job_id in between.get_job_ids():
+        between.set_first_seen(job_id)
+        seen = between.get_first_seen(job_id)
+        if seen is None or (now() - seen).total_seconds() < UNSTARTED_SECONDS:
+            continue
+        keys = (between.key, Job.key_for(job_id), queue.key)
+        queue.connection.eval(scripts.RETURN_UNSTARTED, len(keys), *keys, job_id)
+        queue.connection.delete(between.get_first_seen_key(job_id))
+        log.warning("job_returned", job_id=job_id)

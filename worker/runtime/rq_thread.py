@@ -1,0 +1,326 @@
+"""One RQ worker among the many of a process: runs the jobs that the intake starts in its name, and ends them."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from enum import Enum
+from math import ceil
+from queue import SimpleQueue
+from time import monotonic, sleep
+from typing import Any
+
+from redis import Redis
+from redis.client import Pipeline
+from rq import Queue
+from rq.defaults import DEFAULT_FAILURE_TTL
+from rq.job import Job
+from rq.job import JobStatus as RqStatus
+from rq.registry import StartedJobRegistry
+from rq.utils import now
+from rq.worker import SimpleWorker
+from rq.worker.base import WorkerStatus
+
+from app.core.logging import get_logger
+from app.core.queue.producer import VALKEY_AWAY
+from app.core.serializer import PlainSerializer
+from worker.runtime import scripts
+from worker.runtime.deadlines import Deadline
+from worker.runtime.ending import Endings, Outcome
+from worker.runtime.intake import Idle, Intake, TakenJob
+from worker.runtime.interrupts import Calls, own_calls
+
+HEARTBEAT_TTL_SECONDS = 15
+"""A worker not heard of for so long is dead, and its jobs go to another. Four heartbeats may get lost."""
+AGAIN_SECONDS_MIN = 0.1
+AGAIN_SECONDS_MAX = 2.0
+PATIENCE_SECONDS = 600.0
+"""How long a worker that holds an answer waits for Valkey."""
+
+log = get_logger(__name__)
+
+
+class Ending(Enum):
+    """Why a running job is ended before its time."""
+
+    STOP = "stop"
+    PUT_BACK = "put back"
+
+
+class Seat(SimpleWorker):
+    """One RQ worker, in a thread of a `ConcurrentWorker`."""
+
+    death_penalty_class = Deadline
+
+    def __init__(
+        self,
+        queue: str,
+        name: str,
+        connection: Redis,
+        intake: Intake,
+    ) -> None:
+        super().__init__(
+            [Queue(queue, connection=connection, serializer=PlainSerializer)],
+            name,
+            connection=connection,
+            serializer=PlainSerializer,
+            worker_ttl=HEARTBEAT_TTL_SECONDS,
+            log_job_description=False,
+            prepare_for_work=False,  # it would name the shared connection and list all others
+        )
+        self.hostname, self.pid = socket.gethostname(), os.getpid()
+        self._intake = intake
+        self._budget = intake.budget
+        self._idle = Idle(name, SimpleQueue())
+        self._endings = Endings(connection)
+        self._ending_lock = threading.Lock()
+        self._job: TakenJob | None = None
+        self._ending: Ending | None = None
+        self._calls = Calls()
+
+    # What RQ's worker would do for itself, and the process does for all
+
+    @property
+    def should_run_maintenance_tasks(self) -> bool:
+        """Never: the process does it once for all."""
+        return False
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """The intake does, for all; but a burst is over when workers are suspended."""
+        if burst:
+            super().check_for_suspension(burst)
+
+    def _set_connection(self, connection: Redis) -> Redis:
+        """RQ would raise the shared pool's time-out to minutes; our waits at the queue are shorter than it."""
+        return connection
+
+    def _install_signal_handlers(self) -> None:
+        """Signals are the process's."""
+
+    def bootstrap(self, *args: Any) -> None:
+        """Register in Valkey; logging is set up already, and commands come over the process's connection."""
+        self._calls = own_calls()
+        self.register_birth()  # type: ignore[no-untyped-call]
+        self.set_state(WorkerStatus.IDLE)
+
+    def get_heartbeat_ttl(self, job: Job) -> int:
+        """Short, since heartbeats go on while a job runs."""
+        return HEARTBEAT_TTL_SECONDS
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Within a pipeline, as RQ does it; alone, nothing: the process sends it for all."""
+        if pipeline is not None:
+            super().heartbeat(timeout, pipeline)
+
+    def send_heartbeat(self, pipeline: Pipeline) -> tuple[str, int] | None:
+        """Renew this worker's record, its job's and its execution's.
+
+        Returns the job's id, and where among the pipeline's answers it stands whether the job is to be stopped.
+        """
+        self.heartbeat(HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
+        job, execution = self._job, self.execution
+        if job is None or execution is None:
+            return None
+        self._budget.renew(self.name, pipeline)
+        execution.heartbeat(job.started_job_registry, HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
+        pipeline.hget(job.key, "stop_requested")
+        return job.id, len(pipeline) - 1
+
+    # A job's way through this worker
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """The next job, started in our name; None when told to stop or, in a burst, when the queue is empty."""
+        job = self._intake.take(self._idle)
+        return (job, self.queues[0]) if job is not None else None
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run `job`, which is ours."""
+        assert isinstance(job, TakenJob)
+        with self._ending_lock:
+            self.execution, self._job, self._ending = job.execution, job, None
+            self._state = WorkerStatus.BUSY  # as the job's start has written
+            self._calls.reset()
+        try:
+            self.perform_job(job, queue)
+        except VALKEY_AWAY as error:  # its silence tells, and another worker gets the job
+            log.warning("valkey_away", during="execute", job_id=job.id, reason=type(error).__name__)
+        finally:
+            with self._ending_lock:
+                self._job = None
+            with suppress(*VALKEY_AWAY):
+                self._budget.spend_tokens(_tokens(job))
+                if self.get_state() != WorkerStatus.IDLE:  # the job's last write has said it already
+                    self._budget.release(self.name)
+                    self.set_state(WorkerStatus.IDLE)
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
+        """Nothing: the job's start has done it."""
+
+    def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
+        """Note the time; heartbeats have gone on."""
+        job.ended_at = now()
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """The job has logged what it raised, with its context."""
+
+    def handle_job_success(self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry) -> None:
+        """Write the answer, unless the job has ended meanwhile: what has ended stays as it is."""
+        ttl = job.get_result_ttl(self.default_result_ttl)
+
+        def record(pipeline: Pipeline) -> None:
+            self.increment_successful_job_count(pipeline=pipeline)
+            job._handle_success(ttl, pipeline, **self._about_execution(job))
+            job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
+
+        self._end(job, queue, record, keep_seconds=ttl)
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
+    ) -> None:
+        """Fail, retry or stop the job as RQ does, or put it back; unless it has ended meanwhile."""
+        failure_ttl = job.failure_ttl if job.failure_ttl is not None else DEFAULT_FAILURE_TTL
+
+        def fail(pipeline: Pipeline) -> None:
+            self.increment_failed_job_count(pipeline)
+            job.set_status(stopped_or_failed, pipeline=pipeline)
+            if job.meta:
+                pipeline.hset(job.key, "meta", job.serializer.dumps(job.meta))
+            job._handle_failure(exc_string, pipeline, **self._about_execution(job))
+
+        def retry(pipeline: Pipeline) -> None:
+            self.increment_failed_job_count(pipeline)
+            _schedule_retry(job, queue, pipeline)
+
+        if self._ending is Ending.PUT_BACK:
+            _patiently(self.put_back)
+        elif self._ending is not Ending.STOP and job.should_retry:
+            self._end(job, queue, retry, keep_seconds=failure_ttl, is_over=False)
+        else:
+            stopped_or_failed = RqStatus.STOPPED if self._ending is Ending.STOP else RqStatus.FAILED
+            self._end(job, queue, fail, keep_seconds=failure_ttl)
+
+    def _end(
+        self,
+        job: Job,
+        queue: Queue,
+        record: Callable[[Pipeline], None],
+        *,
+        keep_seconds: int,
+        is_over: bool = True,
+    ) -> None:
+        """Write what `record` says of the job and of its execution, in one step, unless the job has ended already."""
+        assert isinstance(job, TakenJob)
+        assert job.started_at is not None
+        assert job.ended_at is not None
+        worked = job.ended_at - job.started_at
+
+        def leave(pipeline: Pipeline) -> None:
+            self.cleanup_execution(job, pipeline=pipeline)
+            self.execution = job.execution  # alive, and renewed, until that is written
+            self.increment_total_working_time(worked, pipeline)
+            self._budget.release(self.name, pipeline)
+            self.set_state(WorkerStatus.IDLE, pipeline=pipeline)
+
+        commands = self._endings.recorded(record, leave)
+
+        def write() -> None:
+            outcome = self._endings.write(
+                job.id,
+                commands,
+                worker=self.name,
+                events=job.events.unwritten(),
+                is_over=is_over,
+                keep_seconds=keep_seconds,
+            )
+            if outcome is Outcome.ENDED_ELSEWHERE:
+                log.info("job_ended_elsewhere", job_id=job.id)
+                with self.connection.pipeline() as pipeline:
+                    leave(pipeline)
+                    pipeline.execute()
+            elif is_over and outcome is Outcome.WRITTEN_AND_AWAITED:
+                queue.enqueue_dependents(job)
+
+        with job.events.writing:
+            _patiently(write)
+        self.execution = None
+
+    def _about_execution(self, job: Job) -> dict[str, Any]:
+        """What RQ keeps with a result."""
+        assert self.execution is not None
+        return {
+            "worker_name": self.name,
+            "execution_id": self.execution.id,
+            "execution_started_at": self.execution.created_at,
+            "execution_ended_at": job.ended_at,
+        }
+
+    # Ending a job before its time
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs here."""
+        return self._job is not None
+
+    def stop_job(self, job_id: str) -> None:
+        """Stop the job, if it is the one that runs here."""
+        with self._ending_lock:
+            if self._job is None or self._job.id != job_id:
+                return
+        self.end_job(Ending.STOP)
+
+    def end_job(self, ending: Ending) -> None:
+        """Make the running job leave its model call, and end as told."""
+        with self._ending_lock:
+            if self._job is None or self._ending is not None:
+                return
+            self._ending = ending
+            self._job.is_told_to_end = True
+            self._calls.interrupt()
+
+    def put_back(self) -> None:
+        """Give the running job back to the queue, before all others; its retries are not touched."""
+        job, execution = self._job, self.execution
+        if job is None or execution is None:
+            return
+        queue = self.queues[0]
+        keys = (job.key, queue.started_job_registry.key, queue.key)
+        self.connection.eval(scripts.PUT_BACK, len(keys), *keys, execution.composite_key, job.id, 0, "inf")
+        log.info("job_put_back", job_id=job.id)
+
+
+def _schedule_retry(job: Job, queue: Queue, pipeline: Pipeline) -> None:
+    """What `Job.retry` does, all of it in `pipeline`: RQ writes status and schedule at once, the rest later."""
+    wait = job.get_retry_interval()
+    assert job.retries_left is not None
+    job.retries_left -= 1
+    if not wait:
+        queue._enqueue_job(job, pipeline=pipeline, at_front=job.enqueue_at_front_on_retry)
+        return
+    queue._persist_job(job, pipeline, status=RqStatus.SCHEDULED)
+    due = now() + timedelta(seconds=wait)
+    pipeline.zadd(queue.scheduled_job_registry.key, {job.id: ceil(due.timestamp())})
+
+
+def _tokens(job: Job) -> int:
+    """What the job's answer has cost, as the provider counted."""
+    result = getattr(job, "_result", None)
+    usage = result.get("usage", {}) if isinstance(result, dict) else {}
+    return int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
+
+
+def _patiently(act: Callable[[], None]) -> None:
+    """Do it, again and again while Valkey is away: an answer that was paid for is worth the wait."""
+    wait, give_up = AGAIN_SECONDS_MIN, monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return act()
+        except VALKEY_AWAY as error:
+            if monotonic() > give_up:
+                raise
+            log.warning("valkey_away", during=act.__name__, reason=type(error).__name__, retry_in_seconds=wait)
+            sleep(wait)
+            wait = min(2 * wait, AGAIN_SECONDS_MAX)
