@@ -75,7 +75,7 @@ bench-retrieval: install-dev  ## how well we find: make bench-retrieval path=FOL
 	@$(RUN) -m benchmarks.retrieval $(path)
 
 fuzz: install-dev  ## the API against its OpenAPI document, for longer
-	FUZZ_EXAMPLES=200 $(RUN) -m pytest -q tests/integration/test_openapi.py
+	FUZZ_EXAMPLES=200 $(RUN) -m pytest -q tests/integration/app/test_openapi.py
 
 drill: install-dev  ## kill, stop and starve the parts, and count the jobs
 	@$(RUN) -m benchmarks.drill

@@ -32,7 +32,7 @@ from qdrant_client import QdrantClient, models
 
 from app.core.settings import Settings
 from app.embedded.qdrant import edge
-from tests.integration.qdrant_server import QdrantServer
+from tests.support.qdrant_server import QdrantServer
 from worker.http.qdrant import QdrantHttp
 from worker.retrieval.search import Searcher
 from worker.vectors import query_vector

@@ -30,7 +30,8 @@ import psutil
 from app.core.settings import Settings
 from benchmarks.support import tree, write_json
 from ingest.reading.pdf import pdfium
-from tests.integration.qdrant_server import ROOT, QdrantServer
+from tests.support import ROOT
+from tests.support.qdrant_server import QdrantServer
 from worker.vectors import document_vector, query_vector
 
 SAMPLE_SECONDS = 0.05

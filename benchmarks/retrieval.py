@@ -34,7 +34,7 @@ from ingest.indexing.writer import Parsed, Target, Writer, parse
 from ingest.reading.files import sha256_of
 from ingest.reading.pool import ReaderPool
 from ingest.reading.reasons import FileError
-from tests.integration.qdrant_server import QdrantServer
+from tests.support.qdrant_server import QdrantServer
 from worker.http.qdrant import QdrantHttp
 from worker.index.vector_index import Chunk, Document, open_index
 from worker.model.embeddings import ProviderEmbeddings

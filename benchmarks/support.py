@@ -31,10 +31,10 @@ from app.core.settings import Settings
 from app.embedded.children import LAUNCH
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
-from tests.integration.qdrant_server import command as qdrant_command
 from tests.support.documents import add_document
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
+from tests.support.qdrant_server import command as qdrant_command
 from tests.support.queue import JobQueue
 from worker.index.vector_index import open_index
 

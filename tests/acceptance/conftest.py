@@ -14,10 +14,10 @@ import pytest
 
 from app.core.services import Services, running
 from app.core.settings import Settings
+from tests.support import ROOT
 from tests.support.pdfs import make_pdf
 from tests.support.processes import wait_until
 
-ROOT = Path(__file__).parents[2]
 PAGES = [
     "Opening hours. The harbour opens at six in winter and at five in summer.",
     "Care of boats. Every boat is washed with fresh water after rowing.",

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import openai
@@ -19,9 +18,9 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import SecretStr
 
+from tests.support import ROOT
 from tests.support.model_server import NOT_FOUND_ANSWER, ModelServer, parse_knobs, stem, tokenize
 
-ROOT = Path(__file__).parents[2]
 PROMPT: list[ChatCompletionMessageParam] = [
     {"role": "system", "content": "Answer from the sources."},
     {

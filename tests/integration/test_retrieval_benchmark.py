@@ -9,10 +9,11 @@ import pytest
 from benchmarks.retrieval import main
 from benchmarks.retrieval_data import DataError, load, read_judgements
 from benchmarks.retrieval_metrics import averages, ndcg
+from tests.support import ROOT
 from tests.support.model_server import ModelServer
 from tests.support.pdfs import make_pdf
 
-SMALL_SET = Path(__file__).parents[2] / "benchmarks/retrieval_set"
+SMALL_SET = ROOT / "benchmarks/retrieval_set"
 
 
 @pytest.fixture(autouse=True)

@@ -61,7 +61,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self, TypedDict, cast
 
@@ -69,6 +68,8 @@ import numpy as np
 import orjson
 import uvicorn
 import uvloop
+
+from tests.support import ROOT
 
 Json = dict[str, object]
 Vector = np.ndarray[Any, np.dtype[np.float32]]
@@ -835,8 +836,7 @@ class ModelServer:
     def __init__(self, *, knobs: str = "", api_key: str | None = None, port: int = 0) -> None:
         command = [sys.executable, "-m", "tests.support.model_server", "--exit-with-stdin"]
         command += ["--port", str(port), "--knobs", knobs, "--api-key", api_key or ""]
-        root = Path(__file__).parents[2]
-        self.process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()
         if not ready:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from fakeredis import FakeAsyncRedis, FakeRedis, FakeServer
 from fastapi.testclient import TestClient
-from httpx2 import Response
 from redis import Redis
 from rq import Queue
 from rq.job import Job
@@ -15,6 +14,7 @@ from app.core.contract import QUERY_QUEUE, AnswerResult, Timings, Usage
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.main import create_app
+from tests.support.problems import assert_problem
 
 RESULT = AnswerResult(
     answer="Six.",
@@ -43,17 +43,6 @@ def client(server: FakeServer) -> Iterator[TestClient]:
     app = create_app(settings, valkey=FakeAsyncRedis(server=server))
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
-
-
-def assert_problem(response: Response, status: int, kind: str) -> dict[str, Any]:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    body: dict[str, Any] = response.json()
-    assert body["type"] == f"urn:problem:{kind}"
-    assert body["status"] == status
-    assert body["title"]
-    assert body["detail"]
-    return body
 
 
 def fetch(valkey: Redis, job_id: str) -> Job:

@@ -26,7 +26,7 @@ from app.core.queue.records import WEBHOOK_RETRY_SECONDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.jobs.webhook_sweep import Webhooks
-from tests.integration.test_waiting import finish, start
+from tests.integration.app.test_waiting import finish, start
 from tests.support.api import serving
 from tests.support.processes import wait_until
 from worker import webhooks

@@ -20,7 +20,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from tests.integration.qdrant_server import QdrantServer, run_to_end
+from tests.support.qdrant_server import QdrantServer, run_to_end
 
 NAMES = (f"c{number}" for number in itertools.count())
 UUID = "e7856a5b-1ca2-4fa4-8ebc-b507c49d9b97"

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from tests.support import ROOT
+
 START_SECONDS = 20
-ROOT = Path(__file__).parents[2]
 
 
 class QdrantServer:

@@ -15,7 +15,7 @@ from app.auth import rate_limits as limits
 from app.auth.rate_limits import KEY_PREFIX, RateLimits, Standing
 from app.core.queue.pipelined import Link
 from tests.support.credentials import api_key, bearer
-from tests.unit.app.test_auth import client_of
+from tests.unit.app.auth.test_dependencies import client_of
 
 SLOW_KEY, SLOW_ENTRY = api_key("slow", tenant="acme", rate="2/minute")
 TWIN_KEY, TWIN_ENTRY = api_key("slow", tenant="other", rate="2/minute")

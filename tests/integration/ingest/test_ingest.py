@@ -23,12 +23,11 @@ from qdrant_client import QdrantClient
 
 from app.core.settings import Settings
 from ingest.__main__ import main
-from tests.support import pdfs
+from tests.support import ROOT, pdfs
 from tests.support.model_server import ModelServer
 from worker.index.vector_index import Chunk, Document, Version, open_index
 from worker.retrieval.search import open_searcher
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 60
 
 

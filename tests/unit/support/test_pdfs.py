@@ -8,10 +8,10 @@ from pathlib import Path
 import pypdfium2 as pdfium
 import pytest
 
-from tests.support import pdfs
+from tests.support import ROOT, pdfs
 from tests.support.sample_documents import DOCUMENTS, write_samples
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = ROOT / "data"
 INCORRECT_PASSWORD, NO_PDF = 4, 3  # pdfium's error codes
 
 

@@ -1,14 +1,14 @@
 """Settings: defaults, limits that agree, secrets that stay unseen, and .env.example that tells the truth."""
 
 import re
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from app.core.settings import Settings, explain
+from tests.support import ROOT
 
-EXAMPLE = Path(__file__).parents[3] / ".env.example"
+EXAMPLE = ROOT / ".env.example"
 
 
 def test_example_and_settings_name_the_same_variables_with_the_same_defaults() -> None:

@@ -13,7 +13,7 @@ from rq.registry import FailedJobRegistry
 from app.core.contract import QUERY_QUEUE
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from tests.integration.test_waiting import append, finish, start
+from tests.integration.app.test_waiting import append, finish, start
 from tests.support.api import serving
 
 

@@ -18,7 +18,7 @@ from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE, AnswerJob, AnswerResu
 from app.core.events import EventType, log_key
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from tests.integration.test_worker import die_with, states, with_model, work, working
+from tests.integration.worker.test_worker import die_with, states, with_model, work, working
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue

@@ -2,7 +2,6 @@
 
 import tomllib
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from app.core.contract import ANSWER_JOB, QUERY_MAX_CHARACTERS, AnswerJob
 from app.core.errors import MESSAGES, ErrorCode, JobError
 from app.version import VERSION
+from tests.support import ROOT
 
 
 def test_the_job_name_resolves_to_a_function() -> None:
@@ -24,7 +24,7 @@ def test_every_error_code_has_a_public_message() -> None:
 
 
 def test_versions_agree() -> None:
-    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["version"] == VERSION
 
 

@@ -30,7 +30,7 @@ from app.core.settings import Settings
 from app.documents.schemas import LABEL_PATTERN
 from app.documents.uploads import receiving, shown_filename
 from app.main import create_app
-from tests.unit.app.test_api import assert_problem
+from tests.support.problems import assert_problem
 
 PDF = b"%PDF-1.7\n" + bytes(range(256))
 SHA256 = hashlib.sha256(PDF).hexdigest()

@@ -18,7 +18,7 @@ from app.core.documents.catalog import Catalog
 from app.core.queue.producer import connect
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from tests.integration.test_worker import working
+from tests.integration.worker.test_worker import working
 from tests.support.processes import wait_until
 from worker.concurrent import ConcurrentWorker
 from worker.runtime.ending import Endings, Outcome
