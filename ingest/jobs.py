@@ -6,32 +6,28 @@ replaced or deleted since gives way, so that nothing comes back.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from threading import Lock
 from time import monotonic, sleep
 from typing import Any, Literal, Unpack
 from uuid import uuid4
 
 import structlog
-from redis import Redis
-from rq import get_current_job
 from rq.job import Job
 
 from app.core.contract import DeleteJob, IngestJob, IngestResult, Stage
 from app.core.documents.catalog import Catalog, Changes, DocumentError, DocumentStatus
-from app.core.documents.files import DocumentStore, open_store
 from app.core.errors import ErrorCode, ServiceError
-from app.core.logging import configure_logging, get_logger
-from app.core.queue.producer import VALKEY_AWAY, connect
-from app.core.services import redis_url
-from app.core.settings import Settings
-from ingest.boundary import boundary, is_told_to_end, note
-from ingest.chunking.splitter import Splitter
-from ingest.indexing.embedder import Embedder, open_budget
-from ingest.indexing.writer import Target, Writer, parse
-from ingest.reading.pool import ReaderPool
+from app.core.logging import get_logger
+from app.core.queue.producer import VALKEY_AWAY
+from ingest.failures import document_error, failure_of_document
+from ingest.indexing.writer import Target, parse
+from ingest.resources import Ingestion, open_ingestion
 from ingest.sync.naming import naming_of
-from worker.index.vector_index import Document, VectorIndex, open_index
+from worker.index.vector_index import Document, VectorIndex
+from worker.resources import shared
+from worker.runtime.boundary import Failure, boundary, is_told_to_end, note
+from worker.runtime.retries import Backoff
+
+BACKOFF = Backoff(base_seconds=2.0, max_seconds=60.0)
 
 WAIT_FOR_OTHER_SECONDS = 60.0
 """How long a job holds its thread while another one of the same document runs; then it is tried again later."""
@@ -40,63 +36,9 @@ WAIT_POLL_SECONDS = 0.25
 log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What a process makes once and every ingestion job shares."""
-
-    settings: Settings
-    connection: "Redis"
-    index: VectorIndex
-    store: DocumentStore
-    reader: ReaderPool
-    splitter: Splitter
-    writer: Writer
-
-    def close(self) -> None:
-        """Close every connection and end the children that parse; jobs must have ended."""
-        self.writer.close()
-        self.reader.__exit__(None, None, None)
-        self.index.close()
-        self.connection.close()
-
-
-def open_resources(settings: Settings) -> Resources:
-    """Make them. Opens no connection. Raises `ConfigurationError` when there is no Qdrant or Valkey to go to."""
-    connection, index = connect(redis_url(settings)), open_index(settings)
-    return Resources(
-        settings=settings,
-        connection=connection,
-        index=index,
-        store=open_store(settings),
-        reader=ReaderPool(use_ocr=settings.ocr),
-        splitter=Splitter(settings.chunk_size, settings.chunk_overlap),
-        writer=Writer(index, Embedder(index, open_budget(connection, settings)).embed),
-    )
-
-
-_lock = Lock()
-_shared: Resources | None = None
-
-
-def shared() -> Resources:
-    """The process's resources, made from the environment by the first job."""
-    global _shared
-    with _lock:
-        if _shared is None:
-            settings = Settings()
-            if not structlog.is_configured():  # under RQ's own command
-                configure_logging(settings)
-            _shared = open_resources(settings)
-        return _shared
-
-
-def close_shared() -> None:
-    """Let go of the process's resources."""
-    global _shared
-    with _lock:
-        if _shared is not None:
-            _shared.close()
-        _shared = None
+def prepare() -> None:
+    """Open what this module's jobs share. Raises `ConfigurationError` when there is no Qdrant or Valkey to go to."""
+    shared(open_ingestion)
 
 
 def index_document(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,17 +46,16 @@ def index_document(payload: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `JobFailedError` when it can't; the job's metadata and the catalog then hold the code.
     """
-    record = get_current_job()
     progress: Progress | None = None
 
-    def on_failed(failure: DocumentError, is_tried_again: bool) -> None:
+    def on_failed(failure: Failure | None, *, is_tried_again: bool) -> None:
         if progress is not None:
-            progress.failed(failure, is_tried_again=is_tried_again)
+            progress.failed(document_error(failure), is_tried_again=is_tried_again)
 
-    with boundary(record, "ingest", on_failed):
+    with boundary("ingest", backoff=BACKOFF, classify=failure_of_document, on_failed=on_failed) as record:
         job = IngestJob.model_validate(payload)
         structlog.contextvars.bind_contextvars(request_id=job.request_id)
-        resources = shared()
+        resources = shared(open_ingestion)
         progress = Progress(job, record, Catalog(resources.connection))
         with _alone(resources, job, record):
             try:
@@ -128,11 +69,10 @@ def index_document(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def delete_document(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Delete the chunks of the document in the `DeleteJob` in `payload`, unless it was uploaded again since."""
-    record = get_current_job()
-    with boundary(record, "delete", lambda *_: None):
+    with boundary("delete", backoff=BACKOFF, classify=failure_of_document) as record:
         job = DeleteJob.model_validate(payload)
         structlog.contextvars.bind_contextvars(request_id=job.request_id)
-        resources = shared()
+        resources = shared(open_ingestion)
         with _alone(resources, job, record):
             is_back = Catalog(resources.connection).get(job.tenant, job.document_id) is not None
             if not is_back:
@@ -209,7 +149,7 @@ class Progress:
         raise OvertakenError(is_deleted=standing is None)
 
 
-def _index(job: IngestJob, resources: Resources, progress: Progress) -> IngestResult:
+def _index(job: IngestJob, resources: Ingestion, progress: Progress) -> IngestResult:
     progress.parsing()
     naming = naming_of(resources.settings, job.collection, tenant=job.tenant)
     version = naming.version(job.sha256)
@@ -248,7 +188,7 @@ def _standing(index: VectorIndex, job: IngestJob, version: str) -> Document | No
 
 
 @contextmanager
-def _alone(resources: Resources, job: IngestJob | DeleteJob, record: Job | None) -> Iterator[None]:
+def _alone(resources: Ingestion, job: IngestJob | DeleteJob, record: Job | None) -> Iterator[None]:
     """While no other job of this document runs. A job that is run again after its worker's death is the same job."""
     connection = resources.connection
     key = f"rag:ingest:{job.tenant}:{job.document_id}"

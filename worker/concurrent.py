@@ -9,8 +9,9 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
+from importlib import import_module
 from time import monotonic
 from types import FrameType
 from typing import Any
@@ -27,6 +28,7 @@ from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
 from app.core.errors import ServiceError
 from app.core.logging import get_logger
 from app.core.queue.producer import VALKEY_AWAY, enqueue_due
+from app.core.queue.records import KINDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from worker.runtime.budget import Budget, Limits
@@ -51,6 +53,11 @@ def concurrency(queue: str, settings: Settings) -> int:
     """How many jobs of `queue` one process runs at once."""
     own = {INGEST_QUEUE: settings.ingest_concurrency, WEBHOOK_QUEUE: settings.webhook_concurrency}
     return own.get(queue, settings.worker_concurrency)
+
+
+def _job_modules(queues: Iterable[str]) -> list[str]:
+    """Where the functions of the jobs on `queues` are; each has `prepare()`, which opens what they share."""
+    return sorted({kind.function.rpartition(".")[0] for kind in KINDS.values() if kind.queue in queues})
 
 
 class ConcurrentWorker(SimpleWorker):
@@ -82,13 +89,13 @@ class ConcurrentWorker(SimpleWorker):
 
         Raises `ConfigurationError` when there is no Qdrant to go to.
         """
-        import worker.jobs  # noqa: F401  before any thread starts, so that no job waits for its imports
-        from worker.resources import open_resources, share
+        from worker.resources import Process, begin, end  # imports that `rq info` and the like need not wait for
 
         self._settings = settings = self._settings or Settings()
         self._budget = Budget(self.connection, Limits.of(settings), lease_seconds=HEARTBEAT_TTL_SECONDS)
-        resources = open_resources(settings, on_response=self._budget.heed)
-        share(resources)
+        begin(Process(settings, on_response=self._budget.heed))
+        for module in _job_modules(self.queue_names()):  # before any thread starts, so that no job waits for imports
+            import_module(module).prepare()
         if threading.current_thread() is threading.main_thread():
             self._install_signal_handlers()  # type: ignore[no-untyped-call]
         events = EventWriter(self.connection)
@@ -121,8 +128,7 @@ class ConcurrentWorker(SimpleWorker):
         for intake in intakes.values():
             intake.close()
         events.close()
-        share(None)
-        resources.close()
+        end()
         log.info("worker_stopped")
         return self._has_worked
 

@@ -1,8 +1,12 @@
-"""What a worker process makes once and every job shares: the index and the model, with their connections."""
+"""What a worker process makes once and all jobs share, each part opened only where a queue that is served needs it.
+
+RQ calls a job's function by its name and gives it nothing but the payload, so what jobs share belongs to the process.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from threading import Lock
+from dataclasses import dataclass
+from threading import RLock
+from typing import Protocol, TypeVar, cast
 
 import structlog
 from rq import get_current_job
@@ -16,8 +20,72 @@ from worker.runtime.budget import Budget, Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
-    """A worker's clients. `complete` is None when answers are extractive.
+class Process:
+    """What resources are made from.
+
+    `on_response` is told of each answer of the chat model's server, before it is read; None where nobody keeps the
+    model's budget for the jobs: under RQ's own worker.
+    """
+
+    settings: Settings
+    on_response: OnResponse | None = None
+
+
+class Closing(Protocol):
+    """A resource that can be closed when jobs have ended."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+Opened = TypeVar("Opened", bound=Closing)
+
+_lock = RLock()
+_process: Process | None = None
+_opened: dict[Callable[[Process], Closing], Closing] = {}
+
+
+def begin(process: Process) -> None:
+    """From now on, make resources from `process`."""
+    global _process
+    with _lock:
+        if not structlog.is_configured():  # under RQ's own command; structlog's default would print local variables
+            configure_logging(process.settings)
+        _process = process
+
+
+def this_process() -> Process:
+    """What `begin` was given; else the environment's settings, as under RQ's own worker."""
+    with _lock:
+        if _process is None:
+            begin(Process(Settings()))
+        assert _process is not None
+        return _process
+
+
+def shared(make: Callable[[Process], Opened]) -> Opened:
+    """What `make` has made for this process, made by the first call."""
+    found = _opened.get(make)
+    if found is None:
+        with _lock:
+            found = _opened.get(make)
+            if found is None:
+                found = _opened[make] = make(this_process())
+    return cast(Opened, found)
+
+
+def end() -> None:
+    """Close all that was made, and forget the settings; jobs must have ended."""
+    global _process
+    with _lock:
+        while _opened:
+            _opened.popitem()[1].close()
+        _process = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What questions and searches need. `complete` is None when answers are extractive.
 
     `budget` is what a job itself must ask before it calls the model: a stock worker's, when there is a limit.
     """
@@ -34,45 +102,25 @@ class Resources:
             close()
 
 
-_lock = Lock()
-_shared: Resources | None = None
+def open_answering(process: Process) -> Answering:
+    """Make the index's and the model's clients. Opens no connection.
 
-
-def open_resources(settings: Settings, *, on_response: OnResponse | None = None) -> Resources:
-    """Make the clients. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
-
-    `on_response` is told of each answer of the chat model's server, before it is read.
+    Raises `ConfigurationError` when there is no Qdrant to go to.
     """
-    if not structlog.is_configured():  # under RQ's own command; structlog's default would print local variables
-        configure_logging(settings)
+    settings = process.settings
+    budget = _budget_of_stock_worker(settings) if process.on_response is None else None
     if not settings.has_chat_model:
-        return Resources(settings, open_searcher(settings), complete=None)
+        return Answering(settings, open_searcher(settings), complete=None, budget=budget)
     from worker.model.chat import ChatModel  # a second of imports that a worker without a model need not spend
 
-    model = ChatModel(settings, on_response=on_response)
-    return Resources(settings, open_searcher(settings), model.complete, closing=(model.close,))
+    model = ChatModel(settings, on_response=budget.heed if budget is not None else process.on_response)
+    return Answering(settings, open_searcher(settings), model.complete, closing=(model.close,), budget=budget)
 
 
-def share(resources: Resources | None) -> None:
-    """Let every job of this process use `resources`; None lets go of them."""
-    global _shared
-    with _lock:
-        _shared = resources
-
-
-def shared() -> Resources:
-    """The process's resources; made from the environment when a stock `rq worker` runs the job."""
-    global _shared
-    with _lock:
-        if _shared is None:
-            _shared = _open_for_stock_worker(Settings())
-        return _shared
-
-
-def _open_for_stock_worker(settings: Settings) -> Resources:
+def _budget_of_stock_worker(settings: Settings) -> Budget | None:
+    """Our own workers ask the budget before they take a job; under RQ's own, the job itself must."""
     record, limits = get_current_job(), Limits.of(settings)
     if record is None or limits == Limits():
-        return open_resources(settings)
+        return None
     # Nobody renews the lease, so it lasts as long as a job may.
-    budget = Budget(record.connection, limits, lease_seconds=settings.job_timeout_seconds)
-    return replace(open_resources(settings, on_response=budget.heed), budget=budget)
+    return Budget(record.connection, limits, lease_seconds=settings.job_timeout_seconds)

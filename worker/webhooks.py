@@ -19,14 +19,15 @@ import httpcore2
 import httpx2
 import orjson
 import structlog
-from rq import get_current_job
 
 from app.core.contract import JobStatus, WebhookJob
+from app.core.errors import ErrorCode
 from app.core.logging import get_logger
 from app.core.queue.producer import fetch_view, webhook_key
 from app.core.queue.records import JobView
 from app.core.settings import Settings
-from worker.resources import shared
+from worker.resources import this_process
+from worker.runtime.boundary import Failure, boundary, failure_of
 
 TIMEOUT_SECONDS = 15.0
 """For the whole delivery to connect, and for each read of its answer; the specification names 15 to 30."""
@@ -44,15 +45,19 @@ class ForbiddenAddressError(WebhookFailedError):
     """The URL leads to an address that is not public."""
 
 
+def prepare() -> None:
+    """Nothing is shared by deliveries but the settings."""
+
+
 def deliver(payload: Mapping[str, Any]) -> str:
     """Deliver the `WebhookJob` in `payload`; returns what came of it.
 
-    Raises `WebhookFailedError` when it did not arrive: then RQ tries again, as its record says.
+    Raises `JobFailedError` when it did not arrive: then RQ tries again, as its record says.
     """
-    record = get_current_job()
-    assert record is not None
-    job = WebhookJob.model_validate(payload)
-    with structlog.contextvars.bound_contextvars(job_id=job.job_id):
+    with boundary("webhook", backoff=None, classify=_failure_of) as record:
+        assert record is not None
+        job = WebhookJob.model_validate(payload)
+        structlog.contextvars.bind_contextvars(job_id=job.job_id)
         hook: Any = record.connection.hgetall(webhook_key(job.job_id))
         view = fetch_view(record.connection, job.job_id, tenant=job.tenant)
         if not hook or view is None:
@@ -60,9 +65,16 @@ def deliver(payload: Mapping[str, Any]) -> str:
             return "dropped"
         body = news(view)
         headers = signed_headers(job.job_id, body, hook[b"secret"].decode(), at=int(time()))
-        status = send(hook[b"url"].decode(), body, headers, shared().settings)
+        status = send(hook[b"url"].decode(), body, headers, this_process().settings)
         log.info("webhook_delivered", status=status)
         return "refused" if status == GONE else "delivered"
+
+
+def _failure_of(error: BaseException) -> Failure:
+    """The words of a delivery's own errors name neither URL nor secret, so that the record may have them."""
+    if isinstance(error, WebhookFailedError):
+        return Failure(ErrorCode.INTERNAL, "webhook_failed", str(error))
+    return failure_of(error)
 
 
 def news(view: JobView) -> bytes:

@@ -35,10 +35,15 @@ class Backoff:
         return ceil(min(asked_seconds or 0.0, RETRY_AFTER_SECONDS_MAX) + jitter)
 
 
-def prepare_retry(record: Job | None, code: ErrorCode, error: BaseException, backoff: Backoff) -> int | None:
-    """Have RQ try again in so many seconds; None when it will not, as no retry is left or none can help."""
+def prepare_retry(record: Job | None, code: ErrorCode, error: BaseException, backoff: Backoff | None) -> int | None:
+    """Have RQ try again in so many seconds; None when it will not, as no retry is left or none can help.
+
+    Without a `backoff` RQ keeps to the record's own schedule, whatever the error.
+    """
     if record is None or not record.should_retry:
         return None
+    if backoff is None:
+        return record.get_retry_interval()
     if code not in RETRYABLE:
         record.retries_left = None  # for this run of RQ's; the record keeps the number
         return None

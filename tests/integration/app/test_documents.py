@@ -20,11 +20,11 @@ from app.core.documents.files import DocumentStore
 from app.core.documents.ids import document_id
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from ingest.jobs import close_shared
 from tests.support.api import serving
 from tests.support.pdfs import make_pdf
 from tests.support.processes import wait_until
 from worker.index.vector_index import open_index
+from worker.resources import end
 
 LARGE = 20 * 2**20
 ROUNDS = 20
@@ -65,7 +65,7 @@ def work(valkey: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
     try:
         SimpleWorker([queue], connection=valkey, serializer=PlainSerializer).work(burst=True)
     finally:
-        close_shared()
+        end()
 
 
 def test_a_document_is_uploaded_indexed_shown_and_deleted(

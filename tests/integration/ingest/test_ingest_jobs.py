@@ -26,6 +26,7 @@ from tests.support import pdfs
 from tests.support.model_server import ModelServer
 from worker.index.catalog_repair import repair
 from worker.index.vector_index import Document, VectorIndex, open_index
+from worker.resources import end
 
 NAME = "otter.pdf"
 OTTER = document_id("default", "default", NAME)
@@ -37,7 +38,7 @@ def _services(qdrant_url: str, valkey_url: str, valkey: Redis, monkeypatch: pyte
     monkeypatch.setenv("REDIS_URL", valkey_url)
     monkeypatch.setenv("QDRANT_COLLECTION", f"test-{uuid4().hex}")
     yield
-    jobs.close_shared()
+    end()
 
 
 @pytest.fixture

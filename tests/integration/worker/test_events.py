@@ -22,7 +22,7 @@ from tests.integration.worker.test_worker import die_with, states, with_model, w
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue
-from worker.resources import share, shared
+from worker.resources import end
 from worker.runtime.event_writer import EventLog, EventWriter
 from worker.runtime.recovery import recover
 
@@ -37,7 +37,7 @@ def settings(valkey_url: str, qdrant_url: str, handbook: str) -> Iterator[Settin
         qdrant_collection=handbook,
         worker_concurrency=4,
     )
-    share(None)
+    end()
 
 
 def log_of(valkey: Redis, job_id: str) -> list[Event]:
@@ -233,7 +233,7 @@ def test_under_a_stock_worker_the_job_tells_itself(
     monkeypatch.setenv("QDRANT_COLLECTION", settings.qdrant_collection)
     job_id = ask(valkey, settings)
     SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True)
-    shared().close()
+    end()
     events = log_of(valkey, job_id)
     assert [kind for kind, _ in events] == ["job.started", "retrieval.completed", "answer.delta"]
     assert text_of(events) == answer_of(valkey, settings, job_id)

@@ -17,7 +17,7 @@ from tests.support.api import serving
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from worker.concurrent import ConcurrentWorker
-from worker.resources import share
+from worker.resources import end
 
 QUESTION = "When does the harbour open in winter?"
 
@@ -32,7 +32,7 @@ def settings(valkey_url: str, qdrant_url: str, handbook: str, model: ModelServer
         openai_base_url=model.url,
         chat_model="test-gap=20ms",
     )
-    share(None)
+    end()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.integration.app.test_waiting import finish, start
 from tests.support.api import serving
 from tests.support.processes import wait_until
 from worker import webhooks
-from worker.resources import Resources
+from worker.resources import Process, begin, end
 from worker.webhooks import ForbiddenAddressError, is_public, public_address, send
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -72,14 +72,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def settings(valkey: Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    settings = Settings(redis_url=valkey_url, qdrant_url="http://127.0.0.1:9", webhook_allow_private=True)
-
-    def resources() -> Resources:
-        return Resources(settings, None, None)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(webhooks, "shared", resources)
-    return settings
+def settings(valkey: Redis, valkey_url: str) -> Iterator[Settings]:
+    settings = Settings(redis_url=valkey_url, webhook_allow_private=True)
+    begin(Process(settings))
+    yield settings
+    end()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from tests.support.processes import wait_until
 from tests.support.queue import JobQueue
 from worker.concurrent import ConcurrentWorker
 from worker.index.vector_index import open_index
-from worker.resources import share, shared
+from worker.resources import end
 from worker.runtime.recovery import recover
 
 
@@ -40,7 +40,7 @@ def settings(valkey_url: str, qdrant_url: str, handbook: str) -> Iterator[Settin
         qdrant_collection=handbook,
         worker_concurrency=4,
     )
-    share(None)
+    end()
 
 
 def with_model(settings: Settings, model: ModelServer, name: str, **more: object) -> Settings:
@@ -201,7 +201,7 @@ def test_a_stock_worker_works_the_same_queue(
     queue = JobQueue(valkey, settings)
     job_id = queue.submit(AnswerJob(query="When does the harbour open?")).job_id
     SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True)
-    shared().close()
+    end()
     view = queue.view(job_id, tenant=DEFAULT_TENANT)
     assert isinstance(view.result, AnswerResult)
     assert view.result.citations
@@ -489,7 +489,7 @@ def test_stock_workers_keep_to_the_budget_and_put_back_what_is_over_it(
     ids = submit(queue, 4)
     model.reset()
     SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True, max_jobs=5)
-    shared().close()
+    end()
     assert states(queue, ids) == {"finished": 2, "queued": 2}
     assert model.stats()["requests"] == 2
     waiting = [queue.view(job_id, tenant=DEFAULT_TENANT) for job_id in ids[2:]]
@@ -510,7 +510,7 @@ def test_an_answer_that_is_paid_for_outlives_the_count_of_its_cost(
     queue = JobQueue(valkey, tight)
     ids = submit(queue, 1)
     SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True)
-    shared().close()
+    end()
     assert states(queue, ids) == {"finished": 1}
 
 

@@ -1,0 +1,136 @@
+"""The RQ boundary, one for every job: the log's context, errors as codes, and whether a retry can help.
+
+What a job raises goes to the log and nowhere else: its record gets a code and a message fit for the public.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+from pydantic import ValidationError
+from rq import get_current_job
+from rq.job import Job
+from rq.timeouts import JobTimeoutException
+
+from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
+from app.core.logging import get_logger
+from app.core.queue.producer import VALKEY_AWAY
+from worker.runtime.intake import TakenJob
+from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back
+
+log = get_logger(__name__)
+
+
+class PutBackError(Exception):
+    """The job can't run now, and no attempt is used up. The message says why, for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed: the code that the API shows, and what is more exactly so, by name and in words."""
+
+    code: ErrorCode
+    reason: str
+    message: str
+
+    @classmethod
+    def of(cls, code: ErrorCode) -> "Failure":
+        """The one wording of `code`."""
+        return cls(code, code.value, MESSAGES[code])
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The failure that `error` is, by its class alone."""
+    return Failure.of(_code_of(error))
+
+
+def _code_of(error: BaseException) -> ErrorCode:
+    cause: BaseException | None = error
+    while cause is not None:  # the model's client turns whatever ends its wait into an error of its own
+        if isinstance(cause, JobTimeoutException):
+            return ErrorCode.JOB_TIMEOUT
+        cause = cause.__cause__ or cause.__context__
+    match error:
+        case ServiceError(code=code):
+            return code
+        case ValidationError():
+            return ErrorCode.PAYLOAD_INVALID
+        case ConfigurationError():
+            return ErrorCode.INDEX_UNAVAILABLE
+        case _:
+            return ErrorCode.INTERNAL
+
+
+def _nothing(failure: Failure | None, *, is_tried_again: bool) -> None:
+    """For jobs of whose failure nobody else needs to know."""
+
+
+@contextmanager
+def boundary(
+    kind: str,
+    *,
+    backoff: Backoff | None,
+    classify: Callable[[BaseException], Failure] = failure_of,
+    on_failed: Callable[..., None] = _nothing,
+) -> Iterator[Job | None]:
+    """Around a job's work: yields RQ's job, or None when the function is called without one.
+
+    `backoff` says when a failure that a retry may help is tried again; None leaves it to the record's own schedule.
+    `on_failed(failure, is_tried_again=...)` is told why the job failed; its failure is None when the job was told
+    to end. Raises `JobFailedError` for every error but one that stops the job from outside.
+    """
+    record = get_current_job()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(job_id=record.id if record else None)
+    try:
+        yield record
+        log.info("job_done", kind=kind)
+    except PutBackError as reason:
+        if record is not None:
+            put_back(record)
+        log.info("job_put_back", kind=kind, reason=str(reason))
+        raise JobFailedError(f"{reason}: the job is back on the queue") from None
+    except (Exception, JobTimeoutException) as error:
+        if is_told_to_end(record):  # whatever came of it
+            log.info("job_left", kind=kind)
+            on_failed(None, is_tried_again=not _is_cancelled(record))
+            raise JobFailedError("the job was told to end") from None
+        failure = classify(error)
+        delay = prepare_retry(record, failure.code, error, backoff)
+        log.warning("job_failed", kind=kind, code=failure.reason, retry_in_seconds=delay, exc_info=error)
+        _note_error(record, failure.code)
+        on_failed(failure, is_tried_again=delay is not None)
+        raise JobFailedError(f"{failure.reason}: {failure.message}") from None
+    finally:
+        structlog.contextvars.clear_contextvars()
+
+
+def is_told_to_end(record: Job | None) -> bool:
+    """Whether the worker wants the job to leave: it was cancelled, or goes back to the queue as the worker stops."""
+    return bool(getattr(record, "is_told_to_end", False))  # a `TakenJob`'s; RQ's own worker kills its fork
+
+
+def note(record: Job | None, **fields: object) -> None:
+    """Write `fields` into the job's metadata, where the API reads progress; Valkey's absence is no failure."""
+    if record is None:
+        return
+    record.meta.update(fields)
+    try:
+        record.save_meta()  # type: ignore[no-untyped-call]
+    except VALKEY_AWAY as away:
+        log.warning("valkey_away", during="note", reason=type(away).__name__)
+
+
+def _note_error(record: Job | None, code: ErrorCode) -> None:
+    """Where the API reads the code."""
+    if isinstance(record, TakenJob):
+        record.meta["error"] = code.value  # what ends the job writes it
+    else:
+        note(record, error=code.value)
+
+
+def _is_cancelled(record: Job | None) -> bool:
+    with suppress(*VALKEY_AWAY):
+        return record is not None and bool(record.connection.hexists(record.key, "stop_requested"))
+    return False
