@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -19,15 +19,17 @@ from app.core.services import redis_url
 from app.core.settings import Settings
 from app.dependencies import Api
 from app.documents.uploads import body_bytes_max
+from app.jobs.outbox import Reader, Sweep
 from app.jobs.waiters import Waiters
-from app.jobs.webhook_sweep import Webhooks
+from app.jobs.webhooks import Webhooks
 from app.middleware.body_limit import BodyLimitMiddleware
 from app.openapi import document as openapi
 from app.routes import chat, documents, health, jobs, openai, queues, search
 from app.stopping import on_stop
 from app.version import VERSION
 
-DUE_SECONDS = 1.0
+UPKEEP_SECONDS = 1.0
+"""Between two looks at retries that are due and at jobs that have ended."""
 GC_THRESHOLD = 10_000
 """New objects after which Python looks for garbage cycles. A request makes none that stay, and Python's own 700 made
 the search a tenth of a request's cost."""
@@ -45,20 +47,24 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     valkey = valkey if valkey is not None else connect_async(redis_url(settings))
     queue = JobQueue(valkey, settings)
     waiters = Waiters(valkey, queue)
-    webhooks = Webhooks(valkey, settings)
+    upkeep = {
+        "enqueue_due": queue.enqueue_due,  # also where only stock workers run, which start no scheduler
+        "sweep": Sweep(valkey).step,
+        "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
+    }
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         gc.set_threshold(GC_THRESHOLD)
         waiters.start()
-        due = asyncio.create_task(_enqueue_due_forever(queue, webhooks))
+        tasks = [asyncio.create_task(_every_second(name, act)) for name, act in upkeep.items()]
         loop = asyncio.get_running_loop()
         async with httpx.AsyncClient() as http, valkey:
             app.state.http = http
             with on_stop(lambda: loop.call_soon_threadsafe(waiters.close)):
                 yield
             await waiters.aclose()
-            await end(due)
+            await end(*tasks)
             await queue.aclose()
 
     app = FastAPI(title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
@@ -76,15 +82,16 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     return app
 
 
-async def _enqueue_due_forever(queue: JobQueue, webhooks: Webhooks) -> None:
-    """Retries must become due even where only stock workers run, which start no scheduler; and webhooks."""
+async def _every_second(name: str, act: Callable[[], Awaitable[int]]) -> None:
+    """Call `act` again and again, whatever becomes of it: what it could not do now, it does the next time."""
     while True:
         try:
-            await queue.enqueue_due()
-            await webhooks.enqueue_due()
+            await act()
         except RedisError as error:
-            log.warning("valkey_away", during="enqueue_due", reason=type(error).__name__)
-        await asyncio.sleep(DUE_SECONDS)
+            log.warning("valkey_away", during=name, reason=type(error).__name__)
+        except Exception:  # what stands in Valkey may be hostile, and the others must go on
+            log.exception("upkeep_failed", during=name)
+        await asyncio.sleep(UPKEEP_SECONDS)
 
 
 def from_environment() -> FastAPI:

@@ -14,6 +14,7 @@ from rq.defaults import DEFAULT_RESULT_TTL
 from rq.job import Job
 
 from app.core.events import MAX_EVENTS, log_key
+from app.core.queue.outbox import OPEN, OUTBOX
 from worker.runtime import scripts
 from worker.runtime.event_writer import NOTHING, Unwritten
 
@@ -53,11 +54,11 @@ class Endings:
     ) -> Outcome:
         """Run `commands`, after the `events` that `worker` has left unwritten.
 
-        With `is_over` the job's log ends, and is kept for `keep_seconds`. When the job had ended already, or was not
-        running, nothing is written.
+        With `is_over` the job's log ends and is kept for `keep_seconds`, and the job stands in the outbox. When the
+        job had ended already, or was not running, nothing is written.
         """
         first, count, *said = events.arguments()
         keep = keep_seconds if keep_seconds > 0 else DEFAULT_RESULT_TTL
-        arguments: list[Any] = [worker, MAX_EVENTS, keep, first, count, int(is_over), *said, *commands]
-        keys = [Job.key_for(job_id), log_key(job_id), Job.dependents_key_for(job_id)]
+        arguments: list[Any] = [worker, MAX_EVENTS, keep, first, count, int(is_over), job_id, *said, *commands]
+        keys = [Job.key_for(job_id), log_key(job_id), Job.dependents_key_for(job_id), OPEN, OUTBOX]
         return Outcome(self._if_started(keys=keys, args=arguments))

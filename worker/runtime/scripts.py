@@ -3,6 +3,8 @@
 Each runs as a Lua script, so that two processes can't both make a change that only one may make.
 """
 
+from app.core.queue.outbox import ENDED
+
 _EVENTS = """
 local function record(log, limit, keep, first, from, count)
   local n = first
@@ -78,16 +80,17 @@ that nobody else has them and a cancelled one never runs. For each its id, the n
 false when something holds them back."""
 
 IF_STARTED = (
-    _EVENTS
+    ENDED
+    + _EVENTS
     + """
 local state = redis.call('HMGET', KEYS[1], 'status', 'worker_name')
 if state[1] ~= 'started' then return 0 end
 local limit, keep, first, count = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 if state[2] == ARGV[1] then
-  local failed = record(KEYS[2], limit, keep, first, 7, count)
+  local failed = record(KEYS[2], limit, keep, first, 8, count)
   if failed then return failed end
 end
-local i = 7 + 2 * count
+local i = 8 + 2 * count
 while i <= #ARGV do
   local size = tonumber(ARGV[i])
   redis.call(unpack(ARGV, i + 1, i + size))
@@ -97,12 +100,14 @@ if ARGV[6] == '1' then
   local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, '0-*', 't', 'ended', 'd', '{}')
   redis.call('PUBLISH', KEYS[2], string.sub(id, 3) .. ' ended {}')
   redis.call('EXPIRE', KEYS[2], keep)
+  ended(KEYS[4], KEYS[5], ARGV[7])
 end
 return 1 + redis.call('EXISTS', KEYS[3])
 """
 )
-"""KEYS: job, log, dependents. ARGV: the worker that has run it, bound of the log, seconds to keep it, number of the
-first event, how many, 1 when the job is over, the events (type and data), then commands, each behind its length.
+"""KEYS: job, log, dependents, open jobs, outbox. ARGV: the worker that has run it, bound of the log, seconds to keep
+it, number of the first event, how many, 1 when the job is over, job id, the events (type and data), then commands,
+each behind its length.
 
 Runs RQ's own commands in one step, and only when the job has not ended meanwhile: then 1, or 2 when other jobs wait
 for this one's end; else 0."""

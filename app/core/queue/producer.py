@@ -32,6 +32,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, JobStatus, Webhook
 from app.core.events import log_key
 from app.core.queue import scripts
+from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
     KINDS,
@@ -74,7 +75,6 @@ VALKEY_AWAY = (RedisConnectionError, RedisTimeoutError)
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The characters that RQ allows in a job's id."""
 
-WEBHOOKS_WAITING = "rag:webhooks"
 QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE)
 
 
@@ -183,7 +183,7 @@ class JobQueue:
                 idempotency.place if idempotency else "",
                 Queue.redis_queues_keys,
                 webhook_key(job_id),
-                WEBHOOKS_WAITING,
+                OPEN,
             ],
             args=[
                 settings.max_queue_depth,
@@ -228,6 +228,8 @@ class JobQueue:
                     _queue_key(queue),
                     ScheduledJobRegistry.key_template.format(queue),
                     log_key(job_id),
+                    OPEN,
+                    OUTBOX,
                 ],
                 args=[
                     job_id,
@@ -249,6 +251,7 @@ class JobQueue:
                 Job.key_for(job_id),
                 _queue_key(record.queue),
                 FailedJobRegistry.key_template.format(record.queue),
+                OPEN,
             ],
             args=[job_id, utcformat(now()), PlainSerializer.dumps(meta), record.retries],
         )
@@ -266,6 +269,7 @@ class JobQueue:
             keys=[
                 Job.key_for(job_id),
                 _queue_key(queue),
+                OPEN,
                 *(registry.key_template.format(queue) for registry in registries),
                 results_key(job_id),
                 log_key(job_id),

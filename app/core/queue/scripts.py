@@ -1,5 +1,7 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
+from app.core.queue.outbox import ENDED
+
 SUBMIT = """
 if ARGV[3] ~= '' then
   local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
@@ -12,6 +14,7 @@ local position = redis.call('LLEN', KEYS[2]) + 1
 if position > tonumber(ARGV[1]) then return {'full', position - 1} end
 redis.call('HSET', KEYS[1], unpack(ARGV, 8))
 redis.call('SADD', KEYS[4], KEYS[2])
+redis.call('SADD', KEYS[6], ARGV[2])
 redis.call('RPUSH', KEYS[2], ARGV[2])
 if ARGV[3] ~= '' then
   redis.call('HSET', KEYS[3], 'fingerprint', ARGV[3], 'job_id', ARGV[2], 'position', position, 'expires_at', ARGV[6])
@@ -21,11 +24,10 @@ if ARGV[7] ~= '' then
   local hook = cjson.decode(ARGV[7])
   redis.call('HSET', KEYS[5], 'url', hook.url, 'secret', hook.secret)
   redis.call('EXPIRE', KEYS[5], ARGV[4])
-  redis.call('SADD', KEYS[6], ARGV[2])
 end
 return {'queued', ARGV[2], position, ARGV[6]}
 """
-"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, waiting webhooks. ARGV: most that may wait, job id,
+"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs. ARGV: most that may wait, job id,
 fingerprint or '', seconds to keep key and webhook, prefix of job keys, when the answer expires, webhook as JSON or
 '', then the job's fields and values. What became of it: 'queued' or 'replay' with id, position and expiry;
 'conflict' (the key was used with another body); 'full' with the depth."""
@@ -48,7 +50,9 @@ return {job, more}
 """KEYS: job, results, event log. ARGV: job id. The record's fields, and what its status makes interesting: its place
 in the queue from 0, its last event, or its last result."""
 
-CANCEL = """
+CANCEL = (
+    ENDED
+    + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'queued' or status == 'scheduled' or status == 'deferred' then
   redis.call('LREM', KEYS[2], 0, ARGV[1])
@@ -58,6 +62,7 @@ if status == 'queued' or status == 'scheduled' or status == 'deferred' then
   local id = redis.call('XADD', KEYS[4], '0-*', 't', 'ended', 'd', '{}')
   redis.call('EXPIRE', KEYS[4], ARGV[3])
   redis.call('PUBLISH', KEYS[4], string.sub(id, 3) .. ' ended {}')
+  ended(KEYS[5], KEYS[6], ARGV[1])
 elseif status == 'started' then
   redis.call('HSET', KEYS[1], 'stop_requested', '1')
   local worker = redis.call('HGET', KEYS[1], 'worker_name')
@@ -65,8 +70,9 @@ elseif status == 'started' then
 end
 return status
 """
-"""KEYS: job, queue, scheduled, event log. ARGV: job id, time, seconds to keep it, prefix of the workers' channels,
-RQ's stop command. The status that it had."""
+)
+"""KEYS: job, queue, scheduled, event log, open jobs, outbox. ARGV: job id, time, seconds to keep it, prefix of the
+workers' channels, RQ's stop command. The status that it had."""
 
 REQUEUE = """
 if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return 0 end
@@ -74,37 +80,24 @@ redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[1], 'started_at', 'ended_at', 'exc_info', 'worker_name', 'stop_requested')
 redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[2], 'meta', ARGV[3], 'retries_left', ARGV[4])
 redis.call('PERSIST', KEYS[1])
+redis.call('SADD', KEYS[4], ARGV[1])
 redis.call('RPUSH', KEYS[2], ARGV[1])
 return 1
 """
-"""KEYS: job, queue, failed. ARGV: job id, time, metadata, retries. 1 when the job had failed and now waits again."""
+"""KEYS: job, queue, failed, open jobs. ARGV: job id, time, metadata, retries. 1 when the job had failed and now waits
+again."""
 
 DELETE = """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'started' then return 0 end
 redis.call('LREM', KEYS[2], 0, ARGV[1])
-for i = 3, 6 do redis.call('ZREM', KEYS[i], ARGV[1]) end
-redis.call('DEL', KEYS[1], unpack(KEYS, 7))
+redis.call('SREM', KEYS[3], ARGV[1])
+for i = 4, 7 do redis.call('ZREM', KEYS[i], ARGV[1]) end
+redis.call('DEL', KEYS[1], unpack(KEYS, 8))
 return 1
 """
-"""KEYS: job, queue, scheduled, failed, finished, canceled, then what else the job has. ARGV: job id. 0 while it
-runs."""
-
-ENDED_WEBHOOKS = """
-local ended = {}
-local is_over = {finished = true, failed = true, stopped = true, canceled = true}
-for i = 2, #ARGV do
-  local job = redis.call('HMGET', ARGV[1] .. ARGV[i], 'status', 'meta')
-  if not job[1] then
-    redis.call('SREM', KEYS[1], ARGV[i])
-  elseif is_over[job[1]] then
-    ended[#ended + 1] = {ARGV[i], job[2]}
-  end
-end
-return ended
-"""
-"""KEYS: waiting webhooks. ARGV: prefix of job keys, job ids. Id and metadata of those that have ended; those that are
-gone wait no more."""
+"""KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has. ARGV: job id.
+0 while it runs."""
 
 ENQUEUE_DUE = """
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])

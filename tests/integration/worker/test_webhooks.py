@@ -25,7 +25,8 @@ from app.core.queue.producer import connect_async
 from app.core.queue.records import WEBHOOK_RETRY_SECONDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from app.jobs.webhook_sweep import Webhooks
+from app.jobs.outbox import Reader
+from app.jobs.webhooks import Webhooks
 from tests.integration.app.test_waiting import finish, start
 from tests.support.api import serving
 from tests.support.processes import wait_until
@@ -160,7 +161,7 @@ def test_each_ended_job_is_enqueued_once(
 
     async def again() -> int:
         async with connect_async(valkey_url) as client:
-            return await Webhooks(client, settings).enqueue_due()
+            return await Reader("webhooks", client, Webhooks(client, settings).enqueue).read()
 
     assert asyncio.run(again()) == 0
     assert valkey.llen(f"rq:queue:{WEBHOOK_QUEUE}") == 1

@@ -1,0 +1,81 @@
+"""The outbox of ended jobs: a stream in Valkey with an entry for every job that has ended, whoever ended it.
+
+What follows from a job's end reads it: webhooks now. Our workers, their recovery and `cancel` append the entry in the
+step that ends the job. RQ's own workers know nothing of it: their jobs stay in the set of open ones, which the API
+looks through. See docs/decisions/outbox.md.
+"""
+
+from collections.abc import Iterable
+
+OUTBOX = "rag:ended"
+"""The stream. An entry's only field, `job`, is the job's id: what became of it stands in its record."""
+OPEN = "rag:open"
+"""The set of jobs that are not in the outbox yet."""
+ENTRIES_MAX = 1_000_000
+"""Beyond, the oldest go unread: some 80 MB, should no API process run for days."""
+READERS = ("webhooks",)
+"""All that read it, by name. An entry is kept until each of them has."""
+
+START = "0-0"
+"""The cursor of a reader that has read nothing."""
+
+ENDED = f"""
+local function ended(open, outbox, job)
+  redis.call('SREM', open, job)
+  redis.call('XADD', outbox, 'MAXLEN', '~', {ENTRIES_MAX}, '*', 'job', job)
+end
+"""
+"""For scripts that end a job: it is open no more, and stands in the outbox."""
+
+SWEEP = f"""
+{ENDED}
+local over = {{finished = true, failed = true, stopped = true, canceled = true}}
+local found = 0
+for i = 2, #ARGV do
+  local status = redis.call('HGET', ARGV[1] .. ARGV[i], 'status')
+  if not status then
+    redis.call('SREM', KEYS[1], ARGV[i])
+  elseif over[status] and redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then
+    ended(KEYS[1], KEYS[2], ARGV[i])
+    found = found + 1
+  end
+end
+return found
+"""
+"""KEYS: open, outbox. ARGV: prefix of job keys, ids of open jobs. Appends those that have ended; how many."""
+
+ADVANCE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[2], ARGV[3])
+return 1
+"""
+"""KEYS: reader's lock, reader's cursor. ARGV: who holds the lock, milliseconds to hold it on, the last entry that was
+read. 0 when the lock is another's by now."""
+
+RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+"""KEYS: reader's lock. ARGV: who holds it."""
+
+
+def cursor_key(reader: str) -> str:
+    """Where the id of the last entry that `reader` has read stands."""
+    return f"{OUTBOX}:cursor:{reader}"
+
+
+def lock_key(reader: str) -> str:
+    """What the one process holds that reads for `reader`."""
+    return f"{OUTBOX}:lock:{reader}"
+
+
+def earliest(cursors: Iterable[bytes | None]) -> str:
+    """The cursor that is behind all others; entries before it have been read by everyone."""
+    return min((cursor.decode() if cursor else START for cursor in cursors), key=_order)
+
+
+def _order(entry: str) -> tuple[int, int]:
+    """A stream's ids are milliseconds and a number, and not ordered as text."""
+    milliseconds, _, number = entry.partition("-")
+    return int(milliseconds), int(number)

@@ -1,0 +1,66 @@
+"""Webhooks: a job that has ended and has one gets a delivery job of its own, on the queue for webhooks."""
+
+from collections.abc import Sequence
+from pickle import UnpicklingError
+from typing import Any
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from rq.job import Job
+from rq.queue import Queue
+
+from app.core.contract import WEBHOOK_QUEUE, WebhookJob
+from app.core.logging import get_logger
+from app.core.queue.outbox import OPEN
+from app.core.queue.producer import webhook_key
+from app.core.queue.records import new_record
+from app.core.serializer import PlainSerializer
+from app.core.settings import Settings
+
+ENQUEUED = "enqueued"
+"""The field of a job's webhook that says it has its delivery: a job that is sent back does not get another."""
+
+log = get_logger(__name__)
+
+
+class Webhooks:
+    """The outbox's reader that enqueues deliveries."""
+
+    def __init__(self, valkey: Redis, settings: Settings) -> None:
+        self._valkey = valkey
+        self._settings = settings
+
+    async def enqueue(self, job_ids: Sequence[str]) -> None:
+        """Enqueue a delivery for each of these ended jobs that has a webhook. Raises one of `VALKEY_AWAY`."""
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hmget(webhook_key(job_id), ("url", ENQUEUED))
+                pipeline.hget(Job.key_for(job_id), "meta")
+            found = await pipeline.execute()
+        for job_id, (url, enqueued), meta in zip(job_ids, found[::2], found[1::2], strict=True):
+            if url is not None and enqueued is None and meta is not None:
+                await self._enqueue(job_id, meta)
+
+    async def _enqueue(self, job_id: str, meta: bytes) -> None:
+        """One step: the delivery is on the queue, and noted. Twice is harmless: receivers know the id."""
+        try:
+            job = WebhookJob(tenant=_tenant(meta), job_id=job_id)
+        except (ValidationError, UnpicklingError):
+            log.warning("webhook_dropped", job_id=job_id, reason="its job's record is none of ours")
+            return
+        delivery = f"{job_id}-webhook"
+        fields: dict[Any, Any] = new_record(job, self._settings)[0]
+        queue = f"{Queue.redis_queue_namespace_prefix}{WEBHOOK_QUEUE}"
+        async with self._valkey.pipeline(transaction=True) as pipeline:
+            pipeline.hset(Job.key_for(delivery), mapping=fields)
+            pipeline.sadd(Queue.redis_queues_keys, queue)
+            pipeline.sadd(OPEN, delivery)
+            pipeline.rpush(queue, delivery)
+            pipeline.hset(webhook_key(job_id), ENQUEUED, 1)
+            await pipeline.execute()
+        log.info("webhook_enqueued", job_id=job_id)
+
+
+def _tenant(meta: bytes) -> Any:
+    read = PlainSerializer.loads(meta)
+    return read.get("tenant") if isinstance(read, dict) else None
