@@ -14,7 +14,6 @@ from fastapi.security.base import SecurityBase
 from starlette.types import ExceptionHandler
 
 from app.auth.gate import Gate, open_gate
-from app.auth.loopback import is_loopback
 from app.auth.principals import (
     ForbiddenError,
     KeysAwayError,
@@ -24,13 +23,12 @@ from app.auth.principals import (
     Role,
 )
 from app.auth.rate_limits import RateLimitedError
-from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.queue.pipelined import Link
 from app.core.settings import Settings
 from app.problems import ProblemResponse, problem
 
-__all__ = ["ASKER", "Admin", "Asker", "Ingester", "Principal", "Role", "check_address", "install"]
+__all__ = ["ASKER", "Admin", "Asker", "Ingester", "Principal", "Role", "install"]
 
 CHALLENGE = 'Bearer realm="rag-queue"'
 JWKS_RETRY_SECONDS = 10
@@ -81,15 +79,6 @@ def install(app: FastAPI, settings: Settings, link: Link) -> None:
     app.add_exception_handler(KeysAwayError, _keys_away)
     if not settings.has_credentials:
         log.info("no_credentials", serves="this machine alone", hint="API_KEYS or JWTs let others in")
-
-
-def check_address(host: str, settings: Settings) -> None:
-    """Raises `ConfigurationError` when `host`, an IP address, is not for a service without credentials."""
-    if not settings.has_credentials and not is_loopback(host):
-        raise ConfigurationError(
-            f"without keys the service serves this machine alone, and HOST is {host}: set API_KEYS (`make key` makes "
-            "a key and its entry) or JWTs, or HOST=127.0.0.1"
-        )
 
 
 # The answers, async: Starlette sends others through a thread.
