@@ -1,4 +1,4 @@
-"""The table of every error that a route may raise and what a client is told of it.
+"""The table of every error that a route may raise and what a client is told of it; /docs shows it as well.
 
 An error is defined where it is raised. To answer a new one, add its row here: nothing else knows of it.
 """
