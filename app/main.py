@@ -74,10 +74,9 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     auth.install(app, settings, queue.link)
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
     app.add_middleware(BodyLimitMiddleware, larger=larger)
-    for routes in (chat, jobs, search, openai, queues, health):  # matched in this order
+    for routes in (chat, jobs, search, openai, queues, health, documents):  # matched in this order
         app.include_router(routes.router)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
-    documents.install(app)
     middleware.install(app, settings)
     return app
 

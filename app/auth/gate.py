@@ -10,6 +10,7 @@ from app.auth.api_keys import KeyRing
 from app.auth.loopback import is_local
 from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError, Principal
 from app.auth.rate_limits import RateLimitedError, RateLimits
+from app.core.logging import get_logger
 from app.core.queue.pipelined import Link
 from app.core.settings import Settings
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 KEY_POLICY = "default"
 ADDRESS_POLICY = "address"
+
+log = get_logger(__name__)
 
 
 class Gate(Protocol):
@@ -95,6 +98,7 @@ class CredentialGate:
 def open_gate(settings: Settings, link: Link) -> Gate:
     """The gate that `settings` ask for. Raises `ConfigurationError` when API_KEYS has a wrong form."""
     if not settings.has_credentials:
+        log.info("no_credentials", serves="this machine alone", hint="API_KEYS or JWTs let others in")
         return LocalGate()
     return CredentialGate(KeyRing(settings.api_keys or ()), _verifier(settings), RateLimits(link), settings)
 

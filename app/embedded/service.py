@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 from pydantic import SecretStr
 
-from app.auth.dependencies import check_address
+from app.auth.loopback import check_address
 from app.core.logging import get_logger
 from app.core.services import Services, publish, services_file
 from app.core.settings import Settings

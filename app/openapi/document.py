@@ -1,10 +1,11 @@
-"""The OpenAPI document, with the one shape that every error has."""
+"""The OpenAPI document, with the one shape that every error has and every type of it."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.openapi import problems
 from app.openapi.examples import EXAMPLES, OPENAI_STREAM, STREAM
 from app.schemas import ChatRequest, Problem
 
@@ -17,7 +18,7 @@ def install(app: FastAPI) -> None:
             document = get_openapi(
                 title=app.title,
                 version=app.version,
-                description=app.description,
+                description=f"{app.description}\n\n{problems.section()}",
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
@@ -25,6 +26,7 @@ def install(app: FastAPI) -> None:
             for model in (Problem, ChatRequest):
                 schema = model.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
                 components |= schema.pop("$defs", {}) | {model.__name__: schema}
+            components["Problem"]["properties"]["type"]["enum"] = problems.types()
             for unused in ("HTTPValidationError", "ValidationError"):
                 components.pop(unused, None)
             _add_examples(document)

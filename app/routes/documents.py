@@ -1,47 +1,34 @@
 """Documents: upload, list, status, file, delete."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi import Query as QueryParameter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
-from starlette.types import ExceptionHandler
 
 from app.auth.dependencies import Asker, Ingester
 from app.core.contract import DEFAULT_COLLECTION, Label
-from app.core.documents.catalog import FileBusyError
-from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError, open_store
+from app.core.documents.files import open_store
 from app.core.queue.producer import Idempotency
 from app.dependencies import ApiDep, request_id_of
-from app.documents.downloads import (
-    FileResponse,
-    RangeNotSatisfiableError,
-    content_type,
-    file_headers,
-    is_unchanged,
-    span_of,
-)
+from app.documents.downloads import FileResponse, content_type, file_headers, is_unchanged, span_of
 from app.documents.schemas import (
     LABEL_PATTERN,
     UPLOAD_BODY,
     DocumentList,
     DocumentView,
-    FileProblem,
     UploadAccepted,
     document_view,
 )
-from app.documents.service import DocumentNotFoundError, Documents, Place
+from app.documents.service import Documents, Place
 from app.documents.uploads import ReceivedFile, Refusal, Upload, UploadRefusedError, receiving
-from app.problems import ProblemResponse, problem
+from app.problems.table import file_problem
 from app.request_headers import IdempotencyKey
 from app.request_headers import idempotency_key as checked_key
 from app.schemas import problem_responses
 
-STORAGE_RETRY_SECONDS = 5
-FILE_BUSY_RETRY_SECONDS = 1
 LIST_LIMIT_MAX = 100
 
 BAD_COLLECTION = Refusal(422, "invalid-request", "`collection` is 1 to 128 letters, digits and any of _ . : -")
@@ -100,7 +87,7 @@ async def upload(
         response.headers["Idempotent-Replayed"] = "true"
     return UploadAccepted(
         documents=[document_view(record) for record in records],
-        problems=[_file_problem(number, refusal) for number, refusal in refusals.items()],
+        problems=[file_problem(number, refusal) for number, refusal in refusals.items()],
     )
 
 
@@ -164,17 +151,6 @@ async def document_file(
     return FileResponse(file, size, span, media_type=content_type(record), headers=headers)
 
 
-def install(app: FastAPI) -> None:
-    """Add the routes to `app`, and the problems that only they have."""
-    app.include_router(router)
-    app.add_exception_handler(UploadRefusedError, cast(ExceptionHandler, _upload_refused))
-    app.add_exception_handler(RangeNotSatisfiableError, cast(ExceptionHandler, _range_not_satisfiable))
-    app.add_exception_handler(DocumentNotFoundError, _document_not_found)
-    app.add_exception_handler(StoredFileNotFoundError, _file_not_found)
-    app.add_exception_handler(StorageUnavailableError, _storage_unavailable)
-    app.add_exception_handler(FileBusyError, _file_busy)
-
-
 def _collection(upload: Upload, parameter: str | None) -> str:
     """Raises `UploadRefusedError`."""
     try:
@@ -192,40 +168,3 @@ def _refusals(files: Sequence[ReceivedFile]) -> dict[int, Refusal]:
     if len(distinct) == 1:
         raise UploadRefusedError(distinct.pop(), found)
     raise UploadRefusedError(Refusal(422, "no-file-taken", "None of the files can be taken; see `problems`."), found)
-
-
-def _file_problem(number: int, refusal: Refusal) -> FileProblem:
-    title = HTTPStatus(refusal.status).phrase
-    kind = f"urn:problem:{refusal.kind}"
-    return FileProblem(index=number, type=kind, title=title, status=refusal.status, detail=refusal.detail)
-
-
-async def _upload_refused(request: Request, error: UploadRefusedError) -> ProblemResponse:
-    refusal = error.refusal
-    files = [_file_problem(number, found).model_dump() for number, found in error.files.items()]
-    members = {"problems": files} if files else {}
-    return problem(refusal.status, refusal.kind, refusal.detail, headers={"Connection": "close"}, **members)
-
-
-async def _range_not_satisfiable(request: Request, error: RangeNotSatisfiableError) -> ProblemResponse:
-    detail = "The range begins beyond the end of the file."
-    headers = {"Content-Range": f"bytes */{error.size}", "Accept-Ranges": "bytes"}
-    return problem(416, "range-not-satisfiable", detail, headers=headers)
-
-
-async def _document_not_found(request: Request, error: Exception) -> ProblemResponse:
-    return problem(404, "document-not-found", "There is no such document. GET /documents lists what there is.")
-
-
-async def _file_not_found(request: Request, error: Exception) -> ProblemResponse:
-    return problem(404, "file-not-kept", "The document is indexed, but its file is not kept here. Upload it again.")
-
-
-async def _storage_unavailable(request: Request, error: Exception) -> ProblemResponse:
-    detail = "The store of files can't be reached. Try again after the time in Retry-After."
-    return problem(503, "storage-unavailable", detail, headers={"Retry-After": str(STORAGE_RETRY_SECONDS)})
-
-
-async def _file_busy(request: Request, error: Exception) -> ProblemResponse:
-    detail = "A file with these bytes is just being removed. Try again after the time in Retry-After."
-    return problem(503, "file-busy", detail, headers={"Retry-After": str(FILE_BUSY_RETRY_SECONDS)})

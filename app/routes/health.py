@@ -11,7 +11,7 @@ from app.core.queue.producer import VALKEY_AWAY, JobQueue
 from app.core.services import qdrant_url
 from app.core.settings import Settings
 from app.dependencies import ApiDep
-from app.problems import VALKEY_RETRY_SECONDS
+from app.problems.table import VALKEY_RETRY_SECONDS
 from app.schemas import Health, Readiness, Root
 from app.version import VERSION
 

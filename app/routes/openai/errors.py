@@ -1,19 +1,21 @@
 """Errors as OpenAI's protocol has them, so that its SDKs raise their own exceptions.
 
 Everything below /v1 is routed by `OpenAIRoute`: what the service answers elsewhere with a problem document has the
-same status and headers here, in the other shape.
+same status and headers here, in the other shape; both are read from `app.problems.table`. A failed job has a status
+here alone: elsewhere it is no error of the request that asks for it.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-import orjson
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from app.core.errors import ErrorCode, JobError
+from app.problems import problem_of
+from app.problems.details import ProblemDetails
 from app.routes.openai.schemas import ErrorDetail, ErrorResponse
 
 JOB_RETRY_SECONDS = 10
@@ -64,7 +66,7 @@ class OpenAIRoute(APIRoute):
             except OpenAIError as error:
                 return _response(error)
             except Exception as error:
-                problem = await _problem(request, error)
+                problem = problem_of(request, error)
                 if problem is None:
                     raise
                 return _response(_translated(problem, error))
@@ -97,25 +99,12 @@ def _response(error: OpenAIError) -> JSONResponse:
     return JSONResponse(error.body.model_dump(), error.status, dict(error.headers) if error.headers else None)
 
 
-async def _problem(request: Request, error: Exception) -> Response | None:
-    """What the application answers to `error` outside of /v1; None when it is unexpected."""
-    handlers: Mapping[Any, Any] = request.app.exception_handlers
-    for kind in type(error).__mro__:
-        if kind is not Exception and kind in handlers:
-            found: Response = await handlers[kind](request, error)
-            return found
-    return None
-
-
-def _translated(problem: Response, error: Exception) -> OpenAIError:
-    document = orjson.loads(problem.body)
-    kind = document["type"].removeprefix("urn:problem:")
-    kept = {name: value for name, value in problem.headers.items() if name not in ("content-type", "content-length")}
-    code = _CODES.get(kind, kind.replace("-", "_"))
-    if problem.status_code == 422 and isinstance(error, RequestValidationError):
+def _translated(problem: ProblemDetails, error: Exception) -> OpenAIError:
+    if problem.status == 422 and isinstance(error, RequestValidationError):
         return _invalid(error)
-    status = 400 if problem.status_code == 422 else problem.status_code  # OpenAI has no 422
-    return OpenAIError(status, document["detail"], code=code, headers=kept)
+    status = 400 if problem.status == 422 else problem.status  # OpenAI has no 422
+    code = _CODES.get(problem.kind, problem.kind.replace("-", "_"))
+    return OpenAIError(status, problem.detail, code=code, headers=problem.headers)
 
 
 def _invalid(error: RequestValidationError) -> OpenAIError:

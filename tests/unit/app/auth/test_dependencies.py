@@ -11,7 +11,7 @@ from httpx2 import Response
 
 from app import problems
 from app.auth import dependencies as auth
-from app.auth.dependencies import Admin, Asker, Ingester, check_address
+from app.auth.dependencies import Admin, Asker, Ingester
 from app.auth.principals import Role
 from app.core.errors import ConfigurationError
 from app.core.queue.pipelined import Link
@@ -165,19 +165,6 @@ def test_without_keys_pages_of_other_sites_and_proxies_are_a_403(
     anonymous: TestClient, headers: Mapping[str, str]
 ) -> None:
     assert anonymous.get("/ask", headers=headers).status_code == 403
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1"])
-def test_the_service_does_not_start_on_another_address_without_keys(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="API_KEYS"):
-        check_address(host, Settings())
-    check_address(host, Settings(api_keys=KEYS))
-    check_address(host, Settings(jwt_secret=SECRET))
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_service_starts_on_loopback_without_keys(host: str) -> None:
-    check_address(host, Settings())
 
 
 def test_the_openapi_document_says_that_a_key_is_needed(client: TestClient) -> None:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from app.auth.loopback import is_local, is_loopback
+from app.auth.loopback import check_address, is_local, is_loopback
+from app.core.errors import ConfigurationError
+from app.core.settings import Settings
+from tests.support.credentials import SECRET, api_key
 
 
 def scope(*, server: Any = ("127.0.0.1", 8000), host: str = "127.0.0.1:8000", **headers: str) -> dict[str, Any]:
@@ -64,3 +67,16 @@ def test_a_page_of_another_site_is_not_local(origin: str) -> None:
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", "http://localhost:3000", "http://[::1]:8000"])
 def test_a_page_of_this_machine_is_local(origin: str) -> None:
     assert is_local(scope(origin=origin))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1"])
+def test_the_service_does_not_start_on_another_address_without_keys(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="API_KEYS"):
+        check_address(host, Settings())
+    check_address(host, Settings(api_keys=api_key("web", tenant="acme")[1]))
+    check_address(host, Settings(jwt_secret=SECRET))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_service_starts_on_loopback_without_keys(host: str) -> None:
+    check_address(host, Settings())

@@ -1,0 +1,42 @@
+"""Errors as `application/problem+json` (RFC 9457): one table (`app.problems.table`), and one handler."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+
+from app.core.logging import get_logger
+from app.problems.details import ProblemDetails, ProblemResponse, Row
+from app.problems.table import STANDARD, TABLE, UNEXPECTED
+
+log = get_logger(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem document."""
+    for error in _ROWS:
+        app.add_exception_handler(error, respond)
+
+
+async def respond(request: Request, error: Exception) -> ProblemResponse:
+    """The handler of them all. Async: Starlette sends others through a thread."""
+    problem = problem_of(request, error) or UNEXPECTED.details(request, error)
+    return problem.response()
+
+
+def problem_of(request: Request, error: Exception) -> ProblemDetails | None:
+    """What the table tells of `error`, a line in the log if it asks for one; None for what nobody expected."""
+    row = _row_of(request, error)
+    if row is UNEXPECTED:
+        return None
+    if row.event is not None:
+        log.warning(row.event, during=request.url.path, reason=type(error).__name__)
+    return row.details(request, error)
+
+
+def _row_of(request: Request, error: Exception) -> Row[Any]:
+    """Ends at `UNEXPECTED`, as every error's classes do."""
+    rows = (row for kind in type(error).__mro__ for row in _ROWS.get(kind, ()))
+    return next(row for row in rows if row.is_about(request, error))
+
+
+_ROWS = {error: [row for row in (*TABLE, *STANDARD) if row.error is error] for error in {row.error for row in TABLE}}

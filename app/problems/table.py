@@ -1,0 +1,270 @@
+"""The table of every error that a route may raise and what a client is told of it; /docs shows it as well.
+
+An error is defined where it is raised. To answer a new one, add its row here: nothing else knows of it.
+"""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.auth.principals import ForbiddenError, KeysAwayError, NotAuthenticatedError, NotLocalError
+from app.auth.rate_limits import RateLimitedError
+from app.core.contract import QUERY_MAX_CHARACTERS
+from app.core.documents.catalog import FileBusyError
+from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
+from app.core.queue.producer import (
+    VALKEY_AWAY,
+    IdempotencyConflictError,
+    JobNotFailedError,
+    JobNotFoundError,
+    JobRunningError,
+    QueueFullError,
+)
+from app.documents.downloads import RangeNotSatisfiableError
+from app.documents.schemas import FileProblem
+from app.documents.service import DocumentNotFoundError
+from app.documents.uploads import Refusal, UploadRefusedError
+from app.middleware.body_limit import BODY_MAX_BYTES, BodyTooLargeError
+from app.problems.details import ProblemDetails, Row
+from app.problems.invalid import described, is_malformed_json, is_other_media_type
+from app.request_headers import BadIdempotencyKeyError
+
+VALKEY_RETRY_SECONDS = 2
+QUEUE_FULL_RETRY_SECONDS = 10
+STORAGE_RETRY_SECONDS = 5
+FILE_BUSY_RETRY_SECONDS = 1
+JWKS_RETRY_SECONDS = 10
+
+CHALLENGE = 'Bearer realm="rag-queue"'
+
+
+def _challenge(error: NotAuthenticatedError) -> Mapping[str, str]:
+    """Only this says whether something was shown (RFC 6750, section 3)."""
+    return {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"' if error.is_wrong else CHALLENGE}
+
+
+def _scope_challenge(error: ForbiddenError) -> Mapping[str, str]:
+    return {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope"'}
+
+
+def _retry_after(seconds: int) -> Callable[[Exception], Mapping[str, str]]:
+    return lambda error: {"Retry-After": str(seconds)}
+
+
+def _closing(error: Exception) -> Mapping[str, str]:
+    """The rest of the body is not read, so that the connection is of no more use."""
+    return {"Connection": "close"}
+
+
+def _file_range(error: RangeNotSatisfiableError) -> Mapping[str, str]:
+    return {"Content-Range": f"bytes */{error.size}", "Accept-Ranges": "bytes"}
+
+
+def _how_to_ask(request: Request, error: RequestValidationError) -> str:
+    if request.url.path == "/chat":
+        return f'See `errors`. A question is {{"query": "..."}} of 1 to {QUERY_MAX_CHARACTERS:,} characters.'
+    return "See `errors`, and /docs for what this address takes."
+
+
+def file_problem(number: int, refusal: Refusal) -> FileProblem:
+    """Why the file at place `number` of an upload is not taken, as a problem of its own."""
+    return FileProblem(index=number, **ProblemDetails(refusal.status, refusal.kind, refusal.detail).standard)
+
+
+def _files(error: UploadRefusedError) -> Mapping[str, Any]:
+    files = [file_problem(number, refusal).model_dump() for number, refusal in error.files.items()]
+    return {"problems": files} if files else {}
+
+
+def _refused(status: int, kind: str, meaning: str) -> Row[UploadRefusedError]:
+    """An upload that is refused for a reason of this kind; the reason has its own words."""
+    return Row(
+        UploadRefusedError,
+        status,
+        kind,
+        meaning,
+        when=lambda _, error: error.refusal.kind == kind,
+        exactly=lambda _, error: error.refusal.detail,
+        headers=_closing,
+        members=_files,
+    )
+
+
+def _http(status: int, detail: str | None = None) -> Row[HTTPException]:
+    """An error of the framework's own, which has a status and, without `detail`, that status's words."""
+    known = HTTPStatus(status)
+    return Row(
+        HTTPException,
+        status,
+        known.phrase.lower().replace(" ", "-"),
+        detail or known.description or "The request was refused.",
+        when=lambda _, error: error.status_code == status,
+        headers=lambda error: error.headers,
+    )
+
+
+UNEXPECTED = Row(
+    Exception, 500, "internal-error", "Something went wrong on our side; the operator finds it in the log."
+)
+
+TABLE: tuple[Row[Any], ...] = (
+    # The request itself
+    Row(RequestValidationError, 400, "malformed-json", "The body is not JSON.", when=is_malformed_json),
+    Row(
+        RequestValidationError,
+        415,
+        "unsupported-media-type",
+        "Send the body as application/json.",
+        when=is_other_media_type,
+    ),
+    Row(
+        RequestValidationError,
+        422,
+        "invalid-request",
+        "The request is not what this address takes: see `errors`.",
+        exactly=_how_to_ask,
+        members=lambda error: {"errors": described(error)},
+    ),
+    Row(
+        BodyTooLargeError,
+        413,
+        "body-too-large",
+        "The body is larger than this address takes.",
+        exactly=lambda _, error: f"The body is larger than {(error.limit or BODY_MAX_BYTES) // 1024:,} KiB.",
+        headers=_closing,
+    ),
+    Row(
+        BadIdempotencyKeyError,
+        400,
+        "bad-idempotency-key",
+        "An Idempotency-Key is 1 to 255 visible ASCII characters.",
+    ),
+    Row(
+        IdempotencyConflictError,
+        422,
+        "idempotency-key-reused",
+        "This Idempotency-Key was used with another request. Use a new key for a new request.",
+    ),
+    _http(400),
+    _http(404, "There is nothing at this address; see /docs."),
+    _http(405, "This address does not take this method; see the Allow header."),
+    # Who asks
+    Row(
+        NotAuthenticatedError,
+        401,
+        "unauthorized",
+        "Show a valid API key or token: `Authorization: Bearer ...`, or `X-API-Key: ...`.",
+        headers=_challenge,
+    ),
+    Row(
+        ForbiddenError,
+        403,
+        "forbidden",
+        "This needs a key with a role that may do more.",
+        exactly=lambda _, error: f"This needs a key with the role {error.needed}.",
+        headers=_scope_challenge,
+    ),
+    Row(
+        NotLocalError,
+        403,
+        "keys-required",
+        "This service has no keys and serves its own machine alone. Its operator can set API_KEYS or JWTs.",
+    ),
+    Row(
+        RateLimitedError,
+        429,
+        "quota-exceeded",
+        "Too many requests. Try again after the time in Retry-After; RateLimit-Policy says how many are allowed.",
+        headers=lambda error: {"Retry-After": str(error.standing.reset_seconds)},
+        # The member that the RateLimit draft gives its problem type of this name.
+        members=lambda error: {"violated-policies": [error.standing.policy]},
+    ),
+    Row(
+        KeysAwayError,
+        503,
+        "issuer-unavailable",
+        "The issuer's keys can't be fetched, so no token can be checked. Try again after the time in Retry-After.",
+        headers=_retry_after(JWKS_RETRY_SECONDS),
+    ),
+    # Jobs
+    Row(
+        JobNotFoundError,
+        404,
+        "job-not-found",
+        "There is no such job, or its answer has expired. Ask again with POST /chat.",
+    ),
+    Row(JobRunningError, 409, "job-running", "The job has not stopped yet. Try again in a moment."),
+    Row(JobNotFailedError, 409, "job-not-failed", "Only a job that has failed can be sent back."),
+    Row(
+        QueueFullError,
+        503,
+        "queue-full",
+        "Too many jobs are waiting. Try again after the time in Retry-After.",
+        headers=_retry_after(QUEUE_FULL_RETRY_SECONDS),
+    ),
+    *(
+        Row(
+            error,
+            503,
+            "queue-unavailable",
+            "The queue can't be reached; nothing was lost. Try again after the time in Retry-After.",
+            headers=_retry_after(VALKEY_RETRY_SECONDS),
+            event="valkey_away",
+        )
+        for error in VALKEY_AWAY
+    ),
+    # Documents
+    Row(
+        DocumentNotFoundError,
+        404,
+        "document-not-found",
+        "There is no such document. GET /documents lists what there is.",
+    ),
+    Row(
+        StoredFileNotFoundError,
+        404,
+        "file-not-kept",
+        "The document is indexed, but its file is not kept here. Upload it again.",
+    ),
+    Row(
+        RangeNotSatisfiableError,
+        416,
+        "range-not-satisfiable",
+        "The range begins beyond the end of the file.",
+        headers=_file_range,
+    ),
+    Row(
+        StorageUnavailableError,
+        503,
+        "storage-unavailable",
+        "The store of files can't be reached. Try again after the time in Retry-After.",
+        headers=_retry_after(STORAGE_RETRY_SECONDS),
+    ),
+    Row(
+        FileBusyError,
+        503,
+        "file-busy",
+        "A file with these bytes is just being removed. Try again after the time in Retry-After.",
+        headers=_retry_after(FILE_BUSY_RETRY_SECONDS),
+    ),
+    # Uploads, and single files of them
+    _refused(400, "malformed-multipart", "The body is not multipart/form-data as RFC 7578 has it."),
+    _refused(413, "body-too-large", "The files have too many bytes, all together."),
+    _refused(413, "too-many-files", "There are too many files. Send some of them in another upload."),
+    _refused(413, "file-too-large", "The file has too many bytes."),
+    _refused(415, "unsupported-media-type", "Send the files as multipart/form-data."),
+    _refused(415, "unsupported-file-type", "The file is none of the types that are read, or not what its name says."),
+    _refused(422, "invalid-request", "A part of the form is missing, or wrong."),
+    _refused(422, "invalid-filename", "The file needs a name of 1 to 255 characters."),
+    _refused(422, "empty-file", "The file is empty."),
+    _refused(422, "no-file-taken", "None of the files can be taken: see `problems`."),
+    UNEXPECTED,
+)
+"""Of an error's rows the first that is about it holds; a subclass without rows has those of its base."""
+
+STANDARD = tuple(_http(status) for status in HTTPStatus)
+"""For whatever else the framework may raise one day; not shown, since nothing does."""
