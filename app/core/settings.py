@@ -1,6 +1,6 @@
 """Every number of the service, with a name, a unit and a default.
 
-Factories take a `Settings`; only a `__main__` and `app.main.create_app_from_environment` read the environment.
+Factories take a `Settings`; only a `__main__` and `app.main.from_environment` read the environment.
 """
 
 from enum import StrEnum
