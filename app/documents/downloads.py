@@ -11,15 +11,13 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.core.documents.catalog import DocumentRecord, MediaType
+from app.core.documents.catalog import DocumentRecord
+from app.core.formats import FORMATS, MediaType
 
 CHUNK_BYTES = 512 * 1024
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 NOT_PLAIN = re.compile(r"[^ !#$&'()+,.0-9;=@A-Z\[\]^_`a-z{}~-]")
 """What a quoted file name had better not hold: quotes, backslashes, percent signs, separators, other than ASCII."""
-SHOWN_INLINE = frozenset({MediaType.PDF, MediaType.TEXT, MediaType.MARKDOWN})
-"""The others could be pages with scripts: a browser is told to save them."""
-UTF8 = frozenset({MediaType.TEXT, MediaType.MARKDOWN, MediaType.HTML})
 SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
 PDF_POLICY = "frame-ancestors 'self'"
 """No sandbox: Safari and older versions of Chrome show no sandboxed PDF. A viewer runs no script of our origin."""
@@ -61,12 +59,12 @@ def etag(record: DocumentRecord) -> str:
 
 def content_type(record: DocumentRecord) -> str:
     """Of our own list, whatever the upload said."""
-    return f"{record.media_type}; charset=utf-8" if record.media_type in UTF8 else record.media_type
+    return f"{record.media_type}; charset=utf-8" if FORMATS[record.media_type].is_utf8 else record.media_type
 
 
 def content_disposition(record: DocumentRecord) -> str:
     """How to save the file: RFC 6266, with a name beyond ASCII in UTF-8 (RFC 8187), and in ASCII for old clients."""
-    kind = "inline" if record.media_type in SHOWN_INLINE else "attachment"
+    kind = "inline" if FORMATS[record.media_type].is_shown_inline else "attachment"
     plain = NOT_PLAIN.sub("_", record.filename)
     if plain == record.filename:
         return f'{kind}; filename="{plain}"'

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.core.documents.catalog import MEDIA_TYPES, DocumentError, DocumentRecord, DocumentStatus, MediaType
+from app.core.documents.catalog import DocumentError, DocumentRecord, DocumentStatus
+from app.core.formats import SUFFIXES, MediaType
 
 LABEL_PATTERN = "^[A-Za-z0-9_.:-]{1,128}$"
 """`app.core.contract.Label`'s, for what the OpenAPI document is told by hand."""
@@ -133,7 +134,7 @@ UPLOAD_BODY: dict[str, Any] = {
                             "type": "array",
                             "minItems": 1,
                             "items": {"type": "string", "contentMediaType": "application/octet-stream"},
-                            "description": f"One part for each file, named in one of {', '.join(MEDIA_TYPES)}",
+                            "description": f"One part for each file, named in one of {', '.join(SUFFIXES)}",
                         },
                         "collection": {
                             "type": "string",

@@ -150,7 +150,7 @@ class Documents:
 
 def _new_record(place: Place, file: ReceivedFile) -> DocumentRecord:
     assert file.filename is not None
-    assert file.media_type is not None
+    assert file.format is not None
     now = datetime.now(UTC)
     return DocumentRecord(
         document_id=document_id(place.tenant, place.collection, file.filename),
@@ -158,7 +158,7 @@ def _new_record(place: Place, file: ReceivedFile) -> DocumentRecord:
         filename=file.filename,
         sha256=file.draft.sha256,
         size_bytes=file.draft.size,
-        media_type=file.media_type,
+        media_type=file.format.media_type,
         created_at=now,
         updated_at=now,
     )

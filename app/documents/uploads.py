@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
 from fastapi import Request
@@ -17,8 +16,8 @@ from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.core.documents.catalog import MEDIA_TYPES, MediaType
 from app.core.documents.files import DocumentStore, Draft
+from app.core.formats import HEAD_BYTES, SUFFIXES, Format, by_name
 from app.core.settings import Settings
 
 FEED_BYTES = 512 * 1024
@@ -29,9 +28,6 @@ FILE_FIELDS = frozenset({"files", "file", "files[]"})
 FIELDS_MAX = 10
 FIELD_BYTES_MAX = 1024
 FILENAME_CHARACTERS_MAX = 255
-HEAD_BYTES = 1024
-"""Where %PDF- must stand (PDF Reference 1.7, implementation note 13)."""
-ZIP_MAGIC = b"PK\x03\x04"
 JOINERS = "\u200c\u200d"
 """Format characters that names in Persian, Hindi and others are spelled with."""
 
@@ -65,9 +61,7 @@ NO_FILES = Refusal(422, "invalid-request", "There is no file. Send each as a par
 UNKNOWN_FIELD = Refusal(422, "invalid-request", "There is a part that is neither `files` nor `collection`.")
 NO_NAME = Refusal(422, "invalid-filename", "The file needs a name of 1 to 255 characters.")
 EMPTY = Refusal(422, "empty-file", "The file is empty.")
-NO_TYPE = Refusal(415, "unsupported-file-type", f"The name must end in one of: {', '.join(MEDIA_TYPES)}.")
-NO_PDF = Refusal(415, "unsupported-file-type", "This is not a PDF: %PDF- does not stand in its first 1,024 bytes.")
-NO_DOCX = Refusal(415, "unsupported-file-type", "This is not a .docx: it does not begin as a ZIP archive does.")
+NO_TYPE = Refusal(415, "unsupported-file-type", f"The name must end in one of: {', '.join(SUFFIXES)}.")
 NO_TEXT = Refusal(415, "unsupported-file-type", "This is not a text: it is of another type, or not in UTF-8.")
 
 
@@ -101,23 +95,19 @@ class ReceivedFile:
         return EMPTY if not self.draft.size else self._sniffed()
 
     @property
-    def media_type(self) -> MediaType | None:
+    def format(self) -> Format | None:
         """What the name's suffix says."""
-        return MEDIA_TYPES.get(PurePath(self.filename or "").suffix.lower())
+        return by_name(self.filename or "")
 
     def _sniffed(self) -> Refusal | None:
         """Why the bytes are not what the name says, if so."""
-        is_pdf, is_zip = b"%PDF-" in self.head, self.head.startswith(ZIP_MAGIC)
-        match self.media_type:
-            case None:
-                return NO_TYPE
-            case MediaType.PDF:
-                return None if is_pdf else NO_PDF
-            case MediaType.DOCX:
-                return None if is_zip else NO_DOCX
-            case _:
-                is_binary = self.has_nul or is_zip or self.head.startswith(b"%PDF-")
-                return NO_TEXT if is_binary else None
+        if self.format is None:
+            return NO_TYPE
+        if self.format.fits(bytes(self.head)) and not (self.format.is_utf8 and self.has_nul):
+            return None
+        if self.format.is_utf8:
+            return NO_TEXT
+        return Refusal(415, "unsupported-file-type", f"This is not what its name says: {self.format.sign}.")
 
 
 @dataclass(slots=True)

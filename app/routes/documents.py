@@ -67,7 +67,7 @@ async def upload(
     collection: Collection = None,
     idempotency_key: IdempotencyKey = None,
 ) -> UploadAccepted:
-    """Take files (.pdf, .md, .txt, .html, .docx) and put the indexing of each on the queue.
+    """Take files and put the indexing of each on the queue.
 
     A document is the file of one name in one collection: uploading that name again replaces it, and the same bytes
     again change nothing. Files that are not taken are listed under `problems`; when none is taken, the answer is a

@@ -26,8 +26,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.formats import MediaType, by_name_or_pdf
 from ingest.reading.files import open_regular
-from ingest.reading.formats import Kind, kind_of
 from ingest.reading.limits import FILE_BYTES_MAX, MEMORY_BYTES_MAX, PAGE_SECONDS_MAX, PAGES_MAX
 from ingest.reading.pdf.document import PdfDocument
 from ingest.reading.reasons import FileError, Reason
@@ -98,10 +98,11 @@ class Reader:
 
 def open_document(name: str, data: bytes) -> PdfDocument | TextDocument:
     """The document that `data` holds. Raises `FileError`."""
-    kind = kind_of(name, data)
-    if kind is None:
-        raise FileError(Reason.NOT_A_PDF)
-    document = PdfDocument(data) if kind is Kind.PDF else TextDocument(kind, data)
+    stated = by_name_or_pdf(name)
+    if not stated.fits(data):
+        raise FileError(Reason.NOT_A_PDF if stated.magic else Reason.DAMAGED)
+    is_pdf = stated.media_type is MediaType.PDF
+    document = PdfDocument(data) if is_pdf else TextDocument(stated.media_type, data)
     if document.page_count > PAGES_MAX:
         raise FileError(Reason.TOO_LARGE)
     return document

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ingest.reading.formats import is_read
+from app.core.formats import LABELS, by_name
 from ingest.reading.limits import FILE_BYTES_MAX
 from ingest.reading.reasons import FileError, Reason
 
@@ -150,7 +150,7 @@ def _add_folder(folder: Path, found: Found) -> None:
     for path in sorted(_walk(folder, found)):
         _add_file(path, _source(path, folder), found)
     if len(found.files) + len(found.refused) == before:
-        raise UsageError(f"{safe_name(str(folder))}: no PDF, .docx, .html, .md or .txt in this folder")
+        raise UsageError(f"{safe_name(str(folder))}: no {LABELS} in this folder")
 
 
 def _walk(root: Path, found: Found) -> Iterator[Path]:
@@ -171,7 +171,7 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
                     waiting.append(path)
                 else:  # it may lead back to where we are
                     found.refused.append(Refused(_source(path, root), Reason.LINKED_FOLDER, is_failure=False))
-            elif is_read(entry.name):
+            elif by_name(entry.name) is not None:
                 yield path
 
 

@@ -1,4 +1,4 @@
-"""Documents that are not PDFs, through langchain-community's loaders: .docx, .html, .md and .txt.
+"""Documents that are not PDFs, through langchain-community's loaders: one for each such row of `app.core.formats`.
 
 A loader opens a path, so it is given a copy in a folder of its own: bytes that were read once, text that is UTF-8.
 Such a document has one page, unless form feeds part its pages.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from langchain_core.documents import Document
 
-from ingest.reading.formats import Kind
+from app.core.formats import MediaType
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
 from ingest.reading.plain import clean
@@ -55,9 +55,9 @@ class Loaded:
     title: str
 
 
-def load(kind: Kind, data: bytes) -> Loaded:
-    """Read a document of any kind but PDF. Raises `FileError`, or nearly anything."""
-    prepare, open_with = _LOADERS[kind]
+def load(media_type: MediaType, data: bytes) -> Loaded:
+    """Read a document of any format but PDF. Raises `FileError`, or nearly anything."""
+    prepare, open_with = LOADERS[media_type]
     with tempfile.TemporaryDirectory(prefix="ingest-") as folder:
         path = Path(folder) / "document"
         path.write_bytes(prepare(data))
@@ -136,12 +136,12 @@ def _checked(text: str) -> str:
     return text
 
 
-_LOADERS: dict[Kind, tuple[Callable[[bytes], bytes], Callable[[Path], list[Document]]]] = {
-    Kind.DOCX: (_bounded_docx, lambda path: Docx2txtLoader(path).load()),
-    Kind.HTML: (
+LOADERS: dict[MediaType, tuple[Callable[[bytes], bytes], Callable[[Path], list[Document]]]] = {
+    MediaType.DOCX: (_bounded_docx, lambda path: Docx2txtLoader(path).load()),
+    MediaType.HTML: (
         _marked_html,
         lambda path: BSHTMLLoader(path, open_encoding="utf-8", bs_kwargs={"features": "html.parser"}).load(),
     ),
-    Kind.MARKDOWN: (_marked_markdown, lambda path: TextLoader(path, encoding="utf-8").load()),
-    Kind.TEXT: (_utf8, lambda path: TextLoader(path, encoding="utf-8").load()),
+    MediaType.MARKDOWN: (_marked_markdown, lambda path: TextLoader(path, encoding="utf-8").load()),
+    MediaType.TEXT: (_utf8, lambda path: TextLoader(path, encoding="utf-8").load()),
 }

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from app.core.formats import SIGNS
+
 
 class Reason(StrEnum):
     """Why a file failed or was passed over. Clients of `--json` may switch on it."""
@@ -22,7 +24,7 @@ class Reason(StrEnum):
 
 
 SENTENCES: dict[Reason, str] = {
-    Reason.NOT_A_PDF: "This is not what its name says: a PDF has %PDF- in its first 1,024 bytes, a .docx is a zip.",
+    Reason.NOT_A_PDF: f"This is not what its name says: {SIGNS}.",
     Reason.EMPTY_FILE: "The file is empty.",
     Reason.ENCRYPTED: "The PDF asks for a password. Save it without one.",
     Reason.DAMAGED: "The file is damaged: none of its pages can be read.",

@@ -1,18 +1,18 @@
 """A document that is not a PDF, read whole when it is opened."""
 
-from ingest.reading.formats import Kind
+from app.core.formats import MediaType
 from ingest.reading.page import Page
 from ingest.reading.reasons import FileError, Reason
 
 
 class TextDocument:
-    """A .docx, .html, .md or .txt in memory. Raises `FileError`."""
+    """A document of any format but PDF in memory. Raises `FileError`."""
 
-    def __init__(self, kind: Kind, data: bytes) -> None:
+    def __init__(self, media_type: MediaType, data: bytes) -> None:
         from ingest.reading.loaders import load  # LangChain takes a third of a second, and PDFs do without
 
         try:
-            self._loaded = load(kind, data)
+            self._loaded = load(media_type, data)
         except (FileError, MemoryError):
             raise  # without memory this child ends, and the document with it
         except Exception as error:  # parsers raise nearly anything

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.core.contract import IngestJob
 from app.core.errors import ConfigurationError, ErrorCode
+from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
 from app.core.services import redis_url
 from app.core.settings import Settings
@@ -92,7 +93,6 @@ class Mirror:
         """Keep the file at `path` for the worker that runs `job`; why that is not possible, if so."""
         from app.core.documents.catalog import DocumentRecord, FileBusyError
         from app.core.documents.files import StorageUnavailableError
-        from worker.index.catalog_repair import media_type_of
 
         now = datetime.now(UTC)
         try:
@@ -106,7 +106,7 @@ class Mirror:
                 filename=job.filename,
                 sha256=sha256,
                 size_bytes=size_bytes,
-                media_type=media_type_of(job.filename),
+                media_type=by_name_or_pdf(job.filename).media_type,
                 created_at=now,
                 updated_at=now,
                 job_id=job_id,

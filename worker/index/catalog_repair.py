@@ -1,7 +1,6 @@
 """The catalog as a projection of the index: a document's record for the API, and the repair of all of them."""
 
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 from redis import Redis
@@ -10,16 +9,15 @@ from rq.job import JobStatus as RqStatus
 
 from app.core.contract import DEFAULT_TENANT
 from app.core.documents.catalog import (
-    MEDIA_TYPES,
     Catalog,
     Changes,
     DocumentError,
     DocumentRecord,
     DocumentStatus,
     FileBusyError,
-    MediaType,
 )
 from app.core.errors import ErrorCode
+from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
 from worker.index.vector_index import Document, VectorIndex
 
@@ -36,11 +34,6 @@ OVER = frozenset({RqStatus.FINISHED, RqStatus.FAILED, RqStatus.STOPPED, RqStatus
 log = get_logger(__name__)
 
 
-def media_type_of(filename: str) -> MediaType:
-    """By the name's suffix; whatever is called otherwise is a PDF, as in folders of old."""
-    return MEDIA_TYPES.get(PurePosixPath(filename).suffix.lower(), MediaType.PDF)
-
-
 def indexed_record(document: Document) -> DocumentRecord:
     """What the catalog says of an indexed document. Raises `ValueError` when the index holds what it must not."""
     now = datetime.now(UTC)
@@ -51,7 +44,7 @@ def indexed_record(document: Document) -> DocumentRecord:
         title=document.title,
         sha256=document.sha256,
         size_bytes=document.size_bytes,
-        media_type=media_type_of(document.filename),
+        media_type=by_name_or_pdf(document.filename).media_type,
         status=DocumentStatus.INDEXED,
         pages=document.pages,
         pages_done=document.pages,

@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 
 from app.core.contract import Filename, Frozen, Label, Sha256
 from app.core.documents import scripts
+from app.core.formats import MediaType
 from app.core.logging import get_logger
 
 TITLE_CHARACTERS_MAX = 500
@@ -47,28 +48,6 @@ class DocumentStatus(StrEnum):
     EMBEDDING = "embedding"
     INDEXED = "indexed"
     FAILED = "failed"
-
-
-class MediaType(StrEnum):
-    """The formats that documents come in. Nothing is ever served as another type than one of these."""
-
-    PDF = "application/pdf"
-    MARKDOWN = "text/markdown"
-    TEXT = "text/plain"
-    HTML = "text/html"
-    DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-
-
-MEDIA_TYPES = {
-    ".pdf": MediaType.PDF,
-    ".md": MediaType.MARKDOWN,
-    ".markdown": MediaType.MARKDOWN,
-    ".txt": MediaType.TEXT,
-    ".html": MediaType.HTML,
-    ".htm": MediaType.HTML,
-    ".docx": MediaType.DOCX,
-}
-"""By a file name's lower-case suffix."""
 
 
 class DocumentError(Frozen):

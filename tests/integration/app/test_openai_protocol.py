@@ -17,9 +17,10 @@ from openai.types.responses import ResponseStreamEvent
 from redis import Redis
 
 from app.core.contract import DEFAULT_TENANT, JobStatus, Usage
-from app.core.documents.catalog import Catalog, DocumentRecord, MediaType
+from app.core.documents.catalog import Catalog, DocumentRecord
 from app.core.errors import ErrorCode
 from app.core.events import EventType, log_key
+from app.core.formats import MediaType
 from app.core.settings import Settings
 from app.routes.openai import HISTORY_BYTES_MAX
 from tests.support.acting import QUEUE_KEY, ActingWorker, answer

@@ -14,9 +14,10 @@ from rq import Queue, SimpleWorker, get_current_job
 from rq.job import Job, JobStatus
 
 from app.core.contract import DELETE_JOB, INGEST_JOB, INGEST_QUEUE, DeleteJob, IngestJob
-from app.core.documents.catalog import Catalog, DocumentRecord, DocumentStatus, MediaType
+from app.core.documents.catalog import Catalog, DocumentRecord, DocumentStatus
 from app.core.documents.files import DocumentStore, open_store
 from app.core.documents.ids import document_id
+from app.core.formats import MediaType
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from ingest import jobs

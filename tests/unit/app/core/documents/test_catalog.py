@@ -17,9 +17,9 @@ from app.core.documents.catalog import (
     DocumentRecord,
     DocumentStatus,
     FileBusyError,
-    MediaType,
 )
 from app.core.documents.ids import document_id
+from app.core.formats import MediaType
 
 NOW = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
 A, B = "a" * 64, "b" * 64
