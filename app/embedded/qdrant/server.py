@@ -28,7 +28,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.embedded.qdrant import edge
+from app.embedded.qdrant.edge import payload_indexes, writes
+from app.embedded.qdrant.edge.answers import plain, record, scored
+from app.embedded.qdrant.edge.collection_config import metadata
+from app.embedded.qdrant.edge.errors import ApiError, BadInputError, NotFoundError, NotSupportedError
+from app.embedded.qdrant.edge.ids import point_id, point_ids
+from app.embedded.qdrant.edge.reads import count_request, facet_request, scroll_request
+from app.embedded.qdrant.edge.selectors import with_payload, with_vector
+from app.embedded.qdrant.edge.values import Json, fields, required, sequence
+from app.embedded.qdrant.edge.vectors import Schema
 from app.embedded.qdrant.store import Collection, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -40,12 +48,12 @@ KEEP_ALIVE_SECONDS = 75  # longer than a client keeps an idle connection, so tha
 SHUTDOWN_SECONDS = 10  # for the requests in flight
 BACKLOG = 512
 
-Read = Callable[[Collection, edge.Json], edge.Json]
-ToWrite = Callable[[edge.Json, edge.Schema], edge.Write]
-Endpoint = Callable[[Request], Awaitable[edge.Json]]
+Read = Callable[[Collection, Json], Json]
+ToWrite = Callable[[Json, Schema], writes.Write]
+Endpoint = Callable[[Request], Awaitable[Json]]
 
 
-class BodyTooLargeError(edge.ApiError):
+class BodyTooLargeError(ApiError):
     """More than `MAX_BODY_BYTES`."""
 
     status = 413
@@ -54,43 +62,43 @@ class BodyTooLargeError(edge.ApiError):
 # What is read from a collection
 
 
-def query(collection: Collection, body: edge.Json) -> edge.Json:
+def query(collection: Collection, body: Json) -> Json:
     """The points that score best."""
-    return edge.scored(collection.shard.query(collection.reader.request(body)))
+    return scored(collection.shard.query(collection.reader.request(body)))
 
 
-def query_batch(collection: Collection, body: edge.Json) -> edge.Json:
+def query_batch(collection: Collection, body: Json) -> Json:
     """Several queries at once."""
-    given = edge.fields(body, "batch", ("searches",))
-    searches = edge.sequence(edge.required(given, "searches", "batch"), "searches")
+    given = fields(body, "batch", ("searches",))
+    searches = sequence(required(given, "searches", "batch"), "searches")
     return [query(collection, search) for search in searches]
 
 
-def scroll(collection: Collection, body: edge.Json) -> edge.Json:
+def scroll(collection: Collection, body: Json) -> Json:
     """A page of points, in the order of their ids or of a payload field."""
-    points, following = collection.shard.scroll(edge.scroll_request(body, collection.schema))
-    return {"points": [edge.record(point) for point in points], "next_page_offset": following}
+    points, following = collection.shard.scroll(scroll_request(body, collection.schema))
+    return {"points": [record(point) for point in points], "next_page_offset": following}
 
 
-def retrieve(collection: Collection, body: edge.Json) -> edge.Json:
+def retrieve(collection: Collection, body: Json) -> Json:
     """The points of the given ids that exist."""
-    given = edge.fields(body, "retrieve", ("ids", "with_payload", "with_vector"), ("shard_key",))
+    given = fields(body, "retrieve", ("ids", "with_payload", "with_vector"), ("shard_key",))
     points = collection.shard.retrieve(
-        edge.point_ids(edge.required(given, "ids", "retrieve")),
-        edge.with_payload(given.get("with_payload", True)),
-        edge.with_vector(given.get("with_vector", False), collection.schema),
+        point_ids(required(given, "ids", "retrieve")),
+        with_payload(given.get("with_payload", True)),
+        with_vector(given.get("with_vector", False), collection.schema),
     )
-    return [edge.record(point) for point in points]
+    return [record(point) for point in points]
 
 
-def count(collection: Collection, body: edge.Json) -> edge.Json:
+def count(collection: Collection, body: Json) -> Json:
     """How many points pass a filter."""
-    return {"count": collection.shard.count(edge.count_request(body))}
+    return {"count": collection.shard.count(count_request(body))}
 
 
-def facet(collection: Collection, body: edge.Json) -> edge.Json:
+def facet(collection: Collection, body: Json) -> Json:
     """How many points there are for each value of a field."""
-    hits = collection.shard.facet(edge.facet_request(body)).hits
+    hits = collection.shard.facet(facet_request(body)).hits
     return {"hits": [{"value": hit.value, "count": hit.count} for hit in hits]}
 
 
@@ -103,20 +111,20 @@ READS: dict[str, Read] = {
     "/facet": facet,
 }
 WRITES: dict[tuple[str, str], ToWrite] = {
-    ("PUT", "/points"): edge.upsert,
-    ("POST", "/points/delete"): edge.delete,
-    ("POST", "/points/payload"): edge.set_payload,
-    ("PUT", "/points/payload"): edge.overwrite_payload,
-    ("POST", "/points/payload/delete"): edge.delete_payload,
-    ("POST", "/points/payload/clear"): edge.clear_payload,
-    ("PUT", "/index"): edge.create_index,
+    ("PUT", "/points"): writes.upsert,
+    ("POST", "/points/delete"): writes.delete,
+    ("POST", "/points/payload"): writes.set_payload,
+    ("PUT", "/points/payload"): writes.overwrite_payload,
+    ("POST", "/points/payload/delete"): writes.delete_payload,
+    ("POST", "/points/payload/clear"): writes.clear_payload,
+    ("PUT", "/index"): payload_indexes.create_index,
 }
 
 
 def reading(read: Read) -> Endpoint:
     """The endpoint of a `Read`."""
 
-    async def endpoint(request: Request) -> edge.Json:
+    async def endpoint(request: Request) -> Json:
         body = await json_body(request)
         return read(collection_of(request), body)
 
@@ -126,7 +134,7 @@ def reading(read: Read) -> Endpoint:
 def writing(to_write: ToWrite) -> Endpoint:
     """The endpoint of a write."""
 
-    async def endpoint(request: Request) -> edge.Json:
+    async def endpoint(request: Request) -> Json:
         body = await json_body(request)
         collection = collection_of(request)
         return await apply(request, collection, to_write(body, collection.schema))
@@ -134,7 +142,7 @@ def writing(to_write: ToWrite) -> Endpoint:
     return endpoint
 
 
-async def apply(request: Request, collection: Collection, write: edge.Write) -> edge.Json:
+async def apply(request: Request, collection: Collection, write: writes.Write) -> Json:
     """Carry out `write`, and answer as Qdrant does; it is always done when we answer, asked to wait or not."""
     number = await collection.apply(write)
     waited = request.query_params.get("wait") == "true"
@@ -154,56 +162,56 @@ async def health(request: Request) -> Response:
     return PlainTextResponse(f"{request.url.path.strip('/')} check passed")
 
 
-async def list_collections(request: Request) -> edge.Json:
+async def list_collections(request: Request) -> Json:
     """The names of all collections."""
     return {"collections": [{"name": name} for name in store_of(request).collections]}
 
 
-async def get_collection(request: Request) -> edge.Json:
+async def get_collection(request: Request) -> Json:
     """State and configuration of a collection."""
     return collection_of(request).describe()
 
 
-async def collection_exists(request: Request) -> edge.Json:
+async def collection_exists(request: Request) -> Json:
     """Whether there is such a collection."""
     return {"exists": request.path_params["name"] in store_of(request).collections}
 
 
-async def create_collection(request: Request) -> edge.Json:
+async def create_collection(request: Request) -> Json:
     """Make a collection."""
     body = await json_body(request)
     store_of(request).create(request.path_params["name"], body)
     return True
 
 
-async def update_collection(request: Request) -> edge.Json:
+async def update_collection(request: Request) -> Json:
     """Change a collection's metadata; nothing else can change."""
     body = await json_body(request)
     later = ("vectors", "optimizers_config", "params", "hnsw_config", "quantization_config", "sparse_vectors")
-    given = edge.fields(body, "collection", ("metadata",), (*later, "strict_mode_config"))
-    await collection_of(request).merge_metadata(edge.metadata(given.get("metadata", {})))
+    given = fields(body, "collection", ("metadata",), (*later, "strict_mode_config"))
+    await collection_of(request).merge_metadata(metadata(given.get("metadata", {})))
     return True
 
 
-async def delete_collection(request: Request) -> edge.Json:
+async def delete_collection(request: Request) -> Json:
     """Delete a collection, if there is one."""
     return await store_of(request).drop(request.path_params["name"])
 
 
-async def delete_index(request: Request) -> edge.Json:
+async def delete_index(request: Request) -> Json:
     """Drop a payload index."""
-    write = edge.delete_index(request.path_params["field"])
+    write = payload_indexes.delete_index(request.path_params["field"])
     return await apply(request, collection_of(request), write)
 
 
-async def get_point(request: Request) -> edge.Json:
+async def get_point(request: Request) -> Json:
     """One point, with all that belongs to it."""
     given = request.path_params["id"]
-    identifier = edge.point_id(int(given) if given.isascii() and given.isdigit() else given)
+    identifier = point_id(int(given) if given.isascii() and given.isdigit() else given)
     found = collection_of(request).shard.retrieve([identifier], True, True)
     if not found:
-        raise edge.NotFoundError(f"Point with id {given} does not exists!")
-    return edge.record(found[0])
+        raise NotFoundError(f"Point with id {given} does not exists!")
+    return record(found[0])
 
 
 COLLECTION = "/collections/{name}"
@@ -234,7 +242,7 @@ def route(method: str, path: str, endpoint: Endpoint) -> Route:
         started = time.perf_counter()
         try:
             result = await endpoint(request)
-        except edge.ApiError as error:
+        except ApiError as error:
             return refusal(error.status, str(error))
         except asyncio.CancelledError:
             raise
@@ -259,7 +267,7 @@ def collection_of(request: Request) -> Collection:
     return store_of(request).get(request.path_params["name"])
 
 
-async def json_body(request: Request) -> edge.Json:
+async def json_body(request: Request) -> Json:
     """The request's body; one that is too large is read to its end, so that the client hears why."""
     body, size = bytearray(), 0
     async for chunk in request.stream():
@@ -271,12 +279,12 @@ async def json_body(request: Request) -> edge.Json:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise edge.BadInputError(f"Format error in JSON body: {error}") from None
+        raise BadInputError(f"Format error in JSON body: {error}") from None
 
 
-def answer(body: edge.Json, status: int = 200) -> Response:
+def answer(body: Json, status: int = 200) -> Response:
     """A JSON response."""
-    return Response(orjson.dumps(body, default=edge.plain), status, media_type="application/json")
+    return Response(orjson.dumps(body, default=plain), status, media_type="application/json")
 
 
 def refusal(status: int, message: str) -> Response:
@@ -289,7 +297,7 @@ def failure(error: BaseException) -> Response:
     message = str(error)
     if type(error) is Exception and not message.startswith("Service"):
         missing = message.startswith("No point with id")
-        refused = edge.NotFoundError(message) if missing else edge.BadInputError(message)
+        refused = NotFoundError(message) if missing else BadInputError(message)
         return refusal(refused.status, str(refused))
     log.error("request failed", exc_info=error)
     return refusal(500, "Service internal error: see the log of the embedded Qdrant")
@@ -297,7 +305,7 @@ def failure(error: BaseException) -> Response:
 
 async def unknown(request: Request, _: Exception) -> Response:
     """The answer for an address that is Qdrant's but not ours."""
-    refused = edge.NotSupportedError(f"{request.method} {request.url.path}")
+    refused = NotSupportedError(f"{request.method} {request.url.path}")
     return refusal(refused.status, str(refused))
 
 

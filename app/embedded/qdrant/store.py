@@ -29,7 +29,14 @@ from typing import IO
 import orjson
 import qdrant_edge as q
 
-from app.embedded.qdrant import edge
+from app.embedded.qdrant.edge.answers import plain
+from app.embedded.qdrant.edge.collection_config import collection_config, describe_config, edge_config, schema_of
+from app.embedded.qdrant.edge.errors import BadInputError, ConflictError, NotFoundError
+from app.embedded.qdrant.edge.ids import PointId
+from app.embedded.qdrant.edge.payload_indexes import index_info
+from app.embedded.qdrant.edge.queries import Reader
+from app.embedded.qdrant.edge.values import Json, Object
+from app.embedded.qdrant.edge.writes import Write
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +64,12 @@ class Collection:
         shard: the shard that `record` names.
     """
 
-    def __init__(self, path: Path, record: edge.Object, shard: q.EdgeShard) -> None:
+    def __init__(self, path: Path, record: Object, shard: q.EdgeShard) -> None:
         self.path = path
         self.record = record
         self.shard = shard
-        self.schema = edge.schema_of(record["config"])
-        self.reader = edge.Reader(self.schema, self._lookup)
+        self.schema = schema_of(record["config"])
+        self.reader = Reader(self.schema, self._lookup)
         self._writing = asyncio.Lock()
         self._last_write = time.monotonic()
         self._dirty = True  # opening it may have replayed the log
@@ -75,12 +82,12 @@ class Collection:
         self.closed = False
 
     @classmethod
-    def create(cls, path: Path, config: edge.Object) -> "Collection":
+    def create(cls, path: Path, config: Object) -> "Collection":
         """Make a collection; it exists once this returns, or not at all."""
-        record: edge.Object = {"config": config, "shard": new_shard_name()}
+        record: Object = {"config": config, "shard": new_shard_name()}
         path.mkdir()
         try:
-            shard = q.EdgeShard.create(str(path / record["shard"]), edge.edge_config(config))
+            shard = q.EdgeShard.create(str(path / record["shard"]), edge_config(config))
             write_json(path / "collection.json", record)
             sync_directory(path.parent)
         except BaseException:
@@ -99,7 +106,7 @@ class Collection:
 
     # Reads
 
-    def describe(self) -> edge.Object:
+    def describe(self) -> Object:
         """What Qdrant tells about a collection."""
         info = self.shard.info()
         return {
@@ -108,27 +115,27 @@ class Collection:
             "points_count": info.points_count,
             "indexed_vectors_count": info.indexed_vectors_count,
             "segments_count": info.segments_count,
-            "config": edge.describe_config(self.record["config"], FLUSH_INTERVAL_SECONDS),
-            "payload_schema": {name: edge.index_info(field) for name, field in info.payload_schema.items()},
+            "config": describe_config(self.record["config"], FLUSH_INTERVAL_SECONDS),
+            "payload_schema": {name: index_info(field) for name, field in info.payload_schema.items()},
         }
 
-    def _lookup(self, identifier: edge.PointId, vector: str) -> edge.Json:
+    def _lookup(self, identifier: PointId, vector: str) -> Json:
         """A point's own vector, for a query that names the point instead of a vector."""
         if vector not in self.schema.dense and vector not in self.schema.sparse:
-            raise edge.BadInputError(f"Not existing vector name error: {vector}")
+            raise BadInputError(f"Not existing vector name error: {vector}")
         found = self.shard.retrieve([identifier], False, [vector])
         if not found:
-            raise edge.NotFoundError(f"No point with id {identifier} found")
-        value: edge.Json = found[0].vector
+            raise NotFoundError(f"No point with id {identifier} found")
+        value: Json = found[0].vector
         if isinstance(value, dict):
             value = value.get(vector)
         if not value:
-            raise edge.BadInputError(f"point {identifier} has no vector `{vector}`")
-        return edge.plain(value) if isinstance(value, q.SparseVector) else value
+            raise BadInputError(f"point {identifier} has no vector `{vector}`")
+        return plain(value) if isinstance(value, q.SparseVector) else value
 
     # Writes
 
-    async def apply(self, write: edge.Write) -> int:
+    async def apply(self, write: Write) -> int:
         """Carry out `write`; it survives the process once this returns. Gives the operation's number."""
         async with self._writing:
             self._check_open()
@@ -141,7 +148,7 @@ class Collection:
             self.shard.update(write.operation)
             return self._operations
 
-    async def merge_metadata(self, changes: edge.Object) -> None:
+    async def merge_metadata(self, changes: Object) -> None:
         """Set the given keys of the collection's metadata, and remove those that are null."""
         async with self._writing:
             self._check_open()
@@ -168,9 +175,9 @@ class Collection:
 
     def _check_open(self) -> None:
         if self.closed:
-            raise edge.NotFoundError(f"Collection `{self.path.name}` doesn't exist!")
+            raise NotFoundError(f"Collection `{self.path.name}` doesn't exist!")
 
-    def _save(self, record: edge.Object) -> None:
+    def _save(self, record: Object) -> None:
         write_json(self.path / "collection.json", record)
         self.record = record
 
@@ -238,7 +245,7 @@ class Collection:
         with contextlib.suppress(Exception):
             shard.update(self._journal.popleft())
 
-    def _note(self, write: edge.Write) -> None:
+    def _note(self, write: Write) -> None:
         """Keep `write` for the copy that is being optimized, unless that became hopeless."""
         assert self._journal is not None
         self._journal.append(write.operation)
@@ -286,15 +293,15 @@ class Store:
         try:
             return self.collections[name]
         except KeyError:
-            raise edge.NotFoundError(f"Collection `{name}` doesn't exist!") from None
+            raise NotFoundError(f"Collection `{name}` doesn't exist!") from None
 
-    def create(self, name: str, body: edge.Json) -> None:
+    def create(self, name: str, body: Json) -> None:
         """Make the collection `name`; raises when it exists."""
         if not NAME.fullmatch(name):
-            raise edge.BadInputError("a collection's name has 1 to 255 letters, digits, `_` or `-`")
+            raise BadInputError("a collection's name has 1 to 255 letters, digits, `_` or `-`")
         if name in self.collections:
-            raise edge.ConflictError(f"Collection `{name}` already exists!")
-        config = edge.collection_config(body)
+            raise ConflictError(f"Collection `{name}` already exists!")
+        config = collection_config(body)
         self.collections[name] = Collection.create(self._root / name, config)
 
     async def drop(self, name: str) -> bool:
@@ -405,7 +412,7 @@ def new_shard_name() -> str:
     return f"shard-{uuid.uuid4().hex}"
 
 
-def write_json(path: Path, value: edge.Object) -> None:
+def write_json(path: Path, value: Object) -> None:
     """Replace the file at `path` in one step, and have it on disk before returning."""
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
