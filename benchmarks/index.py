@@ -34,7 +34,7 @@ from app.core.settings import Settings
 from app.embedded.qdrant.edge import writes
 from app.embedded.qdrant.edge.collection_config import collection_config, edge_config, schema_of
 from app.embedded.qdrant.edge.payload_indexes import create_index
-from app.embedded.qdrant.edge.queries import Reader
+from app.embedded.qdrant.edge.queries import query_request
 from app.embedded.qdrant.edge.values import Object
 from tests.support.qdrant_server import QdrantServer
 from worker.http.qdrant import QdrantHttp
@@ -268,8 +268,7 @@ def measure_engine(points: list[Object], questions: list[Object]) -> list[Row]:
         operations = [writes.upsert({"points": list(batch)}, schema).operation for batch in batches(points)]
         rate = per_second(len(points), lambda: deque(map(shard.update, operations), maxlen=0))
         shard.optimize()
-        reader = Reader(schema, lambda _, __: None)
-        requests = {id(question): reader.request(question) for question in questions}
+        requests = {id(question): query_request(question, schema) for question in questions}
         timed = latencies(lambda question: shard.query(requests[id(question)]), questions)
         shard.close()
     return [{"what": "engine, write", "per_second": rate}, {"what": "engine, hybrid", **timed}]

@@ -6,6 +6,7 @@ from typing import Any
 from qdrant_client import QdrantClient, models
 
 NAMES = (f"c{number}" for number in itertools.count())
+UUID = "e7856a5b-1ca2-4fa4-8ebc-b507c49d9b97"
 DENSE = models.VectorParams(size=4, distance=models.Distance.COSINE)
 SPARSE = models.SparseVectorParams(modifier=models.Modifier.IDF)
 

@@ -32,7 +32,8 @@ from app.embedded.qdrant.edge import payload_indexes, writes
 from app.embedded.qdrant.edge.answers import plain, record, scored
 from app.embedded.qdrant.edge.collection_config import metadata
 from app.embedded.qdrant.edge.errors import ApiError, BadInputError, NotFoundError, NotSupportedError
-from app.embedded.qdrant.edge.ids import point_id, point_ids
+from app.embedded.qdrant.edge.ids import point_ids
+from app.embedded.qdrant.edge.queries import query_request
 from app.embedded.qdrant.edge.reads import count_request, facet_request, scroll_request
 from app.embedded.qdrant.edge.selectors import with_payload, with_vector
 from app.embedded.qdrant.edge.values import Json, fields, required, sequence
@@ -64,7 +65,7 @@ class BodyTooLargeError(ApiError):
 
 def query(collection: Collection, body: Json) -> Json:
     """The points that score best."""
-    return scored(collection.shard.query(collection.reader.request(body)))
+    return scored(collection.shard.query(query_request(body, collection.schema)))
 
 
 def query_batch(collection: Collection, body: Json) -> Json:
@@ -204,16 +205,6 @@ async def delete_index(request: Request) -> Json:
     return await apply(request, collection_of(request), write)
 
 
-async def get_point(request: Request) -> Json:
-    """One point, with all that belongs to it."""
-    given = request.path_params["id"]
-    identifier = point_id(int(given) if given.isascii() and given.isdigit() else given)
-    found = collection_of(request).shard.retrieve([identifier], True, True)
-    if not found:
-        raise NotFoundError(f"Point with id {given} does not exists!")
-    return record(found[0])
-
-
 COLLECTION = "/collections/{name}"
 
 
@@ -222,7 +213,6 @@ def routes() -> list[Route]:
     return [
         *(route("POST", COLLECTION + path, reading(read)) for path, read in READS.items()),
         *(route(method, COLLECTION + path, writing(write)) for (method, path), write in WRITES.items()),
-        route("GET", COLLECTION + "/points/{id}", get_point),
         route("GET", COLLECTION + "/exists", collection_exists),
         route("GET", COLLECTION, get_collection),
         route("PUT", COLLECTION, create_collection),

@@ -29,12 +29,9 @@ from typing import IO
 import orjson
 import qdrant_edge as q
 
-from app.embedded.qdrant.edge.answers import plain
 from app.embedded.qdrant.edge.collection_config import collection_config, describe_config, edge_config, schema_of
 from app.embedded.qdrant.edge.errors import BadInputError, ConflictError, NotFoundError
-from app.embedded.qdrant.edge.ids import PointId
 from app.embedded.qdrant.edge.payload_indexes import index_info
-from app.embedded.qdrant.edge.queries import Reader
 from app.embedded.qdrant.edge.values import Json, Object
 from app.embedded.qdrant.edge.writes import Write
 
@@ -69,7 +66,6 @@ class Collection:
         self.record = record
         self.shard = shard
         self.schema = schema_of(record["config"])
-        self.reader = Reader(self.schema, self._lookup)
         self._writing = asyncio.Lock()
         self._last_write = time.monotonic()
         self._dirty = True  # opening it may have replayed the log
@@ -118,20 +114,6 @@ class Collection:
             "config": describe_config(self.record["config"], FLUSH_INTERVAL_SECONDS),
             "payload_schema": {name: index_info(field) for name, field in info.payload_schema.items()},
         }
-
-    def _lookup(self, identifier: PointId, vector: str) -> Json:
-        """A point's own vector, for a query that names the point instead of a vector."""
-        if vector not in self.schema.dense and vector not in self.schema.sparse:
-            raise BadInputError(f"Not existing vector name error: {vector}")
-        found = self.shard.retrieve([identifier], False, [vector])
-        if not found:
-            raise NotFoundError(f"No point with id {identifier} found")
-        value: Json = found[0].vector
-        if isinstance(value, dict):
-            value = value.get(vector)
-        if not value:
-            raise BadInputError(f"point {identifier} has no vector `{vector}`")
-        return plain(value) if isinstance(value, q.SparseVector) else value
 
     # Writes
 

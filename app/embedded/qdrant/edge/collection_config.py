@@ -15,18 +15,10 @@ DISTANCES = {
 }
 MODIFIERS = {"idf": q.Modifier.Idf, "none": None}
 ONE_NODE = ("shard_number", "replication_factor", "write_consistency_factor")
-CREATE_FIELDS = (
-    "vectors",
-    "sparse_vectors",
-    "hnsw_config",
-    "optimizers_config",
-    "on_disk_payload",
-    "metadata",
-    *ONE_NODE,
-)
-CREATE_LATER = (
-    "sharding_method", "wal_config", "quantization_config", "strict_mode_config", "payload", "id_tracker",
-    "init_from",
+CREATE_FIELDS = ("vectors", "sparse_vectors", "hnsw_config", "on_disk_payload", "metadata", *ONE_NODE)
+UNMAPPED_CREATE_FIELDS = (
+    "optimizers_config", "sharding_method", "wal_config", "quantization_config", "strict_mode_config", "payload",
+    "id_tracker", "init_from",
 )  # fmt: skip
 
 # What Qdrant's documentation gives as its defaults, and Edge's code shares.
@@ -38,13 +30,12 @@ OPTIMIZER_DEFAULTS = {
     "default_segment_number": 0,
     "indexing_threshold": 10_000,
 }
-OPTIMIZER_FIELDS = (*OPTIMIZER_DEFAULTS, "max_segment_size")
 
 
 def collection_config(body: Json) -> Object:
     """A request to create a collection, checked, as it is to be kept: without nulls."""
     check_depth(body if isinstance(body, dict) else {}, "collection")
-    given = fields(body, "collection", CREATE_FIELDS, CREATE_LATER)
+    given = fields(body, "collection", CREATE_FIELDS, UNMAPPED_CREATE_FIELDS)
     for name in ONE_NODE:
         if given.get(name, 1) != 1:
             raise NotSupportedError(f"`{name}` other than 1")
@@ -92,7 +83,6 @@ def edge_config(config: Object) -> q.EdgeConfig:
         sparse_vectors={name: sparse_config(name, params) for name, params in sparse.items()},
         on_disk_payload=config.get("on_disk_payload"),
         hnsw_config=hnsw_config(config.get("hnsw_config")),
-        optimizers=optimizers_config(config.get("optimizers_config")),
     )
     return made
 
@@ -136,16 +126,6 @@ def hnsw_config(body: Json) -> q.HnswIndexConfig | None:
     return made
 
 
-def optimizers_config(body: Json) -> q.EdgeOptimizersConfig | None:
-    """When to build indexes."""
-    if body is None:
-        return None
-    later = ("memmap_threshold", "flush_interval_sec", "max_optimization_threads", "prevent_unoptimized")
-    given = fields(body, "optimizers_config", OPTIMIZER_FIELDS, later)
-    made: q.EdgeOptimizersConfig = build("optimizers_config", q.EdgeOptimizersConfig, **given)
-    return made
-
-
 def describe_config(config: Object, flush_interval_seconds: int) -> Object:
     """A collection's configuration as Qdrant answers it, its defaults filled in."""
     params = {
@@ -160,11 +140,7 @@ def describe_config(config: Object, flush_interval_seconds: int) -> Object:
     return {
         "params": params,
         "hnsw_config": {**HNSW_DEFAULTS, "on_disk": False, **config.get("hnsw_config", {})},
-        "optimizer_config": {
-            **OPTIMIZER_DEFAULTS,
-            "flush_interval_sec": flush_interval_seconds,
-            **config.get("optimizers_config", {}),
-        },
+        "optimizer_config": {**OPTIMIZER_DEFAULTS, "flush_interval_sec": flush_interval_seconds},
         "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
         "quantization_config": None,
         **({"metadata": config["metadata"]} if config.get("metadata") else {}),

@@ -10,15 +10,9 @@ from app.embedded.qdrant.edge.values import ELSEWHERE, Json, Object, build, choi
 from app.embedded.qdrant.edge.vectors import Schema
 from app.embedded.qdrant.edge.writes import Write
 
-TOKENIZERS = {
-    "prefix": q.TokenizerType.Prefix,
-    "whitespace": q.TokenizerType.Whitespace,
-    "word": q.TokenizerType.Word,
-    "multilingual": q.TokenizerType.Multilingual,
-}
 COMMON = ("on_disk", "enable_hnsw")
 INDEXES: dict[str, tuple[q.PayloadSchemaType, Callable[..., Any], tuple[str, ...]]] = {
-    "keyword": (q.PayloadSchemaType.Keyword, q.KeywordIndexParams, ("is_tenant", "prefix", *COMMON)),
+    "keyword": (q.PayloadSchemaType.Keyword, q.KeywordIndexParams, ("is_tenant", *COMMON)),
     "integer": (
         q.PayloadSchemaType.Integer,
         q.IntegerIndexParams,
@@ -26,16 +20,12 @@ INDEXES: dict[str, tuple[q.PayloadSchemaType, Callable[..., Any], tuple[str, ...
     ),
     "float": (q.PayloadSchemaType.Float, q.FloatIndexParams, ("is_principal", *COMMON)),
     "bool": (q.PayloadSchemaType.Bool, q.BoolIndexParams, COMMON),
-    "geo": (q.PayloadSchemaType.Geo, q.GeoIndexParams, COMMON),
     "datetime": (q.PayloadSchemaType.Datetime, q.DatetimeIndexParams, ("is_principal", *COMMON)),
     "uuid": (q.PayloadSchemaType.Uuid, q.UuidIndexParams, ("is_tenant", *COMMON)),
-    "text": (
-        q.PayloadSchemaType.Text,
-        q.TextIndexParams,
-        ("tokenizer", "min_token_len", "max_token_len", "lowercase", "ascii_folding", "phrase_matching", *COMMON),
-    ),
 }
-LATER_INDEX_PARAMS = ("memory", "nested", "stopwords", "stemmer", "scoring")
+"""What may be indexed: Edge's name of the kind, its parameters' class, and which of them there are."""
+UNMAPPED_INDEXES = ("text", "geo")
+UNMAPPED_INDEX_PARAMS = ("memory", "nested", "prefix")
 
 
 def create_index(body: Json, _: Schema) -> Write:
@@ -50,13 +40,14 @@ def create_index(body: Json, _: Schema) -> Write:
 
 def index_schema(body: Json) -> Any:
     """The kind of a payload index, with or without parameters."""
+    name = body.get("type") if isinstance(body, dict) else body
+    if name in UNMAPPED_INDEXES:
+        raise NotSupportedError(f"a payload index of type `{name}`")
+    kind, params, known = choice(name, "type of field_schema", INDEXES)
     if not isinstance(body, dict):
-        return choice(body, "field_schema", INDEXES)[0]
-    _, params, known = choice(body.get("type"), "type of field_schema", INDEXES)
-    given = fields(body, "field_schema", ("type", *known), LATER_INDEX_PARAMS)
+        return kind
+    given = fields(body, "field_schema", ("type", *known), UNMAPPED_INDEX_PARAMS)
     del given["type"]
-    if "tokenizer" in given:
-        given["tokenizer"] = choice(given["tokenizer"], "tokenizer", TOKENIZERS)
     return build("field_schema", params, **given)
 
 
@@ -67,17 +58,10 @@ def delete_index(field: str) -> Write:
 
 def index_info(info: "q.PayloadIndexInfo") -> Object:
     """A payload index as Qdrant describes it."""
-    kind = enum_name(info.data_type)
+    kind = str(info.data_type).rsplit(".", 1)[-1].lower()  # Edge's enums print as `Kind.Member`
     described: Object = {"data_type": kind, "points": info.points}
-    if info.params is not None:
+    if info.params is not None and kind in INDEXES:  # else an earlier version has made it
         values = {name: getattr(info.params, name) for name in INDEXES[kind][2]}
         given = {name: value for name, value in values.items() if value is not None}
-        if "tokenizer" in given:
-            given["tokenizer"] = enum_name(given["tokenizer"])
         described["params"] = {"type": kind, **given}
     return described
-
-
-def enum_name(member: Any) -> str:
-    """Edge's enums print as `Kind.Member`; Qdrant writes the member in small letters."""
-    return str(member).rsplit(".", 1)[-1].lower()

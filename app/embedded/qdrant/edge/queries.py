@@ -1,14 +1,12 @@
 """Queries: nearest to a vector, and fused from several."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import qdrant_edge as q
 
-from app.embedded.qdrant.edge.errors import BadInputError
+from app.embedded.qdrant.edge.errors import BadInputError, NotSupportedError
 from app.embedded.qdrant.edge.filters import optional_filter
-from app.embedded.qdrant.edge.ids import PointId, point_id
 from app.embedded.qdrant.edge.selectors import with_payload, with_vector
 from app.embedded.qdrant.edge.values import (
     DEFAULT_LIMIT,
@@ -28,95 +26,85 @@ from app.embedded.qdrant.edge.values import (
 from app.embedded.qdrant.edge.vectors import Schema, check_numbers
 
 DEFAULT_RRF_K = 2  # as in Qdrant; the paper's is 60
-Lookup = Callable[[PointId, str], Any]  # (point id, vector name) -> that vector as JSON
 STAGE_FIELDS = ("query", "using", "prefetch", "filter", "params", "score_threshold", "limit")
 QUERY_FIELDS = (*STAGE_FIELDS, "offset", "with_vector", "with_payload")
-LATER_QUERIES = ("recommend", "discover", "context", "formula", "relevance_feedback", "text")
+UNMAPPED_QUERIES = (
+    "recommend", "discover", "context", "formula", "relevance_feedback", "order_by", "sample", "text", "image",
+    "object",
+)  # fmt: skip
 PARAMS = ("hnsw_ef", "exact", "indexed_only")
 
 
-@dataclass(frozen=True)
-class Reader:
-    """What it takes to read a query: the collection's vectors, and a way to look one up by its point's id."""
-
-    schema: Schema
-    lookup: Lookup
-
-    def request(self, body: Json) -> q.QueryRequest:
-        """A whole query."""
-        given = fields(body, "query", QUERY_FIELDS, ELSEWHERE)
-        stage = self._stage(given)
-        request: q.QueryRequest = build(
-            "query",
-            q.QueryRequest,
-            offset=integer(given.get("offset", 0), "offset", minimum=0),
-            with_payload=with_payload(given.get("with_payload", False)),
-            with_vector=with_vector(given.get("with_vector", False), self.schema),
-            **stage,
-        )
-        return request
-
-    def _prefetch(self, body: Json) -> q.Prefetch:
-        prefetch: q.Prefetch = build(
-            "prefetch", q.Prefetch, **self._stage(fields(body, "prefetch", STAGE_FIELDS, ELSEWHERE))
-        )
-        return prefetch
-
-    def _stage(self, given: Object) -> Object:
-        """What a query and each of its prefetches have in common."""
-        check_depth(given, "query")
-        prefetch = given.get("prefetch", [])
-        prefetches = prefetch if isinstance(prefetch, list) else [prefetch]
-        if prefetches and "query" not in given:
-            raise BadInputError("A query is needed to merge the prefetches.")
-        query, used = self._scoring(given, len(prefetches))
-        threshold = given.get("score_threshold")
-        return {
-            "query": query,
-            "prefetches": [self._prefetch(stage) for stage in prefetches],
-            "filter": without(used, optional_filter(given.get("filter"))),
-            "params": search_params(given.get("params")),
-            "score_threshold": threshold,
-            "limit": integer(given.get("limit", DEFAULT_LIMIT), "limit", minimum=1),
-        }
-
-    def _scoring(self, given: Object, prefetches: int) -> tuple[Any, PointId | None]:
-        """The scoring part of a stage, and the id of the point that it took its vector from."""
-        query = given.get("query")
-        if query is None:
-            return None, None
-        if isinstance(query, dict) and "indices" not in query and "nearest" not in query:
-            if "using" in given and {"fusion", "rrf"} & query.keys():
-                raise BadInputError("Fusion queries cannot be combined with the 'using' field.")
-            return other_query(query, prefetches), None
-        if isinstance(query, dict) and "nearest" in query:
-            query = required(fields(query, "query", ("nearest",), ("mmr",)), "nearest", "query")
-        return self._nearest(query, text(given.get("using", ""), "using"))
-
-    def _nearest(self, value: Json, using: str) -> tuple[q.Query, PointId | None]:
-        used = None
-        if isinstance(value, (int, str)):
-            used = point_id(value)
-            value = self.lookup(used, using)
-        return build("query", q.Query.Nearest, self.schema.vector(using, value), using or None), used
+def query_request(body: Json, schema: Schema) -> q.QueryRequest:
+    """A whole query."""
+    given = fields(body, "query", QUERY_FIELDS, ELSEWHERE)
+    request: q.QueryRequest = build(
+        "query",
+        q.QueryRequest,
+        offset=integer(given.get("offset", 0), "offset", minimum=0),
+        with_payload=with_payload(given.get("with_payload", False)),
+        with_vector=with_vector(given.get("with_vector", False), schema),
+        **stage(given, schema),
+    )
+    return request
 
 
-def without(used: PointId | None, wanted: q.Filter | None) -> q.Filter | None:
-    """`wanted`, less the point whose own vector is the query: Qdrant leaves it out of its neighbours."""
-    if used is None:
-        return wanted
-    return q.Filter(must=[] if wanted is None else [wanted], must_not=[q.HasIdCondition({used})])
+def prefetch(body: Json, schema: Schema) -> q.Prefetch:
+    """A query whose points another one scores."""
+    made: q.Prefetch = build(
+        "prefetch", q.Prefetch, **stage(fields(body, "prefetch", STAGE_FIELDS, ELSEWHERE), schema)
+    )
+    return made
 
 
-def other_query(query: Object, prefetches: int) -> Any:
-    """A query that scores by something else than nearness to one vector."""
-    given = fields(query, "query", QUERIES, LATER_QUERIES)
+def stage(given: Object, schema: Schema) -> Object:
+    """What a query and each of its prefetches have in common."""
+    check_depth(given, "query")
+    inner = given.get("prefetch", [])
+    prefetches = inner if isinstance(inner, list) else [inner]
+    if prefetches and "query" not in given:
+        raise BadInputError("A query is needed to merge the prefetches.")
+    return {
+        "query": scoring(given, len(prefetches), schema),
+        "prefetches": [prefetch(body, schema) for body in prefetches],
+        "filter": optional_filter(given.get("filter")),
+        "params": search_params(given.get("params")),
+        "score_threshold": given.get("score_threshold"),
+        "limit": integer(given.get("limit", DEFAULT_LIMIT), "limit", minimum=1),
+    }
+
+
+def scoring(given: Object, prefetches: int, schema: Schema) -> Any:
+    """By what a stage scores its points: nearness to a vector, or fusion; None when it does not."""
+    query = given.get("query")
+    if query is None:
+        return None
+    if isinstance(query, dict) and "indices" not in query:
+        if "nearest" not in query:
+            return fusion(query, prefetches, "using" in given)
+        query = required(fields(query, "query", ("nearest",), ("mmr",)), "nearest", "query")
+    return nearest(query, text(given.get("using", ""), "using"), schema)
+
+
+def nearest(value: Json, using: str, schema: Schema) -> q.Query:
+    """The points whose vector `using` is nearest to `value`."""
+    if isinstance(value, (int, str)):
+        raise NotSupportedError("a query by the id of a point")
+    query: q.Query = build("query", q.Query.Nearest, schema.vector(using, value), using or None)
+    return query
+
+
+def fusion(query: Object, prefetches: int, has_using: bool) -> Any:
+    """The prefetches' points, by their scores or ranks in each."""
+    given = fields(query, "query", FUSIONS, UNMAPPED_QUERIES)
     if len(given) != 1:
-        raise BadInputError(f"query must have exactly one of nearest, {', '.join(QUERIES)}")
-    ((name, value),) = given.items()
-    if name in ("fusion", "rrf") and not prefetches:
+        raise BadInputError(f"query must have exactly one of nearest, {', '.join(FUSIONS)}")
+    if has_using:
+        raise BadInputError("Fusion queries cannot be combined with the 'using' field.")
+    if not prefetches:
         raise BadInputError("Fusion queries need at least one prefetch")
-    return QUERIES[name](value, prefetches)
+    ((name, value),) = given.items()
+    return FUSIONS[name](value, prefetches)
 
 
 def rrf(body: Json, prefetches: int) -> Any:
@@ -131,23 +119,10 @@ def rrf(body: Json, prefetches: int) -> Any:
     return build("rrf", q.Fusion.Rrf, k, weights)
 
 
-def order_by(body: Json) -> q.OrderBy:
-    """An order by a payload field, which needs an index on it."""
-    given = fields({"key": body} if isinstance(body, str) else body, "order_by", ("key", "direction", "start_from"))
-    direction = choice(given.get("direction", "asc"), "direction", DIRECTIONS)
-    order: q.OrderBy = build(
-        "order_by", q.OrderBy, required(given, "key", "order_by"), direction, given.get("start_from")
-    )
-    return order
-
-
-DIRECTIONS = {"asc": q.Direction.Asc, "desc": q.Direction.Desc}
-FUSIONS: dict[str, Any] = {"rrf": q.Fusion.Rrf(DEFAULT_RRF_K), "dbsf": q.Fusion.Dbsf()}
-QUERIES: dict[str, Callable[[Json, int], Any]] = {
-    "fusion": lambda name, _: choice(name, "fusion", FUSIONS),
+NAMED_FUSIONS: dict[str, Any] = {"rrf": q.Fusion.Rrf(DEFAULT_RRF_K), "dbsf": q.Fusion.Dbsf()}
+FUSIONS: dict[str, Callable[[Json, int], Any]] = {
+    "fusion": lambda name, _: choice(name, "fusion", NAMED_FUSIONS),
     "rrf": rrf,
-    "order_by": lambda body, _: order_by(body),
-    "sample": lambda name, _: choice(name, "sample", {"random": q.Sample.Random}),
 }
 
 

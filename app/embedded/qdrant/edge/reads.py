@@ -5,17 +5,17 @@ import qdrant_edge as q
 from app.embedded.qdrant.edge.errors import BadInputError
 from app.embedded.qdrant.edge.filters import optional_filter
 from app.embedded.qdrant.edge.ids import point_id
-from app.embedded.qdrant.edge.queries import order_by
 from app.embedded.qdrant.edge.selectors import with_payload, with_vector
-from app.embedded.qdrant.edge.values import DEFAULT_LIMIT, ELSEWHERE, Json, build, fields, integer, required
+from app.embedded.qdrant.edge.values import DEFAULT_LIMIT, ELSEWHERE, Json, build, choice, fields, integer, required
 from app.embedded.qdrant.edge.vectors import Schema
 
-REQUEST_FIELDS = ("limit", "filter", "with_payload", "with_vector")
+SCROLL_FIELDS = ("limit", "filter", "with_payload", "with_vector", "offset", "order_by")
+DIRECTIONS = {"asc": q.Direction.Asc, "desc": q.Direction.Desc}
 
 
 def scroll_request(body: Json, schema: Schema) -> q.ScrollRequest:
     """One page of a scroll."""
-    given = fields(body, "scroll", (*REQUEST_FIELDS, "offset", "order_by"), ELSEWHERE)
+    given = fields(body, "scroll", SCROLL_FIELDS, ELSEWHERE)
     offset, order = given.get("offset"), given.get("order_by")
     if offset is not None and order is not None:
         raise BadInputError("Cannot use an `offset` when using `order_by`. Use `order_by.start_from` instead")
@@ -27,6 +27,16 @@ def scroll_request(body: Json, schema: Schema) -> q.ScrollRequest:
         with_vector=with_vector(given.get("with_vector", False), schema),
         order_by=None if order is None else order_by(order),
     )
+
+
+def order_by(body: Json) -> q.OrderBy:
+    """An order by a payload field, which needs an index on it."""
+    given = fields({"key": body} if isinstance(body, str) else body, "order_by", ("key", "direction", "start_from"))
+    direction = choice(given.get("direction", "asc"), "direction", DIRECTIONS)
+    order: q.OrderBy = build(
+        "order_by", q.OrderBy, required(given, "key", "order_by"), direction, given.get("start_from")
+    )
+    return order
 
 
 def count_request(body: Json) -> q.CountRequest:

@@ -11,11 +11,15 @@ NESTING = frozenset((dict, list))
 MAX_DEPTH = 64  # levels of nesting; Edge's log fails to read back from about 120
 MAX_U32 = 2**32 - 1
 DEFAULT_LIMIT = 10  # of queries, prefetches, scrolls and facets, as in Qdrant
-ELSEWHERE = ("shard_key", "lookup_from")
+ELSEWHERE = ("shard_key", "lookup_from")  # another node, another collection
 
 
 def fields(body: Json, what: str, allowed: Iterable[str], unsupported: Iterable[str] = ()) -> Object:
-    """The given fields of `body`, without nulls; raises on any that is not `allowed`."""
+    """The given fields of `body`, without nulls.
+
+    Raises `NotSupportedError` on one that Qdrant knows and we do not map, `BadInputError` on any other that is not
+    `allowed`.
+    """
     if not isinstance(body, dict):
         raise BadInputError(f"{what} must be an object")
     given = {name: value for name, value in body.items() if value is not None}
@@ -82,9 +86,9 @@ def check_depth(value: Json, what: str, left: int = MAX_DEPTH) -> None:
                 check_depth(item, what, left - 1)
 
 
-def one_of(body: Json, what: str, table: dict[str, Callable[[Json], Any]]) -> Any:
+def one_of(body: Json, what: str, table: dict[str, Callable[[Json], Any]], unsupported: Iterable[str] = ()) -> Any:
     """Build the single field of `body`, by the `table` of builders."""
-    given = fields(body, what, table)
+    given = fields(body, what, table, unsupported)
     if len(given) != 1:
         raise BadInputError(f"{what} must have exactly one of {', '.join(table)}")
     ((name, value),) = given.items()

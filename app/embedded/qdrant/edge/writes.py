@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import qdrant_edge as q
 
 from app.embedded.qdrant.edge.errors import BadInputError
-from app.embedded.qdrant.edge.filters import filter_of, optional_filter
+from app.embedded.qdrant.edge.filters import filter_of
 from app.embedded.qdrant.edge.ids import point_ids
-from app.embedded.qdrant.edge.points import payload_object, point, rows
-from app.embedded.qdrant.edge.values import ELSEWHERE, Json, Object, build, choice, fields, names, required, sequence
+from app.embedded.qdrant.edge.points import payload_object, point
+from app.embedded.qdrant.edge.values import ELSEWHERE, Json, Object, build, fields, names, required, sequence
 from app.embedded.qdrant.edge.vectors import Schema
 
 
@@ -20,21 +20,14 @@ class Write(NamedTuple):
     points: int
 
 
-UPDATE_MODES = {
-    "upsert": q.UpdateMode.Upsert,
-    "insert_only": q.UpdateMode.InsertOnly,
-    "update_only": q.UpdateMode.UpdateOnly,
-}
+UNMAPPED_UPSERTS = ("batch", "update_filter", "update_mode")
 
 
 def upsert(body: Json, schema: Schema) -> Write:
-    """Points to write, as a list or as a batch of columns."""
-    given = fields(body, "upsert", ("points", "batch", "update_filter", "update_mode"), ELSEWHERE)
-    listed = rows(given["batch"]) if "batch" in given else required(given, "points", "upsert")
-    points = [point(item, schema) for item in not_empty(listed, "points")]
-    mode = choice(given.get("update_mode", "upsert"), "update_mode", UPDATE_MODES)
-    guard = optional_filter(given.get("update_filter"))
-    return Write(q.UpdateOperation.upsert_points(points, guard, mode), len(points))
+    """Points to write, each in the place of the one that had its id."""
+    given = fields(body, "upsert", ("points",), (*ELSEWHERE, *UNMAPPED_UPSERTS))
+    points = [point(item, schema) for item in not_empty(required(given, "points", "upsert"), "points")]
+    return Write(q.UpdateOperation.upsert_points(points), len(points))
 
 
 def not_empty(value: Json, what: str) -> list[Json]:

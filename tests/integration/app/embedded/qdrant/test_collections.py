@@ -7,7 +7,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from tests.support.qdrant_points import DENSE, NAMES, corpus
+from tests.support.qdrant_points import DENSE, NAMES, corpus, create
 
 
 def test_a_collection_exists_from_create_to_delete(client: QdrantClient) -> None:
@@ -60,3 +60,24 @@ def test_a_collection_cannot_be_created_twice(client: QdrantClient, empty: str) 
     with pytest.raises((ValueError, UnexpectedResponse), match="already exists") as raised:
         client.create_collection(empty, vectors_config=DENSE)
     assert getattr(raised.value, "status_code", 409) == 409
+
+
+@pytest.mark.parametrize("kind", ["keyword", "integer", "float", "bool", "datetime", "uuid"])
+def test_every_kind_of_payload_index_is_made_told_and_dropped(embedded: QdrantClient, kind: str) -> None:
+    """Local mode has none."""
+    name = create(embedded)
+    embedded.create_payload_index(name, "field", models.PayloadSchemaType(kind))
+    assert embedded.get_collection(name).payload_schema["field"].data_type == kind
+    embedded.delete_payload_index(name, "field")
+    assert not embedded.get_collection(name).payload_schema
+
+
+def test_how_graphs_are_built_and_where_things_lie_is_kept_as_asked(embedded: QdrantClient) -> None:
+    name = next(NAMES)
+    graph = models.HnswConfigDiff(m=8, ef_construct=50)
+    vector = models.VectorParams(size=4, distance=models.Distance.DOT, on_disk=True, hnsw_config=graph)
+    embedded.create_collection(name, vectors_config=vector, hnsw_config=graph, on_disk_payload=False)
+    config = embedded.get_collection(name).config
+    assert config.params.vectors == vector
+    assert config.params.on_disk_payload is False
+    assert (config.hnsw_config.m, config.hnsw_config.ef_construct) == (8, 50)

@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 from qdrant_client import QdrantClient, models
 
-from tests.support.qdrant_points import BOTH, connect, corpus, create, ids, sparse, tenant
+from tests.support.qdrant_points import BOTH, UUID, connect, corpus, create, ids, tenant
 from tests.support.qdrant_server import QdrantServer
-
-UUID = "e7856a5b-1ca2-4fa4-8ebc-b507c49d9b97"
 
 
 def test_upsert_replaces_the_whole_payload(client: QdrantClient, empty: str) -> None:
@@ -19,20 +17,6 @@ def test_upsert_replaces_the_whole_payload(client: QdrantClient, empty: str) -> 
     client.upsert(empty, [models.PointStruct(id=1, vector=vector, payload={"b": 3})])
     assert client.retrieve(empty, [1])[0].payload == {"b": 3}
     assert client.count(empty).count == 1
-
-
-def test_batch_form_of_upsert(client: QdrantClient, empty: str) -> None:
-    client.upsert(
-        empty,
-        models.Batch(
-            ids=[1, 2],
-            vectors={"dense": [[1, 0, 0, 0], [0, 1, 0, 0]], "sparse": [sparse(t1=1), sparse(t2=2)]},
-            payloads=[{"n": 1}, {"n": 2}],
-        ),
-    )
-    found = client.retrieve(empty, [2, 1], with_vectors=True)
-    assert [point.payload for point in found] == [{"n": 2}, {"n": 1}]
-    assert found[0].vector == {"dense": [0, 1, 0, 0], "sparse": sparse(t2=2)}
 
 
 def test_cosine_vectors_come_back_normalised(client: QdrantClient, empty: str) -> None:

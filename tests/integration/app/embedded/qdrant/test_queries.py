@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from qdrant_client import QdrantClient, models
 
-from tests.support.qdrant_points import BOTH, DENSE_QUERY, SPARSE_QUERY, connect, corpus, create, tenant
+from tests.support.qdrant_points import BOTH, DENSE_QUERY, NAMES, SPARSE_QUERY, connect, corpus, create, tenant
 from tests.support.qdrant_server import QdrantServer
 
 BOTH_OF_A = [prefetch.model_copy(update={"filter": tenant("a")}) for prefetch in BOTH]
@@ -17,8 +17,8 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "threshold": {"query": DENSE_QUERY, "using": "dense", "score_threshold": 0.8},
     "limit and offset": {"query": DENSE_QUERY, "using": "dense", "limit": 3, "offset": 2},
     "exact": {"query": DENSE_QUERY, "using": "dense", "search_params": models.SearchParams(exact=True)},
-    "by id": {"query": 3, "using": "dense", "limit": 4},
-    "sparse by id": {"query": 3, "using": "sparse", "limit": 4, "query_filter": tenant("a")},
+    "nearest": {"query": models.NearestQuery(nearest=DENSE_QUERY), "using": "dense"},
+    "without a query": {"query_filter": tenant("a"), "limit": 4, "offset": 1},
     "dbsf": {"prefetch": BOTH, "query": models.FusionQuery(fusion=models.Fusion.DBSF)},
     "dbsf, filter": {"prefetch": BOTH_OF_A, "query": models.FusionQuery(fusion=models.Fusion.DBSF), "limit": 4},
     "dbsf, offset": {
@@ -87,3 +87,14 @@ def test_rrf_counts_from_k_2_by_default(pair: tuple[QdrantClient, QdrantClient])
         "pair", prefetch=[BOTH[0]], query=models.FusionQuery(fusion=models.Fusion.RRF), limit=2
     )
     assert [point.score for point in best.points] == pytest.approx([1 / 2, 1 / 3])
+
+
+@pytest.mark.parametrize("distance", models.Distance)
+def test_every_distance_scores_alike(pair: tuple[QdrantClient, QdrantClient], distance: models.Distance) -> None:
+    name = next(NAMES)
+    for one in pair:
+        one.create_collection(name, vectors_config=models.VectorParams(size=4, distance=distance))
+        one.upsert(name, [models.PointStruct(id=n, vector=[1.0 + n, 2.0, 3.0 - n / 4, n % 3]) for n in range(1, 9)])
+    local, embedded = (one.query_points(name, query=DENSE_QUERY).points for one in pair)
+    assert len(embedded) == 8
+    assert rounded(embedded) == rounded(local)

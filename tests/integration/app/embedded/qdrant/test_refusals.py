@@ -7,7 +7,7 @@ import httpx
 import pytest
 from qdrant_client import QdrantClient
 
-from tests.support.qdrant_points import create
+from tests.support.qdrant_points import UUID, create
 
 
 def test_status_codes_and_names_of_bad_input(http: httpx.Client, embedded: QdrantClient) -> None:
@@ -55,7 +55,7 @@ def test_status_codes_and_names_of_bad_input(http: httpx.Client, embedded: Qdran
         ("POST", query, {"query": {"fusion": "rrf"}}, "prefetch"),
         ("POST", query, {"query": {"fusion": "sum"}, "prefetch": [{"query": dense, "using": "dense"}]}, "fusion"),
         ("POST", query, {"prefetch": [{"query": dense, "using": "dense"}]}, "query is needed"),
-        ("POST", query, {"query": {"order_by": "page"}}, "index"),
+        ("POST", f"/collections/{name}{scroll}", {"order_by": "page"}, "index"),
         ("PUT", f"/collections/{name}/index", {"field_name": "a", "field_schema": "words"}, "field_schema"),
         ("PUT", "/collections/a.b", {"vectors": {"size": 4, "distance": "Cosine"}}, "name"),
         ("PUT", "/collections/ok", {"vectors": {"size": 0, "distance": "Cosine"}}, "size"),
@@ -74,25 +74,68 @@ def test_status_codes_and_names_of_bad_input(http: httpx.Client, embedded: Qdran
 
 def test_what_is_missing_is_404(http: httpx.Client, embedded: QdrantClient) -> None:
     name = create(embedded)
-    assert http.get(f"/collections/{name}/points/7").status_code == 404
-    query = {"query": 7, "using": "dense"}
-    assert http.post(f"/collections/{name}/points/query", json=query).status_code == 404
+    assert http.get(f"/collections/{name}x").status_code == 404
     payload = {"payload": {"a": 1}, "points": [7]}
     assert http.post(f"/collections/{name}/points/payload", json=payload).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("POST", "/collections/{c}/points/query/groups", {}),
-        ("POST", "/collections/{c}/points/query", {"query": {"recommend": {"positive": [1]}}}),
-        ("POST", "/collections/{c}/points/query", {"query": [1, 2, 3, 4], "lookup_from": {"collection": "x"}}),
-        ("PATCH", "/collections/{c}", {"hnsw_config": {"m": 8}}),
-        ("PUT", "/collections/new", {"vectors": {"size": 4, "distance": "Dot"}, "replication_factor": 2}),
-        ("GET", "/aliases", None),
-        ("POST", "/collections/{c}/snapshots", {}),
-    ],
-)
+PLACE = {"lon": 1.0, "lat": 2.0}
+UNMAPPED_CONDITIONS: list[dict[str, Any]] = [
+    {"min_should": {"conditions": [{"has_id": [1]}], "min_count": 1}},
+    {"nested": {"key": "deep", "filter": {"must": [{"key": "n", "match": {"value": 1}}]}}},
+    {"slice": {"total": 2, "index": 0}},
+    {"key": "place", "geo_radius": {"center": PLACE, "radius": 10.0}},
+    {"key": "place", "geo_bounding_box": {"top_left": PLACE, "bottom_right": PLACE}},
+    {"key": "place", "geo_polygon": {"exterior": {"points": [PLACE, PLACE, PLACE, PLACE]}}},
+    {"key": "tags", "values_count": {"gte": 2}},
+    {"key": "tags", "is_empty": True},
+    {"key": "tags", "is_null": True},
+    {"key": "tags", "match": {"text_any": "x y"}},
+    {"key": "tags", "match": {"phrase": "x y"}},
+    {"key": "tags", "match": {"prefix": "x"}},
+    {"key": "tags", "match": {"substring": "x"}},
+]
+UNMAPPED_QUERIES: list[Any] = [
+    7,
+    UUID,
+    {"nearest": 7},
+    {"nearest": [1, 2, 3, 4], "mmr": {"diversity": 0.5}},
+    {"recommend": {"positive": [1]}},
+    {"discover": {"target": 1, "context": []}},
+    {"context": [{"positive": 1, "negative": 2}]},
+    {"order_by": "page"},
+    {"formula": {"sum": ["$score", 1]}},
+    {"sample": "random"},
+    {"text": "a question", "model": "m"},
+    {"image": "https://host/image.png", "model": "m"},
+    {"object": {}, "model": "m"},
+]
+BATCH = {"ids": [1], "vectors": {"dense": [[1, 2, 3, 4]]}}
+UPSERT = {"points": [{"id": 1, "vector": {"dense": [1, 2, 3, 4]}}]}
+UNMAPPED: list[tuple[str, str, Any]] = [
+    *(("POST", "/collections/{c}/points/count", {"filter": {"must": [body]}}) for body in UNMAPPED_CONDITIONS),
+    ("POST", "/collections/{c}/points/count", {"filter": UNMAPPED_CONDITIONS[0]}),
+    *(("POST", "/collections/{c}/points/query", {"query": body, "using": "dense"}) for body in UNMAPPED_QUERIES),
+    ("POST", "/collections/{c}/points/query", {"query": [1, 2, 3, 4], "lookup_from": {"collection": "x"}}),
+    ("POST", "/collections/{c}/points/query/groups", {}),
+    ("GET", "/collections/{c}/points/7", None),
+    ("PUT", "/collections/{c}/points", {"batch": BATCH}),
+    ("PUT", "/collections/{c}/points", {**UPSERT, "update_mode": "insert_only"}),
+    ("PUT", "/collections/{c}/points", {**UPSERT, "update_filter": {"must": [{"has_id": [1]}]}}),
+    ("PUT", "/collections/{c}/points/vectors", UPSERT),
+    ("PUT", "/collections/{c}/index", {"field_name": "place", "field_schema": "geo"}),
+    ("PUT", "/collections/{c}/index", {"field_name": "place", "field_schema": {"type": "geo"}}),
+    ("PUT", "/collections/{c}/index", {"field_name": "text", "field_schema": {"type": "text", "tokenizer": "word"}}),
+    ("PUT", "/collections/{c}/index", {"field_name": "tags", "field_schema": {"type": "keyword", "prefix": True}}),
+    ("PATCH", "/collections/{c}", {"hnsw_config": {"m": 8}}),
+    ("PUT", "/collections/new", {"vectors": {"size": 4, "distance": "Dot"}, "replication_factor": 2}),
+    ("PUT", "/collections/new", {"vectors": {"size": 4, "distance": "Dot"}, "optimizers_config": {}}),
+    ("GET", "/aliases", None),
+    ("POST", "/collections/{c}/snapshots", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), UNMAPPED)
 def test_what_is_not_supported_is_501(
     http: httpx.Client, embedded: QdrantClient, method: str, path: str, body: Any
 ) -> None:
