@@ -31,7 +31,11 @@ import qdrant_edge as q
 from qdrant_client import QdrantClient, models
 
 from app.core.settings import Settings
-from app.embedded.qdrant import edge
+from app.embedded.qdrant.edge import writes
+from app.embedded.qdrant.edge.collection_config import collection_config, edge_config, schema_of
+from app.embedded.qdrant.edge.payload_indexes import create_index
+from app.embedded.qdrant.edge.queries import query_request
+from app.embedded.qdrant.edge.values import Object
 from tests.support.qdrant_server import QdrantServer
 from worker.http.qdrant import QdrantHttp
 from worker.retrieval.search import Searcher
@@ -51,7 +55,7 @@ FILES = 100
 GREEN_SECONDS = 300
 
 Row = dict[str, Any]
-Ask = Callable[[edge.Object], Any]
+Ask = Callable[[Object], Any]
 
 
 def random_vector(rng: random.Random) -> list[float]:
@@ -64,11 +68,11 @@ def word_index(number: int) -> int:
     return query_vector(f"word{number}").indices[0]
 
 
-def sparse(rng: random.Random, words: Sequence[int]) -> edge.Object:
+def sparse(rng: random.Random, words: Sequence[int]) -> Object:
     return {"indices": [word_index(word) for word in words], "values": [0.1 + rng.random() for _ in words]}
 
 
-def make_points(count: int) -> list[edge.Object]:
+def make_points(count: int) -> list[Object]:
     """Points as JSON, the same for the same count."""
     rng = random.Random(count)
     return [
@@ -84,7 +88,7 @@ def make_points(count: int) -> list[edge.Object]:
     ]
 
 
-def metadata(number: int) -> edge.Object:
+def metadata(number: int) -> Object:
     return {
         "tenant": f"t{number % TENANTS}",
         "collection": "default",
@@ -96,7 +100,7 @@ def metadata(number: int) -> edge.Object:
     }
 
 
-def make_questions(count: int) -> list[edge.Object]:
+def make_questions(count: int) -> list[Object]:
     """Bodies of hybrid queries."""
     rng = random.Random(-1)
     questions = []
@@ -121,10 +125,10 @@ def per_second(count: int, work: Callable[[], object]) -> float:
     return count / (time.perf_counter() - started)
 
 
-def latencies(ask: Ask, questions: Sequence[edge.Object], threads: int = 1) -> Row:
+def latencies(ask: Ask, questions: Sequence[Object], threads: int = 1) -> Row:
     """The spread of times of `ask`, in milliseconds, and the rate, questions shared out over `threads`."""
 
-    def timed(question: edge.Object) -> float:
+    def timed(question: Object) -> float:
         started = time.perf_counter()
         ask(question)
         return (time.perf_counter() - started) * 1e3
@@ -157,7 +161,7 @@ def upsert(client: QdrantClient, points: list[models.PointStruct], threads: int)
 def asking(client: QdrantClient) -> Ask:
     """A function that asks a question through the client, its models made within the time that is measured."""
 
-    def ask(body: edge.Object) -> Any:
+    def ask(body: Object) -> Any:
         request = models.QueryRequest(**body)
         return client.query_points(
             NAME, prefetch=request.prefetch, query=request.query, limit=TOP_K, with_payload=True
@@ -170,7 +174,7 @@ def searching(searcher: Searcher, vectors: dict[str, list[float]]) -> Ask:
     """A function that asks a question of `make_questions` as the worker does; `vectors` serves as its model."""
     words = {word_index(number): f"word{number}" for number in range(VOCABULARY)}
 
-    def ask(body: edge.Object) -> Any:
+    def ask(body: Object) -> Any:
         by_meaning, by_words = body["prefetch"]
         text = " ".join(words[index] for index in by_words["query"]["indices"])
         vectors[text] = by_meaning["query"]
@@ -182,7 +186,7 @@ def searching(searcher: Searcher, vectors: dict[str, list[float]]) -> Ask:
     return ask
 
 
-def measure_searcher(url: str, questions: list[edge.Object]) -> list[Row]:
+def measure_searcher(url: str, questions: list[Object]) -> list[Row]:
     vectors: dict[str, list[float]] = {}
     settings = Settings(qdrant_url=url, qdrant_collection=NAME, embedding_model=NAME)
     with closing(QdrantHttp(url, api_key=None, timeout_seconds=60)) as http:
@@ -217,7 +221,7 @@ def embedded() -> Iterator[str]:
         yield server.url
 
 
-def measure_embedded(points: list[models.PointStruct], questions: list[edge.Object]) -> list[Row]:
+def measure_embedded(points: list[models.PointStruct], questions: list[Object]) -> list[Row]:
     rows: list[Row] = []
     for threads in (1, 2):
         with embedded() as url:
@@ -235,7 +239,7 @@ def measure_embedded(points: list[models.PointStruct], questions: list[edge.Obje
     return rows
 
 
-def measure_raw(points: list[edge.Object]) -> list[Row]:
+def measure_raw(points: list[Object]) -> list[Row]:
     """What the server takes from a client that costs nothing."""
     bodies = [orjson.dumps({"points": batch}) for batch in batches(points)]
     with embedded() as url, httpx.Client(base_url=url, timeout=60) as http:
@@ -247,31 +251,30 @@ def measure_raw(points: list[edge.Object]) -> list[Row]:
         return [{"what": "embedded, write, body ready", "per_second": per_second(len(points), write)}]
 
 
-def measure_engine(points: list[edge.Object], questions: list[edge.Object]) -> list[Row]:
-    config = edge.collection_config(
+def measure_engine(points: list[Object], questions: list[Object]) -> list[Row]:
+    config = collection_config(
         {
             "vectors": {"dense": {"size": DIMENSIONS, "distance": "Cosine"}},
             "sparse_vectors": {"sparse": {"modifier": "idf"}},
         }
     )
-    schema = edge.schema_of(config)
-    index = edge.create_index(
+    schema = schema_of(config)
+    index = create_index(
         {"field_name": "metadata.tenant", "field_schema": {"type": "keyword", "is_tenant": True}}, schema
     )
     with tempfile.TemporaryDirectory() as directory:
-        shard = q.EdgeShard.create(f"{directory}/shard", edge.edge_config(config))
+        shard = q.EdgeShard.create(f"{directory}/shard", edge_config(config))
         shard.update(index.operation)
-        writes = [edge.upsert({"points": list(batch)}, schema).operation for batch in batches(points)]
-        rate = per_second(len(points), lambda: deque(map(shard.update, writes), maxlen=0))
+        operations = [writes.upsert({"points": list(batch)}, schema).operation for batch in batches(points)]
+        rate = per_second(len(points), lambda: deque(map(shard.update, operations), maxlen=0))
         shard.optimize()
-        reader = edge.Reader(schema, lambda _, __: None)
-        requests = {id(question): reader.request(question) for question in questions}
+        requests = {id(question): query_request(question, schema) for question in questions}
         timed = latencies(lambda question: shard.query(requests[id(question)]), questions)
         shard.close()
     return [{"what": "engine, write", "per_second": rate}, {"what": "engine, hybrid", **timed}]
 
 
-def measure_local(points: list[models.PointStruct], questions: list[edge.Object]) -> list[Row]:
+def measure_local(points: list[models.PointStruct], questions: list[Object]) -> list[Row]:
     client = QdrantClient(":memory:")
     create(client)
     rate = per_second(len(points), lambda: upsert(client, points, 1))
