@@ -37,7 +37,7 @@ from ingest.reading.reasons import FileError
 from tests.support.qdrant_server import QdrantServer
 from worker.http.qdrant import QdrantHttp
 from worker.index.vector_index import Chunk, Document, open_index
-from worker.model.embeddings import ProviderEmbeddings
+from worker.model.embeddings import open_embeddings
 from worker.retrieval.search import Searcher
 from worker.vectors import Hit
 
@@ -133,9 +133,10 @@ def wait_until_green(http: QdrantHttp, collection: str) -> None:
 
 def embedded(queries: Sequence[str], settings: Settings) -> dict[str, list[float]]:
     """The questions' vectors, so that no search waits for the model."""
-    if settings.embedding_model is None:
+    model = open_embeddings(settings)
+    if model is None:
         return {}
-    with closing(ProviderEmbeddings(settings, settings.embedding_model)) as model:
+    with closing(model):
         return dict(zip(queries, model.embed_documents(list(queries)), strict=True))
 
 

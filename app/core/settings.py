@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.providers import OPENAI, provider_of
+
 JWT_SECRET_MIN_BYTES = 32
 """As long as HS256's digest: RFC 7518, section 3.2."""
 
@@ -86,9 +88,12 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(
         None, description="Any OpenAI-compatible API, e.g. http://localhost:11434/v1 for Ollama"
     )
-    chat_model: str = Field("gpt-4.1", description="Model that writes the answers")
+    chat_model: str = Field(
+        "gpt-4.1",
+        description="Model that writes the answers, by OpenAI's protocol; or provider:model, by LangChain's",
+    )
     embedding_model: str | None = Field(
-        None, description="Model that embeds chunks and questions; unset: BM25 retrieval alone"
+        None, description="Model that embeds chunks and questions, named likewise; unset: BM25 retrieval alone"
     )
     embedding_base_url: str | None = Field(None, description="API of the embedding model; unset: OPENAI_BASE_URL's")
 
@@ -177,6 +182,12 @@ class Settings(BaseSettings):
         _ = parts.port  # raises ValueError when it is no number from 0 to 65535
         return url.rstrip("/")
 
+    @field_validator("chat_model", "embedding_model")
+    @classmethod
+    def _plain_name(cls, model: str | None) -> str | None:
+        """OpenAI's models have one name each: vectors of `openai:m` and of `m` are the same model's."""
+        return model.removeprefix(f"{OPENAI}:") if model is not None else None
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, proxies: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -219,7 +230,8 @@ class Settings(BaseSettings):
     @property
     def has_chat_model(self) -> bool:
         """Whether answers come from a model; else they are extractive."""
-        return self.openai_api_key is not None or self.openai_base_url is not None
+        is_ours = self.openai_api_key is not None or self.openai_base_url is not None
+        return is_ours or provider_of(self.chat_model, "chat_models") is not None
 
     @property
     def has_credentials(self) -> bool:

@@ -1,1 +1,1 @@
-"""The chat and the embedding model, over OpenAI's protocol."""
+"""The chat and the embedding model: over OpenAI's protocol ourselves, and of other providers through LangChain."""

@@ -1,9 +1,12 @@
 """The embedding model, behind LangChain's `Embeddings`."""
 
+from abc import abstractmethod
+
 import orjson
 from langchain_core.embeddings import Embeddings
 from pydantic import SecretStr
 
+from app.core.providers import provider_of
 from app.core.settings import Settings
 from worker.http.wire import pieces
 
@@ -14,12 +17,31 @@ NO_KEY = SecretStr("none")
 """Servers without keys still get an Authorization header from OpenAI's client, which insists on one."""
 
 
-def open_embeddings(settings: Settings) -> Embeddings | None:
-    """The configured embedding model, or None when retrieval is BM25 alone. Opens no connection."""
-    return ProviderEmbeddings(settings, settings.embedding_model) if settings.embedding_model else None
+class ClosableEmbeddings(Embeddings):
+    """LangChain's interface, and an end to it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections; no call may be in flight."""
 
 
-class ProviderEmbeddings(Embeddings):
+def open_embeddings(settings: Settings) -> ClosableEmbeddings | None:
+    """The client of EMBEDDING_MODEL, or None when retrieval is BM25 alone. Opens no connection.
+
+    Ours for OpenAI's protocol, LangChain's for every other provider. Raises `ConfigurationError` when the provider's
+    package is not installed, or does not start as it is configured.
+    """
+    model = settings.embedding_model
+    if not model:
+        return None
+    if provider := provider_of(model, "embeddings"):
+        from worker.model.langchain_embeddings import LangchainEmbeddings  # takes a second, and few need it
+
+        return LangchainEmbeddings(settings, model, provider)
+    return ProviderEmbeddings(settings, model)
+
+
+class ProviderEmbeddings(ClosableEmbeddings):
     """Any server that speaks OpenAI's protocol. Its methods raise `ServiceError` with one of the model's codes.
 
     Chunks are embedded by LangChain's client, which tries again. A question is one lean call that is tried once: its

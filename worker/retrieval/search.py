@@ -47,18 +47,18 @@ log = get_logger(__name__)
 def open_searcher(settings: Settings) -> "Searcher":
     """The configured index, for questions. Opens no connection.
 
-    Raises `ConfigurationError` when there is no Qdrant to go to.
+    Raises `ConfigurationError` when there is no Qdrant to go to, or no client of the embedding model.
     """
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
     http = QdrantHttp(qdrant_url(settings), api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
     embed, rerank, closing = None, None, [http.close]
     # Imported where they are needed: BM25 alone need not spend the half second.
     if settings.embedding_model:
-        from worker.model.embeddings import ProviderEmbeddings
+        from worker.model.embeddings import open_embeddings
 
-        model = ProviderEmbeddings(settings, settings.embedding_model)
-        embed = model.embed_query
-        closing.append(model.close)
+        if (model := open_embeddings(settings)) is not None:
+            embed = model.embed_query
+            closing.append(model.close)
     if settings.rerank_url:
         from worker.retrieval.rerank import EndpointReranker
 

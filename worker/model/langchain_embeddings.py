@@ -1,0 +1,64 @@
+"""The embedding model of any provider that LangChain has a package for: Cohere, Google, Mistral, Ollama, others."""
+
+from collections.abc import Callable, Generator
+
+from langchain.embeddings import init_embeddings
+from langchain.embeddings.base import _BUILTIN_PROVIDERS
+
+from app.core.errors import ErrorCode, ServiceError
+from app.core.settings import Settings
+from worker.model.bounded import read_within
+from worker.model.embeddings import ClosableEmbeddings
+from worker.model.langchain_client import open_client
+
+BATCH_SIZE = 96
+"""Texts in one call, which MODEL_TIMEOUT_SECONDS bounds: as many as Cohere takes, the least of them."""
+
+Vectors = list[list[float]]
+
+
+class LangchainEmbeddings(ClosableEmbeddings):
+    """Embeds by LangChain's client of `provider`. Safe to share between threads.
+
+    Its methods raise `ServiceError` with one of the model's codes, and try nothing again: that is the job's part, and
+    the ingest's.
+    """
+
+    def __init__(self, settings: Settings, model: str, provider: str) -> None:
+        self._timeout_seconds = settings.model_timeout_seconds
+        self._model = open_client(
+            "EMBEDDING_MODEL",
+            model,
+            init_embeddings,
+            registry=_BUILTIN_PROVIDERS,
+            provider=provider,
+            timeout_seconds=settings.model_timeout_seconds,
+        )
+
+    def close(self) -> None:
+        """Do nothing: LangChain's clients have no end, and Anthropic's share their connections with one another."""
+
+    def embed_documents(self, texts: list[str]) -> Vectors:
+        """A vector for each text, in order."""
+        vectors: Vectors = []
+        for first in range(0, len(texts), BATCH_SIZE):
+            batch = texts[first : first + BATCH_SIZE]
+            vectors += self._called(len(batch), lambda batch=batch: self._model.embed_documents(batch))  # type: ignore[misc]
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of a question."""
+        [vector] = self._called(1, lambda: [self._model.embed_query(text)])
+        return vector
+
+    def _called(self, count: int, call: Callable[[], Vectors]) -> Vectors:
+        """What `call` gives, when it is `count` vectors."""
+        got: list[Vectors] = []
+
+        def read() -> Generator[Vectors, None, None]:
+            yield call()
+
+        read_within(self._timeout_seconds, read, got.append)
+        if len(got[0]) != count:
+            raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
+        return got[0]

@@ -1,0 +1,90 @@
+"""What the exceptions of LangChain's provider packages mean: by LangChain's classes for them, else by their status.
+
+Few packages raise the former yet, and each brings a client library with exceptions of its own. What these have in
+common is how they carry HTTP's status and headers.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from langchain_core import exceptions as langchain
+
+from app.core.errors import ErrorCode, ServiceError
+
+_CLASSES: dict[type[Exception], ErrorCode] = {
+    langchain.ModelTimeoutError: ErrorCode.MODEL_TIMEOUT,
+    langchain.ModelAuthenticationError: ErrorCode.MODEL_AUTH_FAILED,
+    langchain.ModelPermissionDeniedError: ErrorCode.MODEL_AUTH_FAILED,
+    langchain.ModelRateLimitError: ErrorCode.MODEL_RATE_LIMITED,
+    langchain.ModelInvalidRequestError: ErrorCode.MODEL_REJECTED,
+    langchain.ModelNotFoundError: ErrorCode.MODEL_REJECTED,
+    langchain.ContextOverflowError: ErrorCode.MODEL_REJECTED,
+    langchain.ModelAPIError: ErrorCode.MODEL_UNAVAILABLE,
+    langchain.ModelConnectionError: ErrorCode.MODEL_UNAVAILABLE,
+    TimeoutError: ErrorCode.MODEL_TIMEOUT,
+}
+_WORDS = {"content_filter": ErrorCode.CONTENT_FILTERED, "insufficient_quota": ErrorCode.MODEL_REJECTED}
+"""What OpenAI's client and its like say in `code`, which means more than the status."""
+_STATUSES = {
+    401: ErrorCode.MODEL_AUTH_FAILED,
+    403: ErrorCode.MODEL_AUTH_FAILED,
+    408: ErrorCode.MODEL_UNAVAILABLE,
+    409: ErrorCode.MODEL_UNAVAILABLE,
+    429: ErrorCode.MODEL_RATE_LIMITED,
+}
+_NO_KEY = re.compile(r"api.?key|authenticat|credential", re.IGNORECASE)
+"""How clients say, before any call, that they were given none."""
+
+
+def service_error(error: BaseException) -> ServiceError:
+    """`error` as a code, with the time that the provider asked us to wait."""
+    chain = tuple(_chain(error))
+    code = next((code for each in chain if (code := _code_of(each)) is not None), ErrorCode.MODEL_UNAVAILABLE)
+    seconds = next((seconds for each in chain if (seconds := _retry_after_seconds(each)) is not None), None)
+    return ServiceError(code, retry_after_seconds=seconds)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and those that it was raised from: a package wraps its client's."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _code_of(error: BaseException) -> ErrorCode | None:
+    if (code := _WORDS.get(str(getattr(error, "code", "")))) is not None:
+        return code
+    for known, code in _CLASSES.items():
+        if isinstance(error, known):
+            return code
+    if (status := _status_of(error)) is not None:
+        return _STATUSES.get(status, ErrorCode.MODEL_UNAVAILABLE if status >= 500 else ErrorCode.MODEL_REJECTED)
+    if any("Timeout" in base.__name__ for base in type(error).__mro__):
+        return ErrorCode.MODEL_TIMEOUT
+    is_bare = isinstance(error, ValueError | TypeError)
+    return ErrorCode.MODEL_AUTH_FAILED if is_bare and _NO_KEY.search(str(error)) else None
+
+
+def _status_of(error: BaseException) -> int | None:
+    """An HTTP status that is an error: OpenAI's and most clients' way, httpx's, Google's, Amazon's."""
+    response = getattr(error, "response", None)
+    amazon = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
+    told = (
+        getattr(error, "status_code", None),
+        getattr(response, "status_code", None),
+        getattr(error, "code", None),
+        amazon.get("HTTPStatusCode") if isinstance(amazon, Mapping) else None,
+    )
+    return next((status for status in told if isinstance(status, int) and 400 <= status < 600), None)
+
+
+def _retry_after_seconds(error: BaseException) -> float | None:
+    """Retry-After (RFC 9110) in its form of a number; None for the form of a date, which no provider sends."""
+    headers: Any = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None)
+    if not isinstance(headers, Mapping):
+        return None
+    value = next((str(value) for name, value in headers.items() if str(name).lower() == "retry-after"), "")
+    return float(value) if value.replace(".", "", 1).isdigit() else None
