@@ -105,15 +105,15 @@ class Answering:
 def open_answering(process: Process) -> Answering:
     """Make the index's and the model's clients. Opens no connection.
 
-    Raises `ConfigurationError` when there is no Qdrant to go to.
+    Raises `ConfigurationError` when there is no Qdrant to go to, or the model's provider has no package here.
     """
     settings = process.settings
     budget = _budget_of_stock_worker(settings) if process.on_response is None else None
     if not settings.has_chat_model:
         return Answering(settings, open_searcher(settings), complete=None, budget=budget)
-    from worker.model.chat import ChatModel  # a second of imports that a worker without a model need not spend
+    from worker.model.opening import open_chat_model  # its imports are for a worker that has a model
 
-    model = ChatModel(settings, on_response=budget.heed if budget is not None else process.on_response)
+    model = open_chat_model(settings, on_response=budget.heed if budget is not None else process.on_response)
     return Answering(settings, open_searcher(settings), model.complete, closing=(model.close,), budget=budget)
 
 
