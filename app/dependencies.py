@@ -27,7 +27,7 @@ def api_of(request: Request) -> Api:
 
 
 async def get_api(request: Request) -> Api:
-    """The same, as a dependency."""
+    """`api_of` as a dependency."""
     return api_of(request)
 
 

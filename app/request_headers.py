@@ -24,7 +24,7 @@ def _parameter(name: str, description: str, example: str) -> dict[str, Any]:
 
 PREFER_PARAMETER = _parameter("Prefer", _PREFER_MEANING, "wait=1")
 IDEMPOTENCY_KEY_PARAMETER = _parameter("Idempotency-Key", _KEY_MEANING, "order-7")
-"""The same two, for a route that reads its request itself."""
+"""Prefer and Idempotency-Key as OpenAPI parameters, for a route that reads its request itself."""
 
 
 class BadIdempotencyKeyError(Exception):

@@ -46,7 +46,7 @@ class ForbiddenAddressError(WebhookFailedError):
 
 
 def prepare() -> None:
-    """Nothing is shared by deliveries but the settings."""
+    """Open what this module's jobs share: nothing, a delivery needs the settings alone."""
 
 
 def deliver(payload: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ class CredentialGate:
         self._address_rate = settings.address_rate_limit
 
     async def admit(self, request: Request) -> Principal:
-        """Whoever the request's key or token stands for.
+        """The principal that the request's key or token stands for.
 
         Raises `NotAuthenticatedError`, `KeysAwayError`, `RateLimitedError` or one of `VALKEY_AWAY`. Valkey is asked
         only where a rate applies, once.

@@ -23,7 +23,7 @@ _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever a request comes from. `name` tells principals apart in logs and is never a key.
+    """Who a request comes from. `name` tells principals apart in logs and is never a key.
 
     `rate` is this principal's own limit of requests, e.g. "600/minute"; None leaves it to RATE_LIMIT.
     """

@@ -68,7 +68,7 @@ def qdrant_url(settings: Settings) -> str:
 
 def _nothing_runs(name: str, variable: str, data_dir: Path) -> str:
     return (
-        f"{name} is nowhere: set {variable}, or start the service with `make run` (looked in {data_dir.absolute()})"
+        f"no {name} was found: set {variable}, or start the service with `make run` (looked in {data_dir.absolute()})"
     )
 
 

@@ -20,7 +20,7 @@ class TextDocument:
         self.page_count = len(self._loaded.pages)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """No-op: nothing is held open."""
 
     def title(self) -> str:
         """What the document calls itself, or ""."""

@@ -36,7 +36,7 @@ class Chunk:
 
     @property
     def point_id(self) -> str:
-        """The same for the same chunk, so that writing twice changes nothing."""
+        """The point's id, equal for equal chunks, so that writing twice changes nothing."""
         return point_id(
             tenant=self.tenant,
             collection=self.collection,

@@ -40,10 +40,10 @@ class NoEvents:
     """For a function that is called without a job."""
 
     def add(self, kind: EventType, data: Mapping[str, Any]) -> None:
-        """Nothing."""
+        """Drop it."""
 
     def delta(self, text: str) -> None:
-        """Nothing."""
+        """Drop it."""
 
 
 @dataclass(frozen=True, slots=True)

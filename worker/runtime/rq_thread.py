@@ -84,33 +84,36 @@ class Seat(SimpleWorker):
 
     @property
     def should_run_maintenance_tasks(self) -> bool:
-        """Never: the process does it once for all."""
+        """Overrides RQ: false, since the process runs maintenance once for all its workers."""
         return False
 
     def check_for_suspension(self, burst: bool) -> None:
-        """The intake does, for all; but a burst is over when workers are suspended."""
+        """Overrides RQ: the intake checks for all workers; here only a burst ends when workers are suspended."""
         if burst:
             super().check_for_suspension(burst)
 
     def _set_connection(self, connection: Redis) -> Redis:
-        """RQ would raise the shared pool's time-out to minutes; our waits at the queue are shorter than it."""
+        """Overrides RQ: keep the connection as it is.
+
+        RQ would raise the shared pool's time-out to minutes; our waits at the queue are shorter than it.
+        """
         return connection
 
     def _install_signal_handlers(self) -> None:
-        """Signals are the process's."""
+        """Overrides RQ: no-op, the process handles signals."""
 
     def bootstrap(self, *args: Any) -> None:
-        """Register in Valkey; logging is set up already, and commands come over the process's connection."""
+        """Overrides RQ: register in Valkey only; logging is set up, commands come over the process's connection."""
         self._calls = own_calls()
         self.register_birth()  # type: ignore[no-untyped-call]
         self.set_state(WorkerStatus.IDLE)
 
     def get_heartbeat_ttl(self, job: Job) -> int:
-        """Short, since heartbeats go on while a job runs."""
+        """Overrides RQ: `HEARTBEAT_TTL_SECONDS`, which is short, since heartbeats go on while a job runs."""
         return HEARTBEAT_TTL_SECONDS
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Within a pipeline, as RQ does it; alone, nothing: the process sends it for all."""
+        """Overrides RQ: as RQ does within a pipeline; alone a no-op, since the process sends heartbeats for all."""
         if pipeline is not None:
             super().heartbeat(timeout, pipeline)
 
@@ -133,12 +136,15 @@ class Seat(SimpleWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """The next job, started in our name; None when told to stop or, in a burst, when the queue is empty."""
+        """Overrides RQ: wait for the next job, which the intake has started in this worker's name.
+
+        None when told to stop or, in a burst, when the queue is empty.
+        """
         job = self._intake.take(self._idle)
         return (job, self.queues[0]) if job is not None else None
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run `job`, which is ours."""
+        """Overrides RQ: run `job` in this thread, and leave the worker idle, whatever became of it."""
         assert isinstance(job, TakenJob)
         with self._ending_lock:
             self.execution, self._job, self._ending = job.execution, job, None
@@ -158,17 +164,17 @@ class Seat(SimpleWorker):
                     self.set_state(WorkerStatus.IDLE)
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
-        """Nothing: the job's start has done it."""
+        """Overrides RQ: no-op, the script TAKE has written this."""
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
-        """Note the time; heartbeats have gone on."""
+        """Overrides RQ: set `ended_at` only; heartbeats have gone on."""
         job.ended_at = now()
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """The job has logged what it raised, with its context."""
+        """Overrides RQ: no-op, the job boundary has logged the error with its context."""
 
     def handle_job_success(self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry) -> None:
-        """Write the answer, unless the job has ended meanwhile: what has ended stays as it is."""
+        """Overrides RQ: write the result in one step, unless the job has ended meanwhile."""
         ttl = job.get_result_ttl(self.default_result_ttl)
 
         def record(pipeline: Pipeline) -> None:
@@ -181,7 +187,7 @@ class Seat(SimpleWorker):
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
     ) -> None:
-        """Fail, retry or stop the job as RQ does, or put it back; unless it has ended meanwhile."""
+        """Overrides RQ: fail, retry, stop or put back the job in one step, unless it has ended meanwhile."""
         failure_ttl = job.failure_ttl if job.failure_ttl is not None else DEFAULT_FAILURE_TTL
 
         def fail(pipeline: Pipeline) -> None:

@@ -1,6 +1,7 @@
 """The producer's side of the queue: what is asked becomes RQ's record, and what became of it is read from there.
 
-Every call is one round trip. RQ itself makes the records; the steps that must be one step are scripts.
+What a request waits for is one round trip, two where a record is checked first. Records are as RQ writes them; what
+must be one step is a script.
 """
 
 import hashlib
@@ -421,7 +422,7 @@ def _queue_key(name: str) -> str:
 
 
 def _fingerprint(payload: Payload, webhook: Webhook | None) -> str:
-    """The same for the same request; `request_id` is each sending's own."""
+    """A hash that is equal for equal requests; `request_id` differs with each sending and does not count."""
     request = [type(payload).__name__, payload.model_dump(mode="json", exclude={"request_id"})]
     hook = webhook.plain() if webhook else None
     return hashlib.sha256(json.dumps([request, hook], sort_keys=True).encode()).hexdigest()

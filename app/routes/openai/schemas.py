@@ -240,14 +240,14 @@ class OutputMessage(BaseModel):
 
 
 class InputTokensDetails(BaseModel):
-    """Nothing is known of caches."""
+    """Always zero: nothing is known of the provider's caches."""
 
     cached_tokens: int = 0
     cache_write_tokens: int = 0
 
 
 class OutputTokensDetails(BaseModel):
-    """Nothing is known of reasoning."""
+    """Always zero: nothing is known of reasoning tokens."""
 
     reasoning_tokens: int = 0
 
