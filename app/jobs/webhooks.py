@@ -7,13 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 from redis.asyncio import Redis
 from rq.job import Job
-from rq.queue import Queue
 
-from app.core.contract import WEBHOOK_QUEUE, WebhookJob
+from app.core.contract import WebhookJob
 from app.core.logging import get_logger
-from app.core.queue.outbox import OPEN
-from app.core.queue.producer import webhook_key
-from app.core.queue.records import new_record
+from app.core.queue.producer import add_to_queue, webhook_key
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 
@@ -48,14 +45,8 @@ class Webhooks:
         except (ValidationError, UnpicklingError):
             log.warning("webhook_dropped", job_id=job_id, reason="its job's record is none of ours")
             return
-        delivery = f"{job_id}-webhook"
-        fields: dict[Any, Any] = new_record(job, self._settings)[0]
-        queue = f"{Queue.redis_queue_namespace_prefix}{WEBHOOK_QUEUE}"
         async with self._valkey.pipeline(transaction=True) as pipeline:
-            pipeline.hset(Job.key_for(delivery), mapping=fields)
-            pipeline.sadd(Queue.redis_queues_keys, queue)
-            pipeline.sadd(OPEN, delivery)
-            pipeline.rpush(queue, delivery)
+            add_to_queue(pipeline, f"{job_id}-webhook", job, self._settings)
             pipeline.hset(webhook_key(job_id), ENQUEUED, 1)
             await pipeline.execute()
         log.info("webhook_enqueued", job_id=job_id)

@@ -3,29 +3,27 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from time import sleep
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 from redis import Redis
-from rq import Queue, Retry, worker_registration
+from rq import Queue, worker_registration
 from rq.group import Group
 from rq.job import Job, JobStatus
-from rq.queue import EnqueueData
 
-from app.core.contract import INGEST_JOB, INGEST_QUEUE, IngestJob
+from app.core.contract import INGEST_QUEUE, IngestJob
 from app.core.documents.catalog import Catalog, DocumentRecord, DocumentStatus
 from app.core.errors import ErrorCode
 from app.core.logging import get_logger
+from app.core.queue.producer import add_to_queue
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from ingest.indexing.writer import FILENAME_CHARACTERS_MAX
 from ingest.reading.reasons import Reason
+from ingest.sync.mirror import Mirror
 from ingest.sync.naming import Naming
 from ingest.sync.plan import Action, Step
 from ingest.sync.report import Failure, Outcome, Status
-
-if TYPE_CHECKING:
-    from ingest.sync.mirror import Mirror
 
 POLL_SECONDS = 0.25
 BATCH = 200
@@ -43,7 +41,7 @@ class Distribution:
     Its methods raise `VALKEY_AWAY`.
     """
 
-    def __init__(self, connection: "Redis", mirror: "Mirror", settings: Settings, naming: Naming) -> None:
+    def __init__(self, connection: "Redis", mirror: Mirror, settings: Settings, naming: Naming) -> None:
         self._connection = connection
         self._catalog = Catalog(connection)
         self._mirror = mirror
@@ -78,23 +76,14 @@ class Distribution:
         self._follow(waiting, on_done)
 
     def _enqueue(self, jobs: "dict[str, tuple[Action, IngestJob]]") -> None:
-        if jobs:
-            self.group.enqueue_many(self._queue, [self._data(job_id, job) for job_id, (_, job) in jobs.items()])
-
-    def _data(self, job_id: str, job: IngestJob) -> EnqueueData:
-        """The record's fields, as the API writes them (`app.core.queue.records.new_record`)."""
-        settings, retries = self._settings, self._settings.max_attempts - 1
-        return Queue.prepare_data(
-            INGEST_JOB,
-            args=(job.model_dump(mode="json"),),
-            job_id=job_id,
-            description="ingest",
-            timeout=settings.ingest_timeout_seconds,
-            result_ttl=settings.result_ttl_seconds,
-            failure_ttl=settings.failure_ttl_seconds,
-            retry=Retry(max=retries, enqueue_at_front=True) if retries else None,
-            meta={"tenant": job.tenant, "kind": "ingest", "retries": retries},
-        )
+        if not jobs:
+            return
+        with self._connection.pipeline(transaction=True) as pipeline:
+            for job_id, (_, job) in jobs.items():
+                add_to_queue(pipeline, job_id, job, self._settings, group_id=self.group.name)
+            pipeline.sadd(self.group.key, *jobs)
+            pipeline.sadd(Group.REDIS_GROUP_KEY, self.group.name)
+            pipeline.execute()
 
     def _follow(self, waiting: "dict[str, tuple[Action, IngestJob]]", on_done: Callable[[Outcome], None]) -> None:
         while waiting:

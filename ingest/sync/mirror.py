@@ -3,81 +3,54 @@
 Both are projections: their absence never fails an ingest, and `python -m ingest --repair` brings the catalog back.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.contract import IngestJob
-from app.core.errors import ConfigurationError, ErrorCode
+from app.core.errors import ErrorCode
 from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
-from app.core.services import redis_url
 from app.core.settings import Settings
-from ingest.indexing.embedder import open_budget
 from ingest.reading.reasons import Reason
 from worker.index.vector_index import Document
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.core.documents.catalog import DocumentRecord
+    from app.core.documents.catalog import Catalog, DocumentRecord
     from app.core.documents.files import DocumentStore
-    from ingest.sync.enqueue import Distribution
-    from ingest.sync.naming import Naming
-    from worker.runtime.budget import Budget
 
 log = get_logger(__name__)
 
 
-@contextmanager
-def open_mirror(settings: Settings, *, tenant: str, collection: str) -> "Iterator[Mirror | None]":
-    """The mirror, or None when no Valkey is configured, runs here, or answers."""
-    try:
-        address = redis_url(settings)
-    except ConfigurationError:
-        yield None
-        return
+def open_mirror(connection: "Redis", settings: Settings, *, tenant: str, collection: str) -> "Mirror | None":
+    """The mirror, or None when Valkey does not answer."""
     from app.core.documents.catalog import Catalog
     from app.core.documents.files import open_store
-    from app.core.queue.producer import VALKEY_AWAY, connect
+    from app.core.queue.producer import VALKEY_AWAY
 
-    with closing(connect(address)) as connection:
-        catalog = Catalog(connection)
-        try:
-            known = {record.document_id: record for record in catalog.all(tenant, collection=collection)}
-        except VALKEY_AWAY as error:
-            log.warning("valkey_away", during="ingest", reason=type(error).__name__)
-            yield None
-            return
-        yield Mirror(connection, open_store(settings), tenant, known)
+    catalog = Catalog(connection)
+    try:
+        known = {record.document_id: record for record in catalog.all(tenant, collection=collection)}
+    except VALKEY_AWAY as error:
+        log.warning("valkey_away", during="ingest", reason=type(error).__name__)
+        return None
+    return Mirror(catalog, open_store(settings), tenant, known)
 
 
 class Mirror:
     """Keeps catalog and store in step with what was done to the index. Safe to share between threads."""
 
     def __init__(
-        self, connection: "Redis", store: "DocumentStore", tenant: str, known: "dict[str, DocumentRecord]"
+        self, catalog: "Catalog", store: "DocumentStore", tenant: str, known: "dict[str, DocumentRecord]"
     ) -> None:
-        from app.core.documents.catalog import Catalog
-
-        self._connection = connection
-        self._catalog = Catalog(connection)
+        self._catalog = catalog
         self._store = store
         self._tenant = tenant
         self._known = known
-
-    def budget(self, settings: Settings) -> "Budget | None":
-        """The model's budget, which is kept in the same Valkey."""
-        return open_budget(self._connection, settings)
-
-    def distribution(self, settings: Settings, naming: "Naming") -> "Distribution":
-        """The ingestion queue, which is kept in the same Valkey."""
-        from ingest.sync.enqueue import Distribution
-
-        return Distribution(self._connection, self, settings, naming)
 
     def shows(self, document: Document) -> bool:
         """Whether the catalog had the document as it stands, when the run began."""

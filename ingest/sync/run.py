@@ -1,15 +1,16 @@
 """A run of the command from end to end: opens what it needs, when it needs it, and fills the report."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.core.contract import DEFAULT_COLLECTION
 from app.core.errors import ConfigurationError
 from app.core.services import redis_url
 from app.core.settings import Settings
-from ingest.indexing.embedder import Embedder
+from ingest.indexing.embedder import Embedder, open_budget
 from ingest.indexing.writer import Writer
 from ingest.reading.files import Found
 from ingest.sync.display import Bar, Lines
@@ -20,6 +21,12 @@ from ingest.sync.plan import Action, Step
 from ingest.sync.report import Outcome, Report
 from ingest.sync.sync import Hashing, Sync
 from worker.index.vector_index import VectorIndex, open_index
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from ingest.sync.enqueue import Distribution
+    from worker.runtime.budget import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,9 @@ def run(found: Found, settings: Settings, options: Options, report: Report, disp
         located = settings.model_copy(update={"qdrant_url": address})
         index = stack.enter_context(closing(open_index(located))) if address is not None else None
         naming = naming_of(settings, options.collection)
-        mirror = stack.enter_context(open_mirror(settings, tenant=naming.tenant, collection=naming.collection))
+        connection = stack.enter_context(_valkey(settings))
+        where = {"tenant": naming.tenant, "collection": naming.collection}
+        mirror = open_mirror(connection, settings, **where) if connection is not None else None
         sync = Sync(index, naming, mirror=mirror, dry_run=options.dry_run)
         total = len(found.files)
         actions, refused = sync.prepare(
@@ -59,30 +68,53 @@ def run(found: Found, settings: Settings, options: Options, report: Report, disp
         here = [action for action in actions if action.step is not Step.KEEP]
         if options.queue and not options.dry_run:
             here = [action for action in here if action.step not in (Step.ADD, Step.UPDATE)]
-            _distribute(mirror, naming, actions, settings, display.starting, on_done)
+            jobs = _distribution(connection, mirror, settings, naming)
+            _distribute(jobs, actions, display.starting, on_done)
         if here:
             writing = None if options.dry_run else index
-            _change(sync, here, writing, mirror, located, display.starting, on_done)
+            budget = open_budget(connection, located) if connection is not None and mirror is not None else None
+            _change(sync, here, writing, budget, located, display.starting, on_done)
         sync.sweep()
 
 
+@contextmanager
+def _valkey(settings: Settings) -> "Iterator[Redis | None]":
+    """A connection to Valkey, opened when it is used; None when none is configured or runs here."""
+    try:
+        address = redis_url(settings)
+    except ConfigurationError:
+        yield None
+        return
+    from app.core.queue.producer import connect  # a run that has no Valkey should not wait for its client
+
+    with closing(connect(address)) as connection:
+        yield connection
+
+
+def _distribution(
+    connection: "Redis | None", mirror: Mirror | None, settings: Settings, naming: Naming
+) -> "Distribution":
+    if connection is None or mirror is None:
+        raise ConfigurationError(
+            "--queue needs the service: start it with `make run`, or set REDIS_URL to its Valkey"
+        )
+    from ingest.sync.enqueue import Distribution
+
+    return Distribution(connection, mirror, settings, naming)
+
+
 def _distribute(
-    mirror: Mirror | None,
-    naming: Naming,
+    jobs: "Distribution",
     actions: Sequence[Action],
-    settings: Settings,
     on_start: Callable[[str], None],
     on_done: Callable[[Outcome], None],
 ) -> None:
     from app.core.queue.producer import VALKEY_AWAY
 
     try:
-        if mirror is not None:
-            mirror.distribution(settings, naming).run(actions, on_start=on_start, on_done=on_done)
-            return
+        jobs.run(actions, on_start=on_start, on_done=on_done)
     except VALKEY_AWAY as error:
         raise ConfigurationError("Valkey cannot be reached any more; what is on the queue is there still") from error
-    raise ConfigurationError("--queue needs the service: start it with `make run`, or set REDIS_URL to its Valkey")
 
 
 def repair_catalog(settings: Settings) -> int:
@@ -105,7 +137,7 @@ def _change(
     sync: Sync,
     actions: Sequence[Action],
     index: VectorIndex | None,
-    mirror: Mirror | None,
+    budget: "Budget | None",
     settings: Settings,
     on_start: Callable[[str], None],
     on_done: Callable[[Outcome], None],
@@ -117,7 +149,7 @@ def _change(
     with ExitStack() as stack:
         writer = None
         if index is not None:
-            embedder = Embedder(index, mirror.budget(settings) if mirror is not None else None)
+            embedder = Embedder(index, budget)
             writer = Writer(index, embedder.embed)
             stack.callback(writer.close)
             stack.callback(embedder.stop)

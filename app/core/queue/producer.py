@@ -392,6 +392,18 @@ def enqueue_due(queue: Queue) -> int:
     return int(queue.connection.eval(scripts.ENQUEUE_DUE, len(keys), *keys, *arguments))
 
 
+def add_to_queue(pipeline: Any, job_id: str, payload: Payload, settings: Settings, **more: str) -> None:
+    """Put into `pipeline`, a transaction of either of redis-py's clients, what makes `payload` a waiting job.
+
+    `more` are fields of RQ's record beside those that every job has. Nobody asks how many wait already.
+    """
+    queue = _queue_key(KINDS[type(payload)].queue)
+    pipeline.hset(Job.key_for(job_id), mapping=new_record(payload, settings)[0] | more)
+    pipeline.sadd(Queue.redis_queues_keys, queue)
+    pipeline.sadd(OPEN, job_id)
+    pipeline.rpush(queue, job_id)
+
+
 def fetch_view(valkey: "Redis", job_id: str, *, tenant: str) -> JobView | None:
     """The job's state now, for a worker; None when there is none or it is another tenant's."""
     keys = (Job.key_for(job_id), results_key(job_id), log_key(job_id))
