@@ -1,8 +1,87 @@
-"""`python -m app.embedded.qdrant`: see `server`."""
+"""The embedded Qdrant: the part of Qdrant's REST API that qdrant-client uses, over Qdrant Edge, on loopback.
 
+    python -m app.embedded.qdrant --data-dir DIR --port N
+
+One process owns the directory. Port 0 takes any free one. When it is ready, it prints {"url": ...} to stdout.
+An adapter, not a database: what Edge cannot do exactly as Qdrant does it is answered with 501.
+"""
+
+import argparse
+import contextlib
+import logging
+import signal
+import socket
 import sys
+from pathlib import Path
+from typing import NoReturn
 
-from app.embedded.qdrant.server import main
+import orjson
+import uvicorn
+
+from app.embedded.qdrant.server import create_app
+from app.embedded.qdrant.store import Store, StoreError
+
+HOST = "127.0.0.1"
+KEEP_ALIVE_SECONDS = 75  # longer than a client keeps an idle connection, so that it is never us who close it
+SHUTDOWN_SECONDS = 10  # for the requests in flight
+BACKLOG = 512
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to stop; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m app.embedded.qdrant", description="The embedded Qdrant.")
+    parser.add_argument("--data-dir", type=Path, required=True, help="where the collections are kept")
+    parser.add_argument("--port", type=int, default=6333, help="on 127.0.0.1; 0 takes any free one (default 6333)")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.port <= 65_535:
+        parser.error(f"--port must be 0 to 65535, got {options.port}")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="qdrant: %(levelname)s: %(message)s")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        listener = listen(options.port)
+        with contextlib.closing(Store.open(options.data_dir.resolve())) as store:
+            serve(store, listener)
+    except StoreError as error:
+        sys.stderr.write(f"qdrant: {error}\n")
+        return 1
+    return 0
+
+
+def stop(*_: object) -> NoReturn:
+    """End with exit code 0. While serving, uvicorn takes the signals, and raises them again when it is done."""
+    sys.exit(0)
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on loopback; raises `StoreError` when the port is taken."""
+    # Named as TCP: only then does asyncio switch off Nagle's algorithm, which costs 40 ms an answer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise StoreError(
+            f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another port with --port (0 takes any)"
+        ) from error
+    return listener
+
+
+def serve(store: Store, listener: socket.socket) -> None:
+    """Serve `store` on `listener` until a signal comes."""
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    app = create_app(store, on_ready=lambda: print(orjson.dumps({"url": url}).decode(), flush=True))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
 
 if __name__ == "__main__":
     sys.exit(main())
