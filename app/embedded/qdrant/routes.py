@@ -1,21 +1,17 @@
 """Every address of the embedded Qdrant, and what it does."""
 
 from collections.abc import Callable
-from importlib.metadata import version
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.embedded.qdrant.collection import Collection
-from app.embedded.qdrant.edge import payload_indexes, writes
+from app.embedded.qdrant.edge import payload_indexes, reads, writes
 from app.embedded.qdrant.edge.answers import record, scored
-from app.embedded.qdrant.edge.collection_config import metadata
-from app.embedded.qdrant.edge.ids import point_ids
-from app.embedded.qdrant.edge.queries import query_request
-from app.embedded.qdrant.edge.reads import count_request, facet_request, scroll_request
-from app.embedded.qdrant.edge.selectors import with_payload, with_vector
-from app.embedded.qdrant.edge.values import Json, fields, required, sequence
+from app.embedded.qdrant.edge.collection_config import metadata_changes
+from app.embedded.qdrant.edge.queries import query_request, searches
+from app.embedded.qdrant.edge.values import Json
 from app.embedded.qdrant.edge.vectors import Schema
 from app.embedded.qdrant.envelope import Endpoint, answer, json_body, route
 from app.embedded.qdrant.store import Store
@@ -34,36 +30,29 @@ def query(collection: Collection, body: Json) -> Json:
 
 def query_batch(collection: Collection, body: Json) -> Json:
     """Several queries at once."""
-    given = fields(body, "batch", ("searches",))
-    searches = sequence(required(given, "searches", "batch"), "searches")
-    return [query(collection, search) for search in searches]
+    return [query(collection, search) for search in searches(body)]
 
 
 def scroll(collection: Collection, body: Json) -> Json:
     """A page of points, in the order of their ids or of a payload field."""
-    points, following = collection.shard.scroll(scroll_request(body, collection.schema))
+    points, following = collection.shard.scroll(reads.scroll_request(body, collection.schema))
     return {"points": [record(point) for point in points], "next_page_offset": following}
 
 
 def retrieve(collection: Collection, body: Json) -> Json:
     """The points of the given ids that exist."""
-    given = fields(body, "retrieve", ("ids", "with_payload", "with_vector"), ("shard_key",))
-    points = collection.shard.retrieve(
-        point_ids(required(given, "ids", "retrieve")),
-        with_payload(given.get("with_payload", True)),
-        with_vector(given.get("with_vector", False), collection.schema),
-    )
-    return [record(point) for point in points]
+    wanted = reads.retrieve_request(body, collection.schema)
+    return [record(point) for point in collection.shard.retrieve(*wanted)]
 
 
 def count(collection: Collection, body: Json) -> Json:
     """How many points pass a filter."""
-    return {"count": collection.shard.count(count_request(body))}
+    return {"count": collection.shard.count(reads.count_request(body))}
 
 
 def facet(collection: Collection, body: Json) -> Json:
     """How many points there are for each value of a field."""
-    hits = collection.shard.facet(facet_request(body)).hits
+    hits = collection.shard.facet(reads.facet_request(body)).hits
     return {"hits": [{"value": hit.value, "count": hit.count} for hit in hits]}
 
 
@@ -119,6 +108,8 @@ async def apply(request: Request, collection: Collection, write: writes.Write) -
 
 async def root(_: Request) -> Response:
     """Name and version: the client's own, which it holds to be compatible."""
+    from importlib.metadata import version  # 30 ms of a start, and rarely asked for
+
     return answer({"title": "qdrant - vector search engine (embedded)", "version": version("qdrant-client")})
 
 
@@ -152,9 +143,7 @@ async def create_collection(request: Request) -> Json:
 async def update_collection(request: Request) -> Json:
     """Change a collection's metadata; nothing else can change."""
     body = await json_body(request)
-    later = ("vectors", "optimizers_config", "params", "hnsw_config", "quantization_config", "sparse_vectors")
-    given = fields(body, "collection", ("metadata",), (*later, "strict_mode_config"))
-    await collection_of(request).merge_metadata(metadata(given.get("metadata", {})))
+    await collection_of(request).merge_metadata(metadata_changes(body))
     return True
 
 

@@ -8,11 +8,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.auth.loopback import is_local
 from app.embedded.qdrant.envelope import refusal, unknown
 from app.embedded.qdrant.routes import routes
 from app.embedded.qdrant.store import Store
-
-LOCAL_NAMES = {"127.0.0.1", "localhost", "[::1]"}
 
 
 class LocalOnly:
@@ -23,20 +22,16 @@ class LocalOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
-        if scope["type"] == "http" and not is_local(scope):
+        if scope["type"] == "http" and (is_from_a_page(scope) or not is_local(scope)):
             respond = refusal(403, "Forbidden: only programs on this machine may use the embedded Qdrant")
             await respond(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
-def is_local(scope: Scope) -> bool:
-    """Whether the request names this machine as its host and comes from no web page."""
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    name, colon, port = headers.get(b"host", b"").decode("latin-1").lower().rpartition(":")
-    if not (colon and port.isdigit()):
-        name = name + colon + port
-    return name in LOCAL_NAMES and b"origin" not in headers
+def is_from_a_page(scope: Scope) -> bool:
+    """Whether a browser sent it for a page, be it one of this machine: none has business here."""
+    return any(name == b"origin" for name, _ in scope["headers"])
 
 
 def create_app(store: Store, on_ready: Callable[[], None]) -> ASGIApp:

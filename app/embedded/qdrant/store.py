@@ -1,9 +1,9 @@
 """The collections of the embedded Qdrant on disk, each with its Edge shard.
 
-    DATA_DIR/lock                        held by the process that owns the directory
-    DATA_DIR/trash/                      what is being deleted
-    DATA_DIR/collections/NAME/collection.json    the collection's configuration, and which shard is the true one
-    DATA_DIR/collections/NAME/shard-ID/          that shard
+    DIR/lock                            held by the process that owns the directory
+    DIR/trash/                          what is being deleted
+    DIR/collections/NAME/collection.json    the collection's configuration, and which shard is the true one
+    DIR/collections/NAME/shard-ID/          that shard
 
 A collection exists when its collection.json does: it is written last, and replaced in one step.
 
@@ -13,14 +13,12 @@ threads would only wait for each other, and a call that returns has seen all the
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
+from app.embedded.folder_lock import FolderLock
 from app.embedded.qdrant.collection import FLUSH_INTERVAL_SECONDS, Collection
 from app.embedded.qdrant.edge.collection_config import collection_config
 from app.embedded.qdrant.edge.errors import BadInputError, ConflictError, NotFoundError
@@ -41,7 +39,7 @@ class StoreError(Exception):
 class Store:
     """All collections of a data directory, which this process alone owns until `close`."""
 
-    def __init__(self, path: Path, lock: IO[str]) -> None:
+    def __init__(self, path: Path, lock: FolderLock) -> None:
         self._root = path / "collections"
         self._trash = path / "trash"
         self._lock = lock
@@ -129,21 +127,16 @@ class Store:
                 ) from error
 
 
-def own(path: Path) -> IO[str]:
+def own(path: Path) -> FolderLock:
     """Lock the directory for this process; raises `StoreError` when another one has it."""
-    lock = (path / "lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
+    lock = FolderLock(path)
+    if not lock.take():
+        owner = lock.holder()
+        lock.close()
         raise StoreError(
             f"{path} is in use by another process (pid {owner}). Use that one, stop it, or choose another "
             "directory with --data-dir"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+        )
     return lock
 
 

@@ -20,6 +20,10 @@ UNMAPPED_CREATE_FIELDS = (
     "optimizers_config", "sharding_method", "wal_config", "quantization_config", "strict_mode_config", "payload",
     "id_tracker", "init_from",
 )  # fmt: skip
+UNMAPPED_UPDATE_FIELDS = (
+    "vectors", "optimizers_config", "params", "hnsw_config", "quantization_config", "sparse_vectors",
+    "strict_mode_config",
+)  # fmt: skip
 
 # What Qdrant's documentation gives as its defaults, and Edge's code shares.
 HNSW_DEFAULTS = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000, "max_indexing_threads": 0}
@@ -44,6 +48,12 @@ def collection_config(body: Json) -> Object:
     metadata(given.get("metadata", {}))
     edge_config(given)
     return given
+
+
+def metadata_changes(body: Json) -> Object:
+    """A request to change a collection: new metadata, of which null removes a key. Nothing else can change."""
+    given = fields(body, "collection", ("metadata",), UNMAPPED_UPDATE_FIELDS)
+    return metadata(given.get("metadata", {}))
 
 
 def metadata(value: Json) -> Object:

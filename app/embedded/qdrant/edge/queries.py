@@ -49,6 +49,11 @@ def query_request(body: Json, schema: Schema) -> q.QueryRequest:
     return request
 
 
+def searches(body: Json) -> list[Json]:
+    """The queries of a batch."""
+    return sequence(required(fields(body, "batch", ("searches",)), "searches", "batch"), "searches")
+
+
 def prefetch(body: Json, schema: Schema) -> q.Prefetch:
     """A query whose points another one scores."""
     made: q.Prefetch = build(

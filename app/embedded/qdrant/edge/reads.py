@@ -1,10 +1,12 @@
-"""The other reads: a scroll, a count, a facet."""
+"""The other reads: a scroll, points by their ids, a count, a facet."""
+
+from typing import Any
 
 import qdrant_edge as q
 
 from app.embedded.qdrant.edge.errors import BadInputError
 from app.embedded.qdrant.edge.filters import optional_filter
-from app.embedded.qdrant.edge.ids import point_id
+from app.embedded.qdrant.edge.ids import PointId, point_id, point_ids
 from app.embedded.qdrant.edge.selectors import with_payload, with_vector
 from app.embedded.qdrant.edge.values import DEFAULT_LIMIT, ELSEWHERE, Json, build, choice, fields, integer, required
 from app.embedded.qdrant.edge.vectors import Schema
@@ -26,6 +28,16 @@ def scroll_request(body: Json, schema: Schema) -> q.ScrollRequest:
         with_payload=with_payload(given.get("with_payload", True)),
         with_vector=with_vector(given.get("with_vector", False), schema),
         order_by=None if order is None else order_by(order),
+    )
+
+
+def retrieve_request(body: Json, schema: Schema) -> tuple[list[PointId], Any, Any]:
+    """The points of some ids: these, and which parts of their payload and which vectors to return."""
+    given = fields(body, "retrieve", ("ids", "with_payload", "with_vector"), ELSEWHERE)
+    return (
+        point_ids(required(given, "ids", "retrieve")),
+        with_payload(given.get("with_payload", True)),
+        with_vector(given.get("with_vector", False), schema),
     )
 
 

@@ -157,6 +157,7 @@ def test_the_version_is_the_clients_and_health_is_told(http: httpx.Client) -> No
         ({"Host": "127.0.0.1.evil.example"}, 403),
         ({"Origin": "http://localhost:8000"}, 403),
         ({"Origin": "null"}, 403),
+        ({"X-Forwarded-For": "127.0.0.1"}, 403),
         ({"Host": "localhost"}, 200),
         ({"Host": "[::1]:6333"}, 200),
     ],

@@ -8,12 +8,18 @@ from pydantic import BaseModel
 from qdrant_client.http.models import models
 
 from app.embedded.qdrant.edge import writes
-from app.embedded.qdrant.edge.collection_config import collection_config, dense_config, hnsw_config, sparse_config
+from app.embedded.qdrant.edge.collection_config import (
+    collection_config,
+    dense_config,
+    hnsw_config,
+    metadata_changes,
+    sparse_config,
+)
 from app.embedded.qdrant.edge.errors import BadInputError, NotSupportedError
 from app.embedded.qdrant.edge.filters import clauses, condition
 from app.embedded.qdrant.edge.payload_indexes import INDEXES, UNMAPPED_INDEXES, create_index
-from app.embedded.qdrant.edge.queries import prefetch, query_request, search_params
-from app.embedded.qdrant.edge.reads import count_request, facet_request, scroll_request
+from app.embedded.qdrant.edge.queries import prefetch, query_request, search_params, searches
+from app.embedded.qdrant.edge.reads import count_request, facet_request, retrieve_request, scroll_request
 from app.embedded.qdrant.edge.values import Json
 from app.embedded.qdrant.edge.vectors import Schema
 
@@ -28,8 +34,10 @@ def with_schema(read: Callable[[Json, Schema], Any]) -> Read:
 
 REQUESTS: list[tuple[Read, list[type[BaseModel]]]] = [
     (with_schema(query_request), [models.QueryRequest]),
+    (searches, [models.QueryRequestBatch]),
     (with_schema(prefetch), [models.Prefetch]),
     (with_schema(scroll_request), [models.ScrollRequest]),
+    (with_schema(retrieve_request), [models.PointRequest]),
     (count_request, [models.CountRequest]),
     (facet_request, [models.FacetRequest]),
     (with_schema(writes.upsert), [models.PointsList, models.PointsBatch]),
@@ -39,6 +47,7 @@ REQUESTS: list[tuple[Read, list[type[BaseModel]]]] = [
     (with_schema(writes.delete_payload), [models.DeletePayload]),
     (with_schema(create_index), [models.CreateFieldIndex]),
     (collection_config, [models.CreateCollection]),
+    (metadata_changes, [models.UpdateCollection]),
     (lambda body: dense_config("v", body), [models.VectorParams]),
     (lambda body: sparse_config("v", body), [models.SparseVectorParams]),
     (lambda body: sparse_config("v", {"index": body}), [models.SparseIndexParams]),
