@@ -1,4 +1,4 @@
-"""A kept HTTP/1.1 connection whose requests go out in one write; the answers are read by `http.client`.
+"""Kept HTTP/1.1 connections whose requests go out in one write; the answers are read by `http.client`.
 
 `http.client.HTTPConnection` writes the head and then the body: two system calls here, and the other side wakes twice.
 """
@@ -7,12 +7,20 @@ import re
 import select
 import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
+from time import monotonic
 from urllib.parse import urlsplit
 
 from app.core.errors import ConfigurationError
 
+CONNECT_SECONDS = 10.0
+"""Longest wait for a connection, within the whole request's time."""
+LOST = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""What reading or writing raises when the other side has left."""
 UNSAFE = re.compile(r"[^\x21-\x7e]")
 """What would end a request's first line, or not be understood there."""
 UNSAFE_IN_HEADERS = re.compile(r"[^\x20-\x7e]")
@@ -42,36 +50,66 @@ class Server:
         return f"{method} {target} HTTP/1.1\r\n{self.headers}Content-Length: {length}\r\n\r\n".encode("ascii")
 
 
-class Connection:
-    """For one thread at a time. Not open before `connect`; closed, it may be opened again."""
+class NoAnswerError(ConnectionError):
+    """The other side has left before anything of an answer came."""
 
-    def __init__(self, server: Server) -> None:
+
+class Connection:
+    """For one thread at a time, but for `shut`. Opens with its first request."""
+
+    def __init__(self, server: Server, timeout_seconds: float) -> None:
         self._server = server
+        self._timeout_seconds = timeout_seconds
+        self._lock = threading.Lock()
+        self._is_shut = False
         self.sock: socket.socket | None = None
         self._response: HTTPResponse | None = None
 
-    def connect(self, timeout_seconds: float) -> None:
-        """Open it, unless it is. Raises `OSError`."""
-        if self._response is not None and self._response.will_close:
-            self.close()
+    def request(self, method: str, path: str, body: bytes) -> HTTPResponse:
+        """The response, its body still to be read. Raises `OSError` and `HTTPException`.
+
+        A server may close a kept connection just as we send. Then nothing of an answer comes, and the request goes
+        out once more over a new one, as curl does it (RFC 9112, 9.3.1). It is not repeated when a part of an answer
+        has come, when the connection was new, or after `shut`. Each wait takes the connection's `timeout_seconds` at
+        most, and so does all of the connecting.
+        """
+        give_up = monotonic() + self._timeout_seconds
+        is_kept = self.sock is not None
+        self.connect(self._timeout_seconds)
+        try:
+            return self._exchange(method, path, body)
+        except NoAnswerError:
+            if not is_kept or self._is_shut:
+                raise
+        self.close()
+        self.connect(give_up - monotonic())
+        return self._exchange(method, path, body)
+
+    def connect(self, seconds: float) -> None:
+        """Open it within so many seconds, unless it is. Raises `OSError`."""
         if self.sock is not None:
             return
+        if seconds <= 0:
+            raise TimeoutError
         server = self._server
-        plain = socket.create_connection((server.host, server.port), timeout_seconds)
+        plain = socket.create_connection((server.host, server.port), min(CONNECT_SECONDS, seconds))
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.sock = server.tls.wrap_socket(plain, server_hostname=server.host) if server.tls else plain
+            self._hold(plain)
+            opened = self._start_tls(plain, server.tls) if server.tls is not None else plain
+            opened.settimeout(self._timeout_seconds)
         except BaseException:
-            plain.close()
+            self.close()
             raise
 
-    def send(self, method: str, path: str, body: bytes) -> HTTPResponse:
-        """The response, its body still to be read. Raises `OSError` and `HTTPException`."""
-        assert self.sock is not None, "connect first"
-        self.sock.sendall(self._server.head(method, path, len(body)) + body)
-        self._response = response = HTTPResponse(self.sock, method=method)
-        response.begin()
-        return response
+    def shut(self) -> None:
+        """End all reads and writes, whichever thread is in them, for good."""
+        with self._lock:
+            self._is_shut = True
+            if self.sock is not None:
+                with suppress(OSError):  # the other side was first
+                    # A TLS socket's own would forget its session meanwhile.
+                    socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     @property
     def is_broken(self) -> bool:
@@ -82,9 +120,87 @@ class Connection:
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(0))
 
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last answer was read to its end, and leaves the connection open."""
+        response = self._response
+        return response is not None and response.isclosed() and not response.will_close
+
     def close(self) -> None:
         """Close it, if it is open, and the response with it."""
-        for held in (self._response, self.sock):
-            if held is not None:
-                held.close()
-        self._response = self.sock = None
+        with self._lock:
+            for held in (self._response, self.sock):
+                if held is not None:
+                    held.close()
+            self._response = self.sock = None
+
+    def _exchange(self, method: str, path: str, body: bytes) -> HTTPResponse:
+        assert self.sock is not None
+        self._response = response = HTTPResponse(self.sock, method=method)
+        with suppress(*LOST):  # an answer may have come before the whole request was out
+            self.sock.sendall(self._server.head(method, path, len(body)) + body)
+        if not _has_come(response):
+            raise NoAnswerError
+        response.begin()
+        return response
+
+    def _start_tls(self, plain: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+        tls = context.wrap_socket(plain, server_hostname=self._server.host, do_handshake_on_connect=False)
+        self._hold(tls)  # before the handshake, which `shut` must be able to end
+        tls.do_handshake()
+        return tls
+
+    def _hold(self, sock: socket.socket) -> None:
+        with self._lock:
+            self.sock = sock
+            if self._is_shut:
+                raise ConnectionAbortedError
+
+
+def _has_come(response: HTTPResponse) -> bool:
+    """Waits for the answer's first byte; False when there will be none."""
+    try:
+        return bool(response.fp.peek(1))
+    except LOST:
+        return False
+
+
+class Connections:
+    """Kept connections to one server. Opens none before the first request; safe to share between threads.
+
+    They lie on a stack: as many as are in use at once are opened, and the warmest is taken first.
+    """
+
+    def __init__(self, server: Server, timeout_seconds: float) -> None:
+        self._server = server
+        self._timeout_seconds = timeout_seconds
+        self._idle: deque[Connection] = deque()
+
+    @contextmanager
+    def one(self) -> Iterator[Connection]:
+        """A connection for one request; kept when all goes well and the answer is read to its end."""
+        connection = self._take()
+        is_kept = False
+        try:
+            yield connection
+            is_kept = connection.is_reusable
+        finally:
+            if is_kept:
+                self._idle.append(connection)
+            else:  # what is left of an answer would stand before the next
+                connection.close()
+
+    def close(self) -> None:
+        """Close the connections that no request uses."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+    def _take(self) -> Connection:
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if not connection.is_broken:
+                    return connection
+                connection.close()
+        return Connection(self._server, self._timeout_seconds)

@@ -4,9 +4,6 @@ Importing qdrant-client costs a process 80 MB and most of a second, and its mode
 search. What a question needs are a few kinds of request, so they are spoken here.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
@@ -14,7 +11,7 @@ import orjson
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
-from worker.http.connection import Connection, Server
+from worker.http.connection import Connections, Server
 
 MAX_RESPONSE_BYTES = 64 * 2**20
 """More than any answer to a search that we send; whatever sends more is not Qdrant."""
@@ -34,16 +31,11 @@ class BadRequestError(Exception):
 
 
 class QdrantHttp:
-    """Requests to one Qdrant. Opens no connection before the first; safe to share between threads.
-
-    Connections are kept on a stack: as many as are in use at once are opened, and the warmest is taken first.
-    """
+    """Requests to one Qdrant. Opens no connection before the first; safe to share between threads."""
 
     def __init__(self, url: str, *, api_key: str | None, timeout_seconds: float) -> None:
         headers = {"Content-Type": "application/json"} | ({"api-key": api_key} if api_key else {})
-        self._server = Server(url, headers)
-        self._timeout_seconds = timeout_seconds
-        self._idle: deque[Connection] = deque()
+        self._connections = Connections(Server(url, headers), timeout_seconds)
 
     def get(self, path: str) -> Any:
         """The `result` of a GET; raises as `post` does."""
@@ -53,52 +45,21 @@ class QdrantHttp:
         """The `result` of a POST that may be sent twice, as it only reads or is a write that changes nothing twice.
 
         Raises `NotFoundError`, `BadRequestError`, or `ServiceError`: INDEX_UNAVAILABLE when Qdrant is away or
-        overloaded, or when what answers is not Qdrant; INTERNAL when it refuses our key.
+        overloaded, or when what answers is not Qdrant; INDEX_AUTH_FAILED when it refuses our key.
         """
         return self._result(path, *self._ask("POST", path, orjson.dumps(body)))
 
     def close(self) -> None:
         """Close the connections that no request uses."""
-        with suppress(IndexError):
-            while True:
-                self._idle.pop().close()
+        self._connections.close()
 
     def _ask(self, method: str, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
         try:
-            with self._connection() as connection:
-                kept = connection.sock is not None
-                try:
-                    return self._exchange(connection, method, path, body)
-                except (ConnectionError, HTTPException):
-                    if not kept:
-                        raise
-                    connection.close()  # the other side closed it while it lay idle; those below lay longer
-                    self.close()
-                    return self._exchange(connection, method, path, body)
+            with self._connections.one() as connection:
+                response = connection.request(method, path, body)
+                return response, _content(response)
         except (OSError, HTTPException) as error:
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
-
-    def _exchange(self, connection: Connection, method: str, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
-        connection.connect(self._timeout_seconds)
-        response = connection.send(method, path, body)
-        content = response.read(MAX_RESPONSE_BYTES)
-        if not response.isclosed():
-            raise HTTPException("the answer is cut off or too large")
-        return response, content
-
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        """A connection for one exchange; closed and not kept when the exchange is broken off, by whatever it is."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = Connection(self._server)
-        try:
-            yield connection
-        except BaseException:
-            connection.close()
-            raise
-        self._idle.append(connection)
 
     def _result(self, path: str, response: HTTPResponse, content: bytes) -> Any:
         if response.status != 200:
@@ -123,6 +84,13 @@ class QdrantHttp:
         return ServiceError(
             ErrorCode.INDEX_UNAVAILABLE, retry_after_seconds=_seconds(response.getheader("retry-after"))
         )
+
+
+def _content(response: HTTPResponse) -> bytes:
+    content = response.read(MAX_RESPONSE_BYTES)
+    if not response.isclosed():
+        raise HTTPException("the answer is cut off or too large")
+    return content
 
 
 def _seconds(value: str | None) -> float | None:

@@ -1,21 +1,17 @@
 """Requests to a model's server on the path of a question: JSON there, and whatever comes back as it comes.
 
-One kept connection for each thread. OpenAI's client would spend most of a worker's CPU on this: five times what the
+OpenAI's client would spend most of a worker's CPU on this: five times what the
 request itself takes, and for an answer in pieces again as much for each piece.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, IncompleteRead
-from time import monotonic
 
-from worker.http.connection import Connection, Server
+from worker.http.connection import Connections, Server
 from worker.runtime.deadlines import CallLimit
 from worker.runtime.interrupts import own_calls
 
-CONNECT_SECONDS = 10.0
-"""Longest wait for a connection, within the whole call's time."""
 PIECE_BYTES = 65_536
 BODY_BYTES_MAX = 64 * 2**20
 """More than any answer, or any batch of vectors; what sends more is no model."""
@@ -43,18 +39,13 @@ class Wire:
         timeout_seconds: float,
         on_response: OnResponse | None = None,
     ) -> None:
-        self._server = Server(url, headers)
+        self._connections = Connections(Server(url, headers), timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._on_response = on_response
-        self._own = threading.local()
-        self._connections: list[Connection] = []
-        self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
+        """Close the connections that no call uses."""
+        self._connections.close()
 
     @contextmanager
     def post(self, path: str, body: bytes) -> Iterator[HTTPResponse]:
@@ -62,39 +53,19 @@ class Wire:
 
         Raises `CallTimeoutError` and `CallFailedError`, also for what happens within the context.
         """
-        give_up = monotonic() + self._timeout_seconds
-        connection = self._connection()
-        limit = None
-        is_whole = False
+        limit: CallLimit | None = None
         try:
-            connection.connect(min(CONNECT_SECONDS, self._timeout_seconds))
-            assert connection.sock is not None
-            connection.sock.settimeout(self._timeout_seconds)
-            limit = CallLimit(connection.sock, max(0.0, give_up - monotonic()))
-            with limit, own_calls().waiting(connection.sock):
-                response = connection.send("POST", path, body)
-                if self._on_response is not None:
-                    self._on_response(response.status, plain_headers(response))
-                yield response
-                is_whole = response.isclosed()
+            with self._connections.one() as connection:
+                limit = CallLimit(connection, self._timeout_seconds)
+                with limit, own_calls().waiting(connection):
+                    response = connection.request("POST", path, body)
+                    if self._on_response is not None:
+                        self._on_response(response.status, plain_headers(response))
+                    yield response
         except (OSError, HTTPException) as error:
             if isinstance(error, TimeoutError) or (limit is not None and limit.has_fired):
                 raise CallTimeoutError from error
             raise CallFailedError from error
-        finally:
-            if not is_whole:  # what is left of the body would stand before the next answer
-                connection.close()
-
-    def _connection(self) -> Connection:
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = Connection(self._server)
-            self._own.connection = connection
-            with self._lock:
-                self._connections.append(connection)
-        elif connection.is_broken:
-            connection.close()
-        return connection
 
 
 def pieces(response: HTTPResponse) -> Iterator[bytes]:

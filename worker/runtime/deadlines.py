@@ -6,7 +6,6 @@ moment as its limit; this one does neither.
 
 import ctypes
 import heapq
-import socket
 import threading
 from itertools import count
 from time import monotonic
@@ -14,7 +13,7 @@ from typing import Any, Protocol, Self
 
 from rq.timeouts import BaseDeathPenalty, BaseTimeoutException
 
-from worker.runtime.interrupts import own_calls, shut
+from worker.runtime.interrupts import Shuttable, own_calls
 
 COMPACT_AT = 256
 """Deadlines of ended jobs that may lie around: a limit is minutes, and jobs take seconds."""
@@ -113,7 +112,7 @@ class CallLimit:
     Then the connection is shut, and `has_fired` tells why the read has failed.
     """
 
-    def __init__(self, connection: socket.socket, seconds: float) -> None:
+    def __init__(self, connection: Shuttable, seconds: float) -> None:
         self._connection = connection
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -125,7 +124,7 @@ class CallLimit:
         with self._lock:
             if not self.is_over:
                 self.has_fired = True
-                shut(self._connection)
+                self._connection.shut()
 
     def __enter__(self) -> Self:
         _watchdog.add(self, monotonic() + self._seconds)

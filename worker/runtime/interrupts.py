@@ -1,17 +1,24 @@
 """Ending what a thread waits for: a job that is cancelled, or has run too long, leaves its model call at once.
 
-A thread that waits for the network hears of nothing, so its socket is shut down under it: the read ends, the
+A thread that waits for the network hears of nothing, so its connection is shut under it: the read ends, the
 client raises, and the provider sees that nobody listens any more.
 """
 
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from typing import Protocol
 
 
 class InterruptedCallError(ConnectionError):
     """The job was told to end."""
+
+
+class Shuttable(Protocol):
+    """What a thread waits for, and another can end."""
+
+    def shut(self) -> None:
+        """End all waiting for it, now and later."""
 
 
 class Calls:
@@ -19,7 +26,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: socket.socket | None = None
+        self._waiting: Shuttable | None = None
         self._is_interrupted = False
 
     def interrupt(self) -> None:
@@ -27,7 +34,7 @@ class Calls:
         with self._lock:
             self._is_interrupted = True
             if self._waiting is not None:
-                shut(self._waiting)
+                self._waiting.shut()
 
     def reset(self) -> None:
         """Let the thread call again."""
@@ -35,8 +42,8 @@ class Calls:
             self._is_interrupted = False
 
     @contextmanager
-    def waiting(self, connection: socket.socket) -> Iterator[None]:
-        """While the thread reads from `connection`, `interrupt` ends that. Raises `InterruptedCallError`."""
+    def waiting(self, connection: Shuttable) -> Iterator[None]:
+        """While the thread waits for `connection`, `interrupt` ends that. Raises `InterruptedCallError`."""
         with self._lock:
             if self._is_interrupted:
                 raise InterruptedCallError
@@ -59,9 +66,3 @@ _own = _Own()
 def own_calls() -> Calls:
     """Those of the calling thread."""
     return _own.calls
-
-
-def shut(connection: socket.socket) -> None:
-    """End all reads and writes of `connection`, whichever thread is in them."""
-    with suppress(OSError):  # the other side was first
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # a TLS socket's own would forget its session meanwhile

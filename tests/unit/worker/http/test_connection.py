@@ -5,16 +5,12 @@ import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from app.core.errors import ConfigurationError
+from tests.support.tls import make_certificate
 from worker.http.connection import Connection, Server
 from worker.http.wire import CallFailedError, CallTimeoutError, Wire, pieces
 
@@ -23,12 +19,12 @@ def test_a_request_goes_out_in_one_write_with_what_http_asks_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         server = Server(f"http://127.0.0.1:{port}/base/", {"api-key": "k"})
-        with closing(Connection(server)) as connection:
+        with closing(Connection(server, timeout_seconds=5)) as connection:
             connection.connect(5)
             theirs, _ = listener.accept()
             with theirs:
                 theirs.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
-                assert connection.send("PUT", "/x?wait=true", b'{"a":1}').status == 204
+                assert connection.request("PUT", "/x?wait=true", b'{"a":1}').status == 204
                 assert theirs.recv(65_536) == (
                     b"PUT /base/x?wait=true HTTP/1.1\r\n"
                     b"Host: 127.0.0.1:%d\r\nAccept-Encoding: identity\r\napi-key: k\r\n"
@@ -65,25 +61,7 @@ def test_a_path_that_would_end_the_first_line_is_refused(path: str) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost that vouches for itself, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path: Path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    pem = serialization.Encoding.PEM
-    path.write_bytes(
-        certificate.public_bytes(pem)
-        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
+    return make_certificate(tmp_path_factory.mktemp("tls") / "localhost.pem", "localhost")
 
 
 @contextmanager
