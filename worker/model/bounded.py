@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -21,6 +21,18 @@ Item = TypeVar("Item")
 WAKE = b"."
 WAKES_MAX = 4096
 """Wake-ups taken in one read; there is one for each item, and they carry nothing."""
+
+
+class _Wait:
+    """The wait for a socket, which another thread may end."""
+
+    def __init__(self, awaited: socket.socket) -> None:
+        self._awaited = awaited
+
+    def shut(self) -> None:
+        """Wake whoever waits for it."""
+        with suppress(OSError):  # it is closed already
+            self._awaited.shutdown(socket.SHUT_RDWR)
 
 
 def read_within(
@@ -37,7 +49,7 @@ def read_within(
     reader = _Reader(make, far)
     with near:
         try:
-            with own_calls().waiting(near):
+            with own_calls().waiting(_Wait(near)):
                 reader.start()
                 while _woken(near, give_up - monotonic()):
                     reader.hand_over(on_item)
