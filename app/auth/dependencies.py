@@ -14,7 +14,6 @@ from fastapi.security.base import SecurityBase
 from starlette.types import ExceptionHandler
 
 from app.auth.gate import Gate, open_gate
-from app.auth.loopback import is_loopback
 from app.auth.principals import (
     ForbiddenError,
     KeysAwayError,
@@ -26,6 +25,7 @@ from app.auth.principals import (
 from app.auth.rate_limits import RateLimitedError
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
+from app.core.loopback import is_loopback
 from app.core.queue.pipelined import Link
 from app.core.settings import Settings
 from app.problems import ProblemResponse, problem

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.auth.loopback import is_local, is_loopback
+from app.auth.loopback import is_local
+from app.core.loopback import is_loopback
 
 
 def scope(*, server: Any = ("127.0.0.1", 8000), host: str = "127.0.0.1:8000", **headers: str) -> dict[str, Any]:
