@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from app import middleware, problems
 from app.auth import dependencies as auth
 from app.core.logging import configure_logging, get_logger
+from app.core.proxies import proxy_for
 from app.core.queue.pipelined import end
 from app.core.queue.producer import JobQueue, connect_async
 from app.core.services import redis_url
@@ -46,6 +47,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     queue = JobQueue(valkey, settings)
     waiters = Waiters(valkey, queue)
     webhooks = Webhooks(valkey, settings)
+    qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,7 +55,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         waiters.start()
         due = asyncio.create_task(_enqueue_due_forever(queue, webhooks))
         loop = asyncio.get_running_loop()
-        async with httpx.AsyncClient() as http, valkey:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(proxy=qdrant_proxy)) as http, valkey:
             app.state.http = http
             with on_stop(lambda: loop.call_soon_threadsafe(waiters.close)):
                 yield
