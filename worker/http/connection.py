@@ -87,7 +87,7 @@ class Connection:
         A server may close a kept connection just as we send. Then nothing of an answer comes, and the request goes
         out once more over a new one, as curl does it (RFC 9112, 9.3.1). It is not repeated when a part of an answer
         has come, when the connection was new, or after `shut`. Each wait takes the connection's `timeout_seconds` at
-        most, and so does all of the connecting.
+        most.
         """
         give_up = monotonic() + self._timeout_seconds
         is_kept = self.sock is not None
