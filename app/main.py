@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from app import middleware, problems
 from app.auth import dependencies as auth
 from app.core.logging import configure_logging, get_logger
+from app.core.proxies import proxy_for
 from app.core.queue.pipelined import end
 from app.core.queue.producer import JobQueue, connect_async
 from app.core.services import redis_url
@@ -52,6 +53,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "sweep": Sweep(valkey).step,
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
     }
+    qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -59,7 +61,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         waiters.start()
         tasks = [asyncio.create_task(_every_second(name, act)) for name, act in upkeep.items()]
         loop = asyncio.get_running_loop()
-        async with httpx.AsyncClient() as http, valkey:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(proxy=qdrant_proxy)) as http, valkey:
             app.state.http = http
             with on_stop(lambda: loop.call_soon_threadsafe(waiters.close)):
                 yield

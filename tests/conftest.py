@@ -18,6 +18,13 @@ from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_proxy() -> None:
+    """Nor does the developer's proxy: tests of it name their own."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _logging() -> None:
     """As the service logs: structlog's default prints local variables, and takes seconds over it."""
     configure_logging(Settings(_env_file=None))

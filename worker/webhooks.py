@@ -2,7 +2,8 @@
 
 The specification: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. The URL
 is hostile: its host is looked up once, every address that comes back must be public, and the connection goes to that
-address. Redirects are not followed, and nothing that the other side answers is kept.
+address, also through a proxy: a proxy that were told the name would look it up again, and its network has private
+addresses too. Redirects are not followed, and nothing that the other side answers is kept.
 """
 
 import base64
@@ -10,19 +11,20 @@ import hashlib
 import hmac
 import ipaddress
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from time import time
 from typing import Any
 
-import httpcore2
 import httpx2
 import orjson
 import structlog
 
 from app.core.contract import JobStatus, WebhookJob
-from app.core.errors import ErrorCode
+from app.core.errors import ConfigurationError, ErrorCode
 from app.core.logging import get_logger
+from app.core.proxies import proxy_for, shown
 from app.core.queue.producer import fetch_view, webhook_key
 from app.core.queue.records import JobView
 from app.core.settings import Settings
@@ -116,13 +118,16 @@ def send(url: str, body: bytes, headers: Mapping[str, str], settings: Settings) 
     """POST `body`; returns the status, 2xx or 410. Raises `WebhookFailedError` for all else."""
     if not settings.webhook_allow_private and not url.startswith("https://"):
         raise ForbiddenAddressError("only https is allowed")
-    transport = _pinned_transport(allow_private=settings.webhook_allow_private)
-    with httpx2.Client(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-        try:
-            with client.stream("POST", url, content=body, headers=dict(headers), follow_redirects=False) as answer:
-                status = answer.status_code
-        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
-            raise WebhookFailedError(f"no answer: {type(error).__name__}") from None
+    try:
+        proxy = proxy_for(url)
+    except ConfigurationError as error:
+        raise WebhookFailedError(str(error)) from None
+    try:
+        status = _post(url, body, headers, proxy=proxy, allow_private=settings.webhook_allow_private)
+    except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+        if proxy is not None:
+            log.warning("webhook_failed_by_proxy", proxy=shown(proxy), reason=_reason(error))
+        raise WebhookFailedError(f"no answer: {type(error).__name__}") from None
     if not 200 <= status < 300 and status != GONE:
         raise WebhookFailedError(f"answered {status}")
     return status
@@ -156,32 +161,24 @@ def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return ipaddress.IPv4Address(address.packed[12:]) if is_translated else None
 
 
-def _pinned_transport(*, allow_private: bool) -> httpx2.HTTPTransport:
-    """A transport that connects to the address that it has checked; TLS still asks for the host's name."""
-    context = httpx2.create_ssl_context(trust_env=False)
-    transport = httpx2.HTTPTransport(verify=context, trust_env=False)
-    if not allow_private:
-        transport.close()
-        # httpx2 takes no network backend itself; a test holds that this stays so.
-        transport._pool = httpcore2.ConnectionPool(ssl_context=context, network_backend=_PublicOnly())
-    return transport
+def _post(url: str, body: bytes, headers: Mapping[str, str], *, proxy: str | None, allow_private: bool) -> int:
+    transport = httpx2.HTTPTransport(proxy=proxy)
+    with httpx2.Client(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        request = client.build_request("POST", url, content=body, headers=dict(headers))
+        if not allow_private:
+            _pin(request)
+        with closing(client.send(request, stream=True, follow_redirects=False)) as answer:
+            return answer.status_code
 
 
-class _PublicOnly(httpcore2.NetworkBackend):
-    """httpcore's own backend, to public addresses alone."""
+def _pin(request: httpx2.Request) -> None:
+    """Send `request` to an address of its host that is checked; TLS and the Host header still say the host's name."""
+    host = request.url.raw_host.decode("ascii")
+    address = public_address(host, request.url.port or 443)
+    request.url = request.url.copy_with(host=address)
+    request.extensions["sni_hostname"] = host
 
-    def __init__(self) -> None:
-        self._backend = httpcore2.SyncBackend()
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.NetworkStream:
-        return self._backend.connect_tcp(public_address(host, port), port, timeout, local_address, socket_options)
-
-    def sleep(self, seconds: float) -> None:
-        self._backend.sleep(seconds)
+def _reason(error: Exception) -> str:
+    """What to log of it: a proxy's refusal begins with its status."""
+    return str(error).partition(" ")[0] if isinstance(error, httpx2.ProxyError) else type(error).__name__

@@ -11,6 +11,7 @@ import jwt
 
 from app.auth.principals import KeysAwayError
 from app.core.logging import get_logger
+from app.core.proxies import proxy_for
 
 FETCH_TIMEOUT_SECONDS = 5.0
 JWKS_MAX_BYTES = 256 * 1024
@@ -25,12 +26,16 @@ log = get_logger(__name__)
 
 
 class JwksKeys:
-    """The signing keys at `url`. Opens no connection before the first `get`."""
+    """The signing keys at `url`. Opens no connection before the first `get`.
+
+    Raises `ConfigurationError` when the environment names a proxy for `url` that can't be used.
+    """
 
     algorithms = ("RS256", "ES256")
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._proxy = proxy_for(url)
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = -KEEP_SECONDS
         self._tried_at = -COOLDOWN_SECONDS
@@ -61,7 +66,7 @@ class JwksKeys:
 
     async def _renew(self) -> None:
         try:
-            found = jwt.PyJWKSet.from_json(await asyncio.to_thread(_read, self._url))
+            found = jwt.PyJWKSet.from_json(await asyncio.to_thread(_read, self._url, self._proxy))
         except (httpx.HTTPError, jwt.PyJWTError, ValueError, AttributeError, RecursionError) as error:
             log.warning("jwks_away", reason=type(error).__name__)
             return
@@ -70,9 +75,12 @@ class JwksKeys:
         self._fetched_at = monotonic()
 
 
-def _read(url: str) -> str:
+def _read(url: str, proxy: str | None) -> str:
     """The document at `url`. Raises `httpx.HTTPError`, or `ValueError` when it is too large."""
-    with httpx.stream("GET", url, timeout=FETCH_TIMEOUT_SECONDS, follow_redirects=False) as answer:
+    with (
+        httpx.Client(transport=httpx.HTTPTransport(proxy=proxy), timeout=FETCH_TIMEOUT_SECONDS) as client,
+        client.stream("GET", url, follow_redirects=False) as answer,
+    ):
         answer.raise_for_status()
         body = bytearray()
         for piece in answer.iter_bytes():

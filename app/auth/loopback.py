@@ -1,26 +1,16 @@
 """Whether a request comes from this machine: what a service without credentials serves, and nothing else."""
 
 from functools import lru_cache
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
 from app.core.errors import ConfigurationError
+from app.core.loopback import is_loopback, names_loopback
 from app.core.settings import Settings
 
 _FORWARDING = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
 """What a proxy adds: the request was made elsewhere."""
-
-
-@lru_cache(maxsize=64)
-def is_loopback(host: str) -> bool:
-    """Whether `host` is a loopback address."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def check_address(host: str, settings: Settings) -> None:
@@ -64,7 +54,6 @@ def _is_loopback_origin(origin: bytes) -> bool:
 
 def _names_loopback(url: bytes) -> bool:
     try:
-        host = urlsplit(url.decode("ascii")).hostname or ""
+        return names_loopback(urlsplit(url.decode("ascii")).hostname or "")
     except ValueError:  # UnicodeDecodeError is one
         return False
-    return host == "localhost" or host.endswith(".localhost") or is_loopback(host)

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from app.core.proxies import proxy_for
 from app.core.services import running
 from app.core.settings import Settings
 
@@ -23,9 +24,13 @@ def service_url(settings: Settings) -> str:
 
 
 def ask(url: str, question: str, *, key: str | None = None, timeout_seconds: float = 120) -> dict[str, Any]:
-    """The body of `/result` for `question`, asked with an API key when the service wants one. Raises `AskError`."""
+    """The body of `/result` for `question`, asked with an API key when the service wants one.
+
+    Raises `AskError`, and `ConfigurationError` when the environment names a proxy for `url` that can't be used.
+    """
     headers = {"Authorization": f"Bearer {key}"} if key else None
-    with httpx.Client(base_url=url, headers=headers, timeout=10) as client:
+    transport = httpx.HTTPTransport(proxy=proxy_for(url))
+    with httpx.Client(transport=transport, base_url=url, headers=headers, timeout=10) as client:
         try:
             accepted = client.post("/chat", json={"query": question})
             if accepted.status_code != httpx.codes.ACCEPTED:

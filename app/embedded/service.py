@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from app.auth.loopback import check_address
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
+from app.core.proxies import proxy_for
 from app.core.services import Services, publish, services_file
 from app.core.settings import Settings
 from app.embedded.children import Child
@@ -149,7 +150,8 @@ class Service:
 
     async def _welcome(self, services: Services) -> None:
         """When all is ready: index the documents of a first start, then say how to use it."""
-        async with httpx.AsyncClient(base_url=services.http_url, timeout=5) as client:
+        straight = httpx.AsyncHTTPTransport()  # no proxy is asked for what this process serves itself
+        async with httpx.AsyncClient(transport=straight, base_url=services.http_url, timeout=5) as client:
             while not await _is_ready(client):
                 await asyncio.sleep(READY_POLL_SECONDS)
         if self._documents is not None and await self._is_empty(services):
@@ -167,8 +169,10 @@ class Service:
         """Whether the index holds no chunk, by Qdrant's own count."""
         key = self._settings.qdrant_api_key
         headers = {"api-key": key.get_secret_value()} if key else {}
-        async with httpx.AsyncClient(base_url=services.qdrant_url, headers=headers, timeout=10) as client:
-            answer = await client.get(f"/collections/{self._settings.qdrant_collection}")
+        url = f"{services.qdrant_url}/collections/{self._settings.qdrant_collection}"
+        transport = httpx.AsyncHTTPTransport(proxy=proxy_for(url))
+        async with httpx.AsyncClient(transport=transport, headers=headers, timeout=10) as client:
+            answer = await client.get(url)
         return answer.status_code == httpx.codes.NOT_FOUND or answer.json()["result"]["points_count"] == 0
 
 

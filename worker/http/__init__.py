@@ -1,1 +1,1 @@
-"""Connections to the model and to Qdrant, one for each thread."""
+"""Connections to the model and to Qdrant, kept for the next request."""

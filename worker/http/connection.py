@@ -11,11 +11,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from time import monotonic
 from urllib.parse import urlsplit
 
 from app.core.errors import ConfigurationError
+from worker.http.proxy import AUTHENTICATION_REQUIRED, Proxy, ProxyRefusedError
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, within the whole request's time."""
@@ -27,7 +28,11 @@ UNSAFE_IN_HEADERS = re.compile(r"[^\x20-\x7e]")
 
 
 class Server:
-    """Where requests go, and what they all say. Raises `ConfigurationError` for a header that HTTP does not take."""
+    """Where requests go, and what they all say.
+
+    The environment is asked once, here, for the proxy that they go through. Raises `ConfigurationError` for a header
+    that HTTP does not take, and for a proxy that we can't use.
+    """
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         parts = urlsplit(url)
@@ -35,12 +40,23 @@ class Server:
         self.tls = ssl.create_default_context() if parts.scheme == "https" else None
         self.port = parts.port or (80 if self.tls is None else 443)
         self.path = parts.path.rstrip("/")
+        self.proxy = Proxy.of(url)
         name = f"[{self.host}]" if ":" in self.host else self.host
-        own = {"Host": f"{name}:{parts.port}" if parts.port else name, "Accept-Encoding": "identity"}
+        self.authority = f"{name}:{self.port}"
+        said = self.authority if parts.port else name
+        own = {"Host": said, "Accept-Encoding": "identity"}
+        if self.proxy is not None and self.tls is None:  # it reads our requests, and must find the server in them
+            self.path = f"http://{said}{self.path}"
+            own |= self.proxy.headers
         lines = [f"{name}: {value}" for name, value in {**own, **headers}.items()]
         if any(UNSAFE_IN_HEADERS.search(line) for line in lines):
             raise ConfigurationError(f"a key for {self.host} has a character in it that no header takes")
         self.headers = "".join(f"{line}\r\n" for line in lines)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that a connection is opened to: the proxy's, if there is one."""
+        return (self.host, self.port) if self.proxy is None else (self.proxy.host, self.proxy.port)
 
     def head(self, method: str, path: str, length: int) -> bytes:
         """The lines before a body of `length` bytes."""
@@ -71,7 +87,7 @@ class Connection:
         A server may close a kept connection just as we send. Then nothing of an answer comes, and the request goes
         out once more over a new one, as curl does it (RFC 9112, 9.3.1). It is not repeated when a part of an answer
         has come, when the connection was new, or after `shut`. Each wait takes the connection's `timeout_seconds` at
-        most, and so does all of the connecting.
+        most.
         """
         give_up = monotonic() + self._timeout_seconds
         is_kept = self.sock is not None
@@ -91,12 +107,10 @@ class Connection:
             return
         if seconds <= 0:
             raise TimeoutError
-        server = self._server
-        plain = socket.create_connection((server.host, server.port), min(CONNECT_SECONDS, seconds))
+        tls = self._server.tls
         try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._hold(plain)
-            opened = self._start_tls(plain, server.tls) if server.tls is not None else plain
+            plain = self._reach(min(CONNECT_SECONDS, seconds))
+            opened = self._start_tls(plain, tls) if tls is not None else plain
             opened.settimeout(self._timeout_seconds)
         except BaseException:
             self.close()
@@ -142,7 +156,26 @@ class Connection:
         if not _has_come(response):
             raise NoAnswerError
         response.begin()
+        if response.status == AUTHENTICATION_REQUIRED and self._server.proxy is not None:
+            refusal = ProxyRefusedError(response.status)
+            self._server.proxy.report(refusal)
+            raise refusal
         return response
+
+    def _reach(self, seconds: float) -> socket.socket:
+        """A connection on which the server itself listens, or begins TLS."""
+        server = self._server
+        try:
+            plain = socket.create_connection(server.address, seconds)
+            self._hold(plain)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if server.proxy is not None and server.tls is not None:
+                server.proxy.open_tunnel(plain, server.authority)
+        except (OSError, HTTPException) as error:
+            if server.proxy is not None and not self._is_shut:
+                server.proxy.report(error)
+            raise
+        return plain
 
     def _start_tls(self, plain: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
         tls = context.wrap_socket(plain, server_hostname=self._server.host, do_handshake_on_connect=False)

@@ -3,12 +3,14 @@
 The service itself searches through `worker.retrieval.search`, whose imports are a tenth of this one's.
 """
 
+import httpx
 from langchain_core.embeddings import Embeddings
 from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings
 from langchain_qdrant import SparseVector as LangchainSparseVector
 from qdrant_client import QdrantClient, models
 
 from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
+from app.core.proxies import proxy_for
 from app.core.services import qdrant_url
 from app.core.settings import Settings
 from worker.model.embeddings import open_embeddings
@@ -35,10 +37,9 @@ def open_vector_store(
     It sees every tenant's chunks: give each search `where(tenant=..., collection=...)` as its filter. Opens no
     connection. Raises `ConfigurationError` when there is no Qdrant to go to.
     """
-    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
     dense = embeddings or open_embeddings(settings)
     return QdrantVectorStore(
-        client or QdrantClient(url=qdrant_url(settings), api_key=key, check_compatibility=False),
+        client or _open_client(settings),
         settings.qdrant_collection,
         embedding=dense,
         retrieval_mode=RetrievalMode.HYBRID if dense is not None else RetrievalMode.SPARSE,
@@ -61,6 +62,13 @@ def where(*, tenant: str = DEFAULT_TENANT, collection: str = DEFAULT_COLLECTION)
             for name, value in fields.items()
         ]
     )
+
+
+def _open_client(settings: Settings) -> QdrantClient:
+    url = qdrant_url(settings)
+    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+    transport = httpx.HTTPTransport(proxy=proxy_for(url))
+    return QdrantClient(url=url, api_key=key, check_compatibility=False, transport=transport)
 
 
 def _plain(vector: SparseVector) -> LangchainSparseVector:

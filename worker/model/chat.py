@@ -17,6 +17,7 @@ from worker.answer.pipeline import Completion, OnText
 from worker.http.wire import OnResponse, pieces
 from worker.model.completion_stream import CompletionReader
 from worker.model.embeddings import NO_KEY
+from worker.model.http_clients import http_clients
 from worker.model.openai_wire import OpenAiWire, classified
 
 PATH = "/chat/completions"
@@ -31,12 +32,15 @@ class ChatModel:
     """Completes a conversation. Safe to share between threads."""
 
     def __init__(self, settings: Settings, *, on_response: OnResponse | None = None) -> None:
+        clients = http_clients(settings.openai_base_url)
+        self._client = clients["http_client"]
         self._model = ChatOpenAI(
             model=settings.chat_model,
             base_url=settings.openai_base_url,
             api_key=settings.openai_api_key or NO_KEY,
             timeout=settings.model_timeout_seconds,
             max_retries=0,  # a failed call goes back to the queue instead of holding its worker
+            **clients,
         )
         self._way = 0
         self._wire = OpenAiWire(
@@ -45,6 +49,7 @@ class ChatModel:
 
     def close(self) -> None:
         """Close the connections."""
+        self._client.close()
         self._wire.close()
 
     def complete(self, messages: Sequence[BaseMessage], on_text: OnText) -> Completion:

@@ -50,22 +50,24 @@ class ProviderEmbeddings(ClosableEmbeddings):
 
     def __init__(self, settings: Settings, model: str) -> None:
         # Imported here: it takes half a second that a worker without a model need not spend.
-        import httpx2
         from langchain_openai import OpenAIEmbeddings
 
+        from worker.model.http_clients import http_clients
         from worker.model.openai_wire import OpenAiWire
 
-        self._client = httpx2.Client(timeout=settings.model_timeout_seconds)
+        url = settings.embedding_base_url or settings.openai_base_url
+        clients = http_clients(url)
+        self._client = clients["http_client"]
         self._model = OpenAIEmbeddings(
             model=model,
-            openai_api_base=settings.embedding_base_url or settings.openai_base_url,
+            openai_api_base=url,
             openai_api_key=settings.openai_api_key or NO_KEY,
             request_timeout=settings.model_timeout_seconds,
-            http_client=self._client,
             max_retries=2,
             chunk_size=BATCH_SIZE,
             # Else it downloads a tokenizer's table at run time and sends token ids, which compatible servers refuse.
             check_embedding_ctx_length=False,
+            **clients,
         )
         self._wire = OpenAiWire(self._model.client._client, timeout_seconds=settings.model_timeout_seconds)
 

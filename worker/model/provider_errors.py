@@ -52,7 +52,7 @@ def _code_of(error: Exception) -> ErrorCode:
             return ErrorCode.MODEL_RATE_LIMITED
         case openai.BadRequestError(code="content_filter"):
             return ErrorCode.CONTENT_FILTERED
-        case openai.APIStatusError(status_code=status) if 400 <= status < 500 and status not in (408, 409):
+        case openai.APIStatusError(status_code=status) if 400 <= status < 500 and status not in (407, 408, 409):
             return ErrorCode.MODEL_REJECTED
         case _:
             return ErrorCode.MODEL_UNAVAILABLE

@@ -3,10 +3,13 @@
 import asyncio
 import base64
 import json
+import socket
+import ssl
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -29,12 +32,17 @@ from app.jobs.outbox import Reader
 from app.jobs.webhooks import Webhooks
 from tests.integration.app.test_waiting import finish, start
 from tests.support.api import serving
+from tests.support.contents import everything_in
 from tests.support.processes import wait_until
+from tests.support.proxy import proxying
+from tests.support.tls import make_certificate
 from worker import webhooks
 from worker.resources import Process, begin, end
 from worker.webhooks import ForbiddenAddressError, is_public, public_address, send
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+
+PUBLIC = "93.184.216.34"
 
 
 class Receiver(ThreadingHTTPServer):
@@ -244,7 +252,7 @@ def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.Mon
 def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def connect(self: object, host: str, *_: object) -> httpcore2.NetworkStream:
+    def connect(self: object, host: str, **_: object) -> httpcore2.NetworkStream:
         seen.append(host)
         raise httpcore2.ConnectError("not here")
 
@@ -256,3 +264,85 @@ def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest
     with pytest.raises(webhooks.WebhookFailedError):
         send("https://example.com/", b"{}", {}, Settings())
     assert seen == ["93.184.216.34"]
+
+
+@pytest.fixture
+def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A receiver with TLS, as `hook.test`, whose address is a public one."""
+    certificate = make_certificate(tmp_path / "hook.pem", "hook.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    resolve: Any = socket.getaddrinfo
+
+    def public(host: Any, port: int, *more: Any, **options: Any) -> Any:
+        if host == "hook.test":
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, port))]
+        return resolve(host, port, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", public)
+    with Receiver() as server:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.url = f"https://hook.test:{server.server_address[1]}/hook"
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_through_a_proxy_the_connection_goes_to_the_checked_address_and_tls_asks_for_the_name(
+    hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = hook.server_address[1]
+    with proxying(credentials=("me", "s3cret")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        assert send(hook.url, b"{}", {}, Settings()) == 204
+    assert proxy.seen == [("CONNECT", f"{PUBLIC}:{port}")]
+    [(headers, _)] = hook.got
+    assert headers["host"] == f"hook.test:{port}"
+
+
+def test_a_receiver_whose_certificate_is_for_another_name_gets_nothing(
+    hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve: Any = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *more, **how: resolve("hook.test" if host == "x.test" else host, *more, **how),
+    )
+    with proxying() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(webhooks.WebhookFailedError):
+            send(hook.url.replace("hook.test", "x.test"), b"{}", {}, Settings())
+    assert proxy.seen
+    assert not hook.got
+
+
+@pytest.mark.parametrize("host", ["localhost", "10.1.2.3", "[fd00::1]", "x.localhost", "unknown.invalid"])
+def test_a_proxy_is_not_asked_for_a_host_that_is_private_or_that_we_can_not_resolve(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxying() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(webhooks.WebhookFailedError):
+            send(f"https://{host}/", b"{}", {}, Settings())
+    assert not proxy.seen
+
+
+def test_a_proxys_password_is_in_no_record_of_a_delivery_that_failed_by_it(
+    settings: Settings, valkey: Redis, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with proxying(credentials=("me", "s3cret"), refuses_with=407) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with asked(settings, "https://hook.test/") as (_, job_id):
+            finish(valkey, job_id)
+            delivered(valkey)
+    assert proxy.seen
+    held = everything_in(valkey)
+    assert f"{job_id}-webhook".encode() in held
+    assert b"s3cret" not in held
+    said = "".join(capfd.readouterr())
+    assert f"127.0.0.1:{proxy.port}" in said
+    assert "s3cret" not in said

@@ -22,9 +22,11 @@ from app.core.queue.producer import connect
 from app.core.queue.records import JobView
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from tests.support.contents import everything_in
 from tests.support.documents import HANDBOOK, add_document
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
+from tests.support.proxy import proxying
 from tests.support.queue import JobQueue
 from worker.concurrent import ConcurrentWorker
 from worker.index.vector_index import open_index
@@ -529,3 +531,21 @@ def test_a_providers_retry_after_pauses_everybody(valkey: Redis, settings: Setti
 def connect_again(settings: Settings) -> Redis:
     assert settings.redis_url
     return connect(settings.redis_url.get_secret_value())
+
+
+def test_a_proxys_password_is_in_no_record_of_a_question_that_failed_by_it(
+    valkey: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    far = settings.model_copy(update={"openai_base_url": "https://far.test/v1", "chat_model": "m"})
+    with proxying(credentials=("me", "s3cret"), refuses_with=407) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        job = ask(valkey, far, "When does the harbour open in winter?")
+    assert proxy.seen
+    held = everything_in(valkey)
+    assert job.job_id.encode() in held
+    assert b"model_unavailable" in held
+    said = "".join(capfd.readouterr())
+    assert f"127.0.0.1:{proxy.port}" in said
+    for secret in ("s3cret", proxy.url, "bWU6czNjcmV0"):  # the last is what the header holds
+        assert secret.encode() not in held
+        assert secret not in said

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.auth.loopback import check_address, is_local, is_loopback
+from app.auth.loopback import check_address, is_local
 from app.core.errors import ConfigurationError
+from app.core.loopback import is_loopback
 from app.core.settings import Settings
 from tests.support.credentials import SECRET, api_key
 
