@@ -1,6 +1,5 @@
-"""Documents that are not PDFs, through langchain-community's loaders: one for each such row of `app.core.formats`.
+"""Documents that are not PDFs: a loader for each such row of `app.core.formats`, from bytes to text and title.
 
-A loader opens a path, so it is given a copy in a folder of its own: bytes that were read once, text that is UTF-8.
 Such a document has one page, unless form feeds part its pages.
 """
 
@@ -9,22 +8,18 @@ import tempfile
 import unicodedata
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from langchain_core.documents import Document
+from bs4 import BeautifulSoup, Tag
 
 from app.core.formats import MediaType
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
 from ingest.reading.plain import clean
 from ingest.reading.reasons import FileError, Reason
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # it says that it is being sunset; hence one small file
-    from langchain_community.document_loaders import BSHTMLLoader, Docx2txtLoader, TextLoader
 
 UNPACKED_BYTES_MAX = 128 * 1024 * 1024
 """Of the parts of a .docx that are read: its XML as a tree takes some times as much memory."""
@@ -36,13 +31,32 @@ HEADING_MARK = "\x1f"
 MARKED = re.compile(rf"{HEADING_MARK}\s*(\S.*)")
 TITLE_CHARACTERS_MAX = 200
 
-BLOCK = re.compile(
-    r"(?i)<(?:br|hr|/?(?:p|div|li|ul|ol|dl|dt|dd|tr|table|section|article|header|footer|main|aside|nav|pre|title"
-    r"|blockquote|figure|figcaption|h[1-6]))\b(?=[\s/>])"
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+BLOCKS = (
+    *(
+        "p",
+        "div",
+        "li",
+        "ul",
+        "ol",
+        "dl",
+        "dt",
+        "dd",
+        "tr",
+        "table",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "main",
+    ),
+    *("aside", "nav", "pre", "title", "blockquote", "figure", "figcaption", *HEADINGS),
 )
-CELL = re.compile(r"(?i)</t[dh]\b")
-HTML_HEADING = re.compile(r"(?i)<h[1-6](?:\s[^<>]{0,2000})?>")
+"""Elements of HTML that stand on lines of their own."""
+BEFORE = dict.fromkeys(("br", "hr", *BLOCKS), "\n\n") | dict.fromkeys(HEADINGS, f"\n\n{HEADING_MARK}")
+AFTER = dict.fromkeys(BLOCKS, "\n\n") | dict.fromkeys(("td", "th"), " ")
 CHARSET = re.compile(rb"(?i)<meta[^>]{0,200}charset\s*=\s*[\"']?([a-z0-9_-]{1,40})")
+LINE_END = re.compile(r"\r\n?")
 MARKDOWN_HEADING = re.compile(r"^ {0,3}(?=#{1,6} )", re.MULTILINE)
 FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
 
@@ -57,14 +71,9 @@ class Loaded:
 
 def load(media_type: MediaType, data: bytes) -> Loaded:
     """Read a document of any format but PDF. Raises `FileError`, or nearly anything."""
-    prepare, open_with = LOADERS[media_type]
-    with tempfile.TemporaryDirectory(prefix="ingest-") as folder:
-        path = Path(folder) / "document"
-        path.write_bytes(prepare(data))
-        documents = open_with(path)
-    text = "\n\n".join(document.page_content for document in documents)
+    text, title = LOADERS[media_type](data)
     pages = [_page(part) for part in text.split("\f")]
-    return Loaded(pages, _title(documents, pages))
+    return Loaded(pages, _title(title, pages))
 
 
 def _page(text: str) -> Page:
@@ -76,32 +85,57 @@ def _page(text: str) -> Page:
     )
 
 
-def _title(documents: list[Document], pages: list[Page]) -> str:
-    named = next((str(document.metadata["title"]) for document in documents if document.metadata.get("title")), "")
+def _title(named: str, pages: list[Page]) -> str:
     first = next((heading for page in pages for heading in page.headings), "")
-    title = " ".join(clean(named or first.lstrip("# ")).split())
+    title = " ".join(clean(named.strip() or first.lstrip("# ")).split())
     return title if len(title) <= TITLE_CHARACTERS_MAX else ""
 
 
-def _utf8(data: bytes) -> bytes:
-    return _decoded(data).encode()
+def _text(data: bytes) -> tuple[str, str]:
+    return _decoded(data), ""
 
 
-def _marked_markdown(data: bytes) -> bytes:
+def _markdown(data: bytes) -> tuple[str, str]:
     """With its headings marked, outside of code."""
     parts = FENCE.split(_decoded(data))  # text, fence, code, fence, text ...
     marked = [MARKDOWN_HEADING.sub(HEADING_MARK, part) if n % 4 == 0 else part for n, part in enumerate(parts)]
-    return "".join(marked).encode()
+    return "".join(marked), ""
 
 
-def _marked_html(data: bytes) -> bytes:
-    """With headings marked, and a line's end where the page has one: the loader gives the bare text."""
-    text = CELL.sub(lambda end: f" {end.group()}", BLOCK.sub(lambda tag: f"\n\n{tag.group()}", _decoded(data)))
-    return HTML_HEADING.sub(lambda tag: tag.group() + HEADING_MARK, text).encode()
+def _html(data: bytes) -> tuple[str, str]:
+    """The words without scripts, styles and comments, with headings marked."""
+    soup = BeautifulSoup(_decoded(data), "html.parser")
+    return "".join(_pieces(soup)), soup.title.get_text() if soup.title else ""
 
 
-def _bounded_docx(data: bytes) -> bytes:
-    """`data`, when the parts that are read are of a bearable size. One that lies meets the limit on memory."""
+def _pieces(soup: BeautifulSoup) -> Iterator[str]:
+    """The text, and a line's end where the page has one. No recursion: a page may be deeper than Python's calls."""
+    opened: list[Tag] = []
+    for element in soup.descendants:
+        while opened and opened[-1] is not element.parent:
+            yield AFTER.get(opened.pop().name, "")
+        if isinstance(element, Tag):
+            opened.append(element)
+            yield BEFORE.get(element.name, "")
+        elif type(element) in Tag.MAIN_CONTENT_STRING_TYPES:
+            yield str(element)
+
+
+def _docx(data: bytes) -> tuple[str, str]:
+    """By langchain-community's loader. It opens a path, so it is given a copy in a folder of its own."""
+    _check_unpacked_size(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it says that it is being sunset; hence only here
+        from langchain_community.document_loaders import Docx2txtLoader  # takes half a second
+    with tempfile.TemporaryDirectory(prefix="ingest-") as folder:
+        path = Path(folder) / "document"
+        path.write_bytes(data)
+        documents = Docx2txtLoader(path).load()
+    return "\n\n".join(document.page_content for document in documents), ""
+
+
+def _check_unpacked_size(data: bytes) -> None:
+    """Raises `FileError` when the parts that are read are too large. A file that lies meets the limit on memory."""
     try:
         with zipfile.ZipFile(BytesIO(data)) as parts:
             size = sum(part.file_size for part in parts.infolist() if PART_READ.match(part.filename))
@@ -109,11 +143,10 @@ def _bounded_docx(data: bytes) -> bytes:
         raise FileError(Reason.DAMAGED) from error
     if size > UNPACKED_BYTES_MAX:
         raise FileError(Reason.TOO_LARGE)
-    return data
 
 
 def _decoded(data: bytes) -> str:
-    """The text of a file, whose encoding is told by its first bytes, by itself (HTML), or else guessed."""
+    """The text of a file, lines ended by a newline. Its first bytes tell its encoding, or HTML does, or a guess."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     else:
@@ -121,10 +154,10 @@ def _decoded(data: bytes) -> str:
         encodings = ["utf-8-sig", *([named.group(1).decode()] if named else []), "cp1252"]
     for encoding in encodings:
         try:
-            return _checked(data.decode(encoding))
+            return LINE_END.sub("\n", _checked(data.decode(encoding)))
         except (UnicodeError, LookupError):
             continue
-    return _checked(data.decode("latin-1"))
+    return LINE_END.sub("\n", _checked(data.decode("latin-1")))
 
 
 def _checked(text: str) -> str:
@@ -136,12 +169,10 @@ def _checked(text: str) -> str:
     return text
 
 
-LOADERS: dict[MediaType, tuple[Callable[[bytes], bytes], Callable[[Path], list[Document]]]] = {
-    MediaType.DOCX: (_bounded_docx, lambda path: Docx2txtLoader(path).load()),
-    MediaType.HTML: (
-        _marked_html,
-        lambda path: BSHTMLLoader(path, open_encoding="utf-8", bs_kwargs={"features": "html.parser"}).load(),
-    ),
-    MediaType.MARKDOWN: (_marked_markdown, lambda path: TextLoader(path, encoding="utf-8").load()),
-    MediaType.TEXT: (_utf8, lambda path: TextLoader(path, encoding="utf-8").load()),
+LOADERS: dict[MediaType, Callable[[bytes], tuple[str, str]]] = {
+    MediaType.DOCX: _docx,
+    MediaType.HTML: _html,
+    MediaType.MARKDOWN: _markdown,
+    MediaType.TEXT: _text,
 }
+"""From a file's bytes to its text, in which a mark precedes each heading, and the title it gives itself, or ""."""

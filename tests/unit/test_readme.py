@@ -29,6 +29,9 @@ NOT_SETTINGS = {
     "MIT",
     "JWT",
     "ANTHROPIC_API_KEY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
 }
 
 

@@ -1,11 +1,13 @@
 """What is found on disk, and under which names."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from app.core.formats import LABELS
 from ingest.reading.files import File, UsageError, find, safe_name, sha256_of
 from ingest.reading.reasons import FileError, Reason
 
@@ -61,7 +63,7 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_pdfs_says_so(tmp_path: Path) -> None:
     (tmp_path / "table.xlsx").touch()
-    with pytest.raises(UsageError, match=r"no PDF, \.docx, \.html, \.md or \.txt in this folder"):
+    with pytest.raises(UsageError, match=f"no {re.escape(LABELS)} in this folder"):
         find([tmp_path])
 
 
