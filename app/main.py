@@ -14,8 +14,9 @@ from app import middleware, problems
 from app.auth import dependencies as auth
 from app.core.logging import configure_logging, get_logger
 from app.core.proxies import proxy_for
+from app.core.queue.connections import connect_async
 from app.core.queue.pipelined import end
-from app.core.queue.producer import JobQueue, connect_async
+from app.core.queue.producer import JobQueue
 from app.core.services import redis_url
 from app.core.settings import Settings
 from app.dependencies import Api
@@ -89,7 +90,7 @@ async def _every_second(name: str, act: Callable[[], Awaitable[int]]) -> None:
         try:
             await act()
         except RedisError as error:
-            log.warning("valkey_away", during=name, reason=type(error).__name__)
+            log.warning("valkey_unavailable", during=name, reason=type(error).__name__)
         except Exception:  # what stands in Valkey may be hostile, and the others must go on
             log.exception("upkeep_failed", during=name)
         await asyncio.sleep(UPKEEP_SECONDS)

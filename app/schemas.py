@@ -244,10 +244,10 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether questions would be answered now; each part is "ok", "away" or "full"."""
+    """Whether questions would be answered now; each part is "ok", "unavailable" or "full"."""
 
     status: Literal["ok", "unavailable"]
-    checks: dict[str, Literal["ok", "away", "full"]]
+    checks: dict[str, Literal["ok", "unavailable", "full"]]
 
 
 class Root(BaseModel):

@@ -29,7 +29,7 @@ from rq.job import Job
 
 from app.core.contract import QUERY_QUEUE, AnswerJob, AnswerResult, Timings, Usage
 from app.core.events import APPEND, EventType, encode, log_key
-from app.core.queue.producer import connect
+from app.core.queue.connections import connect
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.embedded.ports import free_port

@@ -197,7 +197,7 @@ def kill_valkey(site: Site, scale: float = 1) -> Report:
     return Report(tally, checks, notes)
 
 
-def qdrant_away(site: Site, scale: float = 1) -> Report:
+def qdrant_unavailable(site: Site, scale: float = 1) -> Report:
     """Qdrant away for 10 s in the middle of 200 jobs."""
     jobs = scaled(200, scale)
     settings = {"CHAT_MODEL": chat_model("ttft=1s"), "WORKER_CONCURRENCY": max(2, jobs // 8)}
@@ -302,7 +302,7 @@ DRILLS: dict[str, Drill] = {
         terminate_past_grace,
         terminate_twice,
         kill_valkey,
-        qdrant_away,
+        qdrant_unavailable,
         model_errors,
         model_hangs,
         ten_thousand,

@@ -25,7 +25,8 @@ from redis import Redis
 from rq import worker_registration
 
 from app.core.contract import DEFAULT_TENANT, AnswerJob
-from app.core.queue.producer import VALKEY_AWAY, JobNotFoundError, connect
+from app.core.queue.connections import VALKEY_UNAVAILABLE, connect
+from app.core.queue.producer import JobNotFoundError
 from app.core.queue.records import JobView
 from app.core.settings import Settings
 from app.embedded.children import LAUNCH
@@ -200,8 +201,8 @@ class Site:
             sleep(POLL_SECONDS)
 
     def view(self, job_id: str) -> JobView | None:
-        """The job now; None when there is none, or when Valkey is away."""
-        with suppress(JobNotFoundError, *VALKEY_AWAY):
+        """The job now; None when there is none, or when Valkey is unavailable."""
+        with suppress(JobNotFoundError, *VALKEY_UNAVAILABLE):
             return self.queue.view(job_id, tenant=DEFAULT_TENANT)
         return None
 

@@ -1,6 +1,6 @@
 """`python -m ingest PATH [PATH ...]`: bring the index to match files and folders.
 
-Exit codes: 0; 1 when a file failed, or the index or the model is away; 2 for bad usage; 130 after Ctrl-C.
+Exit codes: 0; 1 when a file failed, or the index or the model is unavailable; 2 for bad usage; 130 after Ctrl-C.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 from app.core.documents.catalog import DocumentError, FileBusyError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.errors import MESSAGES, ErrorCode
-from app.core.queue.producer import VALKEY_AWAY
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from ingest.reading.reasons import SENTENCES, FileError, Reason
 from worker.runtime.boundary import Failure, failure_of
 
@@ -18,7 +18,7 @@ MESSAGES_OF_A_DOCUMENT = {
 }
 """`app.core.errors` words the codes for somebody who asked a question."""
 
-AWAY = (StorageUnavailableError, FileBusyError, *VALKEY_AWAY)
+UNAVAILABLE = (StorageUnavailableError, FileBusyError, *VALKEY_UNAVAILABLE)
 """What the store's or Valkey's absence looks like: another attempt may find them."""
 
 
@@ -28,7 +28,7 @@ def failure_of_document(error: BaseException) -> Failure:
         return _unreadable(error.reason)
     if isinstance(error, StoredFileNotFoundError):
         return _unreadable(Reason.UNREADABLE)
-    code = ErrorCode.INDEX_UNAVAILABLE if isinstance(error, AWAY) else failure_of(error).code
+    code = ErrorCode.INDEX_UNAVAILABLE if isinstance(error, UNAVAILABLE) else failure_of(error).code
     return Failure(code, code.value, MESSAGES_OF_A_DOCUMENT.get(code, MESSAGES[code]))
 
 

@@ -17,7 +17,7 @@ from app.core.contract import DeleteJob, IngestJob, IngestResult, Stage
 from app.core.documents.catalog import Catalog, Changes, DocumentError, DocumentStatus
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
-from app.core.queue.producer import VALKEY_AWAY
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from ingest.failures import document_error, failure_of_document
 from ingest.indexing.writer import Target, parse
 from ingest.resources import Ingestion, open_ingestion
@@ -143,8 +143,8 @@ class Progress:
             if self._catalog.update(job.tenant, job.document_id, if_sha256=job.sha256, **changes):
                 return
             standing = self._catalog.get(job.tenant, job.document_id)
-        except VALKEY_AWAY as away:  # the catalog is a projection, which is repaired later
-            log.warning("valkey_away", during="progress", reason=type(away).__name__)
+        except VALKEY_UNAVAILABLE as error:  # the catalog is a projection, which is repaired later
+            log.warning("valkey_unavailable", during="progress", reason=type(error).__name__)
             return
         raise OvertakenError(is_deleted=standing is None)
 
@@ -202,7 +202,7 @@ def _alone(resources: Ingestion, job: IngestJob | DeleteJob, record: Job | None)
     try:
         yield
     finally:
-        with suppress(*VALKEY_AWAY):  # it expires
+        with suppress(*VALKEY_UNAVAILABLE):  # it expires
             if connection.get(key) == holder:
                 connection.delete(key)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from app.core.documents.files import DocumentStore, open_store
-from app.core.queue.producer import connect
+from app.core.queue.connections import connect
 from app.core.services import redis_url
 from app.core.settings import Settings
 from ingest.chunking.splitter import Splitter

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from app.core.logging import configure_logging
-from app.core.queue.producer import connect
+from app.core.queue.connections import connect
 from app.core.settings import Settings
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command

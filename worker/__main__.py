@@ -11,7 +11,8 @@ from rq import worker_registration
 
 from app.core.errors import ConfigurationError
 from app.core.logging import configure_logging, get_logger
-from app.core.queue.producer import QUEUES, VALKEY_AWAY, connect
+from app.core.queue.connections import VALKEY_UNAVAILABLE, connect
+from app.core.queue.producer import QUEUES
 from app.core.services import redis_url
 from app.core.settings import Settings, explain
 
@@ -55,7 +56,7 @@ def check(settings: Settings) -> int:
         try:
             hosts = (connection.hget(key, "hostname") for key in worker_registration.get_keys(connection=connection))
             return 0 if socket.gethostname().encode() in hosts else 1
-        except VALKEY_AWAY:
+        except VALKEY_UNAVAILABLE:
             return 1
 
 
@@ -68,8 +69,8 @@ def run(settings: Settings, queues: Sequence[str], *, burst: bool) -> int:
         try:
             worker = ConcurrentWorker(queues, connection=connection, settings=settings)
             break
-        except VALKEY_AWAY as error:
-            log.warning("valkey_away", reason=type(error).__name__, retry_in_seconds=VALKEY_RETRY_SECONDS)
+        except VALKEY_UNAVAILABLE as error:
+            log.warning("valkey_unavailable", reason=type(error).__name__, retry_in_seconds=VALKEY_RETRY_SECONDS)
             sleep(VALKEY_RETRY_SECONDS)
     worker.work(burst=burst)
     return 0

@@ -27,7 +27,8 @@ from rq.worker.base import DequeueStrategy
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
 from app.core.errors import ServiceError
 from app.core.logging import get_logger
-from app.core.queue.producer import VALKEY_AWAY, enqueue_due
+from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.producer import enqueue_due
 from app.core.queue.records import KINDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
@@ -173,7 +174,7 @@ class ConcurrentWorker(SimpleWorker):
                 seat.end_job(Ending.PUT_BACK)
 
     def _keep_seated(self, intakes: dict[str, Intake], queue: str, name: str, burst: bool) -> None:
-        """One thread's life: a worker that works until told to stop, and a new one when Valkey was away."""
+        """One thread's life: a worker that works until told to stop, and a new one when Valkey was unavailable."""
         wait = RECONNECT_SECONDS_MIN
         while not self._stopping.is_set():
             seat_name = f"{name}.{uuid4().hex[:8]}"
@@ -182,8 +183,8 @@ class ConcurrentWorker(SimpleWorker):
             began = monotonic()
             try:
                 self._has_worked |= seat.work(burst=burst)
-            except VALKEY_AWAY as error:
-                log.warning("valkey_away", worker=name, reason=type(error).__name__)
+            except VALKEY_UNAVAILABLE as error:
+                log.warning("valkey_unavailable", worker=name, reason=type(error).__name__)
             del self._seats[name]
             if burst:
                 return
@@ -196,7 +197,7 @@ class ConcurrentWorker(SimpleWorker):
             try:
                 act()
             except RedisError as error:
-                log.warning("valkey_away", during=act.__name__.strip("_"), reason=type(error).__name__)
+                log.warning("valkey_unavailable", during=act.__name__.strip("_"), reason=type(error).__name__)
             except Exception:  # what stands in Valkey may be hostile, and the next time must come
                 log.exception("upkeep_failed", during=act.__name__.strip("_"))
 
@@ -240,7 +241,7 @@ class ConcurrentWorker(SimpleWorker):
                         if (message := pubsub.get_message(timeout=LISTEN_SECONDS)) is not None:
                             self._obey(message)
             except RedisError as error:
-                log.warning("valkey_away", during="listen", reason=type(error).__name__)
+                log.warning("valkey_unavailable", during="listen", reason=type(error).__name__)
                 self._finished.wait(RECONNECT_SECONDS_MAX)
 
     def _obey(self, message: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from rq.job import Job
 
 from app.core.contract import AnswerJob, AnswerResult, SearchHit, SearchJob, SearchResult, Timings, page_url
 from app.core.events import EventType
-from app.core.queue.producer import VALKEY_AWAY
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from worker.answer.pipeline import answer
 from worker.resources import Answering, open_answering, shared
 from worker.runtime.boundary import PutBackError, boundary
@@ -51,7 +51,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_delta=events.delta,
             )
             if resources.budget is not None:
-                with suppress(*VALKEY_AWAY):  # an answer that is paid for is worth more than its count
+                with suppress(*VALKEY_UNAVAILABLE):  # an answer that is paid for is worth more than its count
                     resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)
         if isinstance(events, DirectEvents):
             events.flush()
@@ -132,7 +132,7 @@ def _turn(record: Job | None, budget: Budget | None) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(*VALKEY_AWAY):  # the lease ends by itself
+        with suppress(*VALKEY_UNAVAILABLE):  # the lease ends by itself
             budget.release(record.id)
 
 

@@ -10,7 +10,9 @@ from app.auth.api_keys import KeyRing
 from app.auth.loopback import is_local
 from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError, Principal
 from app.auth.rate_limits import RateLimitedError, RateLimits
+from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
+from app.core.loopback import is_loopback
 from app.core.queue.pipelined import Link
 from app.core.settings import Settings
 
@@ -55,8 +57,8 @@ class CredentialGate:
     async def admit(self, request: Request) -> Principal:
         """The principal that the request's key or token stands for.
 
-        Raises `NotAuthenticatedError`, `KeysAwayError`, `RateLimitedError` or one of `VALKEY_AWAY`. Valkey is asked
-        only where a rate applies, once.
+        Raises `NotAuthenticatedError`, `KeysUnavailableError`, `RateLimitedError` or one of `VALKEY_UNAVAILABLE`.
+        Valkey is asked only where a rate applies, once.
         """
         shown = credential(request.scope)
         if shown is None:
@@ -109,6 +111,15 @@ def _verifier(settings: Settings) -> "TokenVerifier | None":
     from app.auth.jwt import open_verifier  # PyJWT and cryptography take 0.1 s
 
     return open_verifier(settings)
+
+
+def check_address(host: str, settings: Settings) -> None:
+    """Raises `ConfigurationError` when `host`, an IP address, is not for a service without credentials."""
+    if not settings.has_credentials and not is_loopback(host):
+        raise ConfigurationError(
+            f"without keys the service serves this machine alone, and HOST is {host}: set API_KEYS (`make key` makes "
+            "a key and its entry) or JWTs, or HOST=127.0.0.1"
+        )
 
 
 def credential(scope: Scope) -> bytes | None:

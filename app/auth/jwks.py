@@ -1,6 +1,6 @@
 """An issuer's public keys (RFC 7517), fetched from its URL and kept.
 
-PyJWT's own client blocks while it fetches, and asks again for each unknown key id while the issuer is away.
+PyJWT's own client blocks while it fetches, and asks again for each unknown key id while the issuer is unavailable.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from time import monotonic
 import httpx
 import jwt
 
-from app.auth.principals import KeysAwayError
+from app.auth.principals import KeysUnavailableError
 from app.core.logging import get_logger
 from app.core.proxies import proxy_for
 
@@ -42,7 +42,7 @@ class JwksKeys:
         self._fetch: asyncio.Task[None] | None = None
 
     async def get(self, key_id: str | None) -> jwt.PyJWK | None:
-        """The key with this id; None when the issuer has none. Raises `KeysAwayError`.
+        """The key with this id; None when the issuer has none. Raises `KeysUnavailableError`.
 
         Known keys are served at once, while older ones are renewed behind.
         """
@@ -55,7 +55,7 @@ class JwksKeys:
         if key is None and self._fetch is not None:
             await asyncio.shield(self._fetch)
             if not self._keys:
-                raise KeysAwayError
+                raise KeysUnavailableError
             key = self._keys.get(key_id) if key_id is not None else None
         return key
 
@@ -68,7 +68,7 @@ class JwksKeys:
         try:
             found = jwt.PyJWKSet.from_json(await asyncio.to_thread(_read, self._url, self._proxy))
         except (httpx.HTTPError, jwt.PyJWTError, ValueError, AttributeError, RecursionError) as error:
-            log.warning("jwks_away", reason=type(error).__name__)
+            log.warning("jwks_unavailable", reason=type(error).__name__)
             return
         usable = [key for key in found if key.public_key_use in ("sig", None)]
         self._keys = {key.key_id: key for key in usable if isinstance(key.key_id, str)}

@@ -65,7 +65,7 @@ class TokenVerifier:
         self._audience = audience
 
     async def principal(self, token: bytes) -> Principal:
-        """Who the token stands for. Raises `NotAuthenticatedError` or `KeysAwayError`."""
+        """Who the token stands for. Raises `NotAuthenticatedError` or `KeysUnavailableError`."""
         if len(token) > TOKEN_MAX_BYTES:
             raise NotAuthenticatedError(is_wrong=True)
         try:

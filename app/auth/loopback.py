@@ -5,21 +5,10 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from app.core.errors import ConfigurationError
 from app.core.loopback import is_loopback, names_loopback
-from app.core.settings import Settings
 
 _FORWARDING = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
 """What a proxy adds: the request was made elsewhere."""
-
-
-def check_address(host: str, settings: Settings) -> None:
-    """Raises `ConfigurationError` when `host`, an IP address, is not for a service without credentials."""
-    if not settings.has_credentials and not is_loopback(host):
-        raise ConfigurationError(
-            f"without keys the service serves this machine alone, and HOST is {host}: set API_KEYS (`make key` makes "
-            "a key and its entry) or JWTs, or HOST=127.0.0.1"
-        )
 
 
 def is_local(scope: Scope) -> bool:

@@ -63,5 +63,5 @@ class NotLocalError(Exception):
     """No credentials are configured, and the request may come from elsewhere than this machine."""
 
 
-class KeysAwayError(Exception):
+class KeysUnavailableError(Exception):
     """The keys that tokens are checked with could not be fetched."""

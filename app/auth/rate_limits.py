@@ -74,7 +74,7 @@ class RateLimits:
     async def hit(self, policy: str, rate: str, who: str) -> Standing:
         """Count one request of `who` under `rate`, e.g. "600/minute"; what is refused is not counted.
 
-        Raises one of `VALKEY_AWAY`.
+        Raises one of `VALKEY_UNAVAILABLE`.
         """
         item = _parse(rate)
         limit, seconds = item.amount, item.get_expiry()

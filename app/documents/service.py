@@ -40,7 +40,7 @@ class Place:
 
 
 class Documents:
-    """Adds, shows and removes documents. Methods raise `VALKEY_AWAY`; those that change something also
+    """Adds, shows and removes documents. Methods raise `VALKEY_UNAVAILABLE`; those that change something also
     `QueueFullError`, `FileBusyError` and `StorageUnavailableError`. `store` has the files."""
 
     def __init__(self, valkey: "Redis", store: DocumentStore, queue: JobQueue, settings: Settings) -> None:
@@ -137,7 +137,7 @@ class Documents:
         await self._remove_unused_file(tenant, record.sha256)
 
     async def _remove_unused_file(self, tenant: str, sha256: str) -> None:
-        """A store that is away keeps the file: nothing names it any more, and nobody waits for that."""
+        """A store that is unavailable keeps the file: nothing names it any more, and nobody waits for that."""
         if not await self._catalog.begin_removal(tenant, sha256):
             return
         try:

@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 from pydantic import SecretStr
 
-from app.auth.loopback import check_address
+from app.auth.gate import check_address
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.proxies import proxy_for

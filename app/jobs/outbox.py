@@ -49,7 +49,7 @@ class Reader:
     async def read(self) -> int:
         """Read to the end; how many entries. 0 while another process reads.
 
-        Raises as `act` does, or one of `VALKEY_AWAY`.
+        Raises as `act` does, or one of `VALKEY_UNAVAILABLE`.
         """
         lock = lock_key(self._name)
         if not await self._valkey.set(lock, self._holder, nx=True, px=LOCK_MILLISECONDS):
@@ -88,7 +88,7 @@ class Sweep:
         self._cursor = 0
 
     async def step(self) -> int:
-        """Look at the next `SWEEP_COUNT` open jobs; how many of them had ended. Raises one of `VALKEY_AWAY`."""
+        """Look at the next `SWEEP_COUNT` open jobs; how many had ended. Raises one of `VALKEY_UNAVAILABLE`."""
         self._cursor, ids = await self._valkey.sscan(OPEN, self._cursor, count=SWEEP_COUNT)
         if not ids:
             return 0

@@ -17,7 +17,8 @@ from app.core.contract import JobStatus
 from app.core.event_log import Event, end_number, read_log
 from app.core.events import EventType
 from app.core.logging import get_logger
-from app.core.queue.producer import VALKEY_AWAY, JobNotFoundError, JobQueue
+from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.producer import JobNotFoundError, JobQueue
 from app.core.queue.records import JobView
 from app.jobs.waiters import Waiters
 
@@ -71,8 +72,8 @@ class JobEvents:
                         while (page := await read_log(self._waiters.valkey, self._job_id, after=last)).last:
                             last = page.last
                             yield page.events
-                    except VALKEY_AWAY as error:
-                        log.warning("valkey_away", during="stream", reason=type(error).__name__)
+                    except VALKEY_UNAVAILABLE as error:
+                        log.warning("valkey_unavailable", during="stream", reason=type(error).__name__)
                         await asyncio.sleep(RETRY_MILLISECONDS / 1000)
                         attachment.has_gap = True
                         continue

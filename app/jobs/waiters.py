@@ -19,8 +19,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from app.core.event_log import Event, from_message
 from app.core.events import EventType, log_key
 from app.core.logging import get_logger
+from app.core.queue.connections import COMMAND_TIMEOUT_SECONDS, VALKEY_UNAVAILABLE
 from app.core.queue.pipelined import dedicated_connection, end
-from app.core.queue.producer import COMMAND_TIMEOUT_SECONDS, VALKEY_AWAY, JobQueue
+from app.core.queue.producer import JobQueue
 from app.core.queue.records import JobView
 
 RECHECK_SECONDS = 5.0
@@ -113,7 +114,7 @@ class Waiters:
     async def attach(self, job_id: str, *, is_for_end: bool = False) -> AsyncIterator[Attachment]:
         """Follow the job: every event from now on reaches the attachment, or it is told of the gap.
 
-        With `is_for_end` it is told of the end alone. Raises one of `VALKEY_AWAY` when Valkey can't be subscribed to.
+        With `is_for_end` it is told of the end alone. Raises one of `VALKEY_UNAVAILABLE` without a subscription.
         """
         attachment = Attachment(job_id, is_for_end=is_for_end)
         channel = log_key(job_id).encode()
@@ -201,8 +202,8 @@ class Waiters:
                 finally:
                     self._connection = None
                     await connection.disconnect()
-            except (*VALKEY_AWAY, OSError) as error:
-                log.warning("valkey_away", during="listen", reason=type(error).__name__, retry_in_seconds=wait)
+            except (*VALKEY_UNAVAILABLE, OSError) as error:
+                log.warning("valkey_unavailable", during="listen", reason=type(error).__name__, retry_in_seconds=wait)
                 for attachment in self._all():
                     attachment.tell_gap()
                 await asyncio.sleep(wait)
@@ -233,8 +234,8 @@ class Waiters:
             await asyncio.sleep(RECHECK_SECONDS)
             try:
                 await self._recheck()
-            except VALKEY_AWAY as error:
-                log.warning("valkey_away", during="recheck", reason=type(error).__name__)
+            except VALKEY_UNAVAILABLE as error:
+                log.warning("valkey_unavailable", during="recheck", reason=type(error).__name__)
 
     async def _recheck(self) -> None:
         groups = [group for group in self._by_channel.values() if group]

@@ -28,7 +28,7 @@ class Webhooks:
         self._settings = settings
 
     async def enqueue(self, job_ids: Sequence[str]) -> None:
-        """Enqueue a delivery for each of these ended jobs that has a webhook. Raises one of `VALKEY_AWAY`."""
+        """Enqueue a delivery for each of these ended jobs that has a webhook. Raises one of `VALKEY_UNAVAILABLE`."""
         async with self._valkey.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
                 pipeline.hmget(webhook_key(job_id), ("url", ENQUEUED))

@@ -11,13 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from app.auth.principals import ForbiddenError, KeysAwayError, NotAuthenticatedError, NotLocalError
+from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError
 from app.auth.rate_limits import RateLimitedError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.documents.catalog import FileBusyError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import (
-    VALKEY_AWAY,
     IdempotencyConflictError,
     JobNotFailedError,
     JobNotFoundError,
@@ -184,7 +184,7 @@ TABLE: tuple[Row[Any], ...] = (
         members=lambda error: {"violated-policies": [error.standing.policy]},
     ),
     Row(
-        KeysAwayError,
+        KeysUnavailableError,
         503,
         "issuer-unavailable",
         "The issuer's keys can't be fetched, so no token can be checked. Try again after the time in Retry-After.",
@@ -213,9 +213,9 @@ TABLE: tuple[Row[Any], ...] = (
             "queue-unavailable",
             "The queue can't be reached; nothing was lost. Try again after the time in Retry-After.",
             headers=_retry_after(VALKEY_RETRY_SECONDS),
-            event="valkey_away",
+            event="valkey_unavailable",
         )
-        for error in VALKEY_AWAY
+        for error in VALKEY_UNAVAILABLE
     ),
     # Documents
     Row(

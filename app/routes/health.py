@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
-from app.core.queue.producer import VALKEY_AWAY, JobQueue
+from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.producer import JobQueue
 from app.core.services import qdrant_url
 from app.core.settings import Settings
 from app.dependencies import ApiDep
@@ -17,7 +18,7 @@ from app.version import VERSION
 
 CHECK_TIMEOUT_SECONDS = 2.0
 
-Check = Literal["ok", "away", "full"]
+Check = Literal["ok", "unavailable", "full"]
 
 log = get_logger(__name__)
 router = APIRouter(tags=["health"])
@@ -35,10 +36,10 @@ async def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is away or full"}})
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is unavailable or full"}})
 async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness:
-    """Whether a question would be answered now; 503 names what is away, or that the queue is full."""
-    checks: dict[str, Check] = {"valkey": "away", "workers": "away", "queue": "away"}
+    """Whether a question would be answered now; 503 names what is unavailable, or that the queue is full."""
+    checks: dict[str, Check] = {"valkey": "unavailable", "workers": "unavailable", "queue": "unavailable"}
     checks |= await _queue(api.queue, api.settings)
     checks["qdrant"] = await _qdrant(request.app.state.http, api.settings)
     is_ready = all(state == "ok" for state in checks.values())
@@ -51,12 +52,12 @@ async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness
 async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
     try:
         return {
-            "workers": "ok" if await queue.workers_alive() else "away",
+            "workers": "ok" if await queue.workers_alive() else "unavailable",
             "queue": "ok" if await queue.depth() < settings.max_queue_depth else "full",
             "valkey": "ok",
         }
-    except VALKEY_AWAY as error:
-        log.warning("valkey_away", during="readyz", reason=type(error).__name__)
+    except VALKEY_UNAVAILABLE as error:
+        log.warning("valkey_unavailable", during="readyz", reason=type(error).__name__)
         return {}
 
 
@@ -65,5 +66,5 @@ async def _qdrant(http: httpx.AsyncClient, settings: Settings) -> Check:
     try:
         answer = await http.get(f"{qdrant_url(settings)}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
     except (httpx.HTTPError, ConfigurationError):
-        return "away"
-    return "ok" if answer.is_success else "away"
+        return "unavailable"
+    return "ok" if answer.is_success else "unavailable"

@@ -38,7 +38,7 @@ log = get_logger(__name__)
 class Distribution:
     """The documents of one run as jobs. `mirror` keeps their files, which the workers read.
 
-    Its methods raise `VALKEY_AWAY`.
+    Its methods raise `VALKEY_UNAVAILABLE`.
     """
 
     def __init__(self, connection: "Redis", mirror: Mirror, settings: Settings, naming: Naming) -> None:

@@ -30,13 +30,13 @@ def open_mirror(connection: "Redis", settings: Settings, *, tenant: str, collect
     """The mirror, or None when Valkey does not answer."""
     from app.core.documents.catalog import Catalog
     from app.core.documents.files import open_store
-    from app.core.queue.producer import VALKEY_AWAY
+    from app.core.queue.connections import VALKEY_UNAVAILABLE
 
     catalog = Catalog(connection)
     try:
         known = {record.document_id: record for record in catalog.all(tenant, collection=collection)}
-    except VALKEY_AWAY as error:
-        log.warning("valkey_away", during="ingest", reason=type(error).__name__)
+    except VALKEY_UNAVAILABLE as error:
+        log.warning("valkey_unavailable", during="ingest", reason=type(error).__name__)
         return None
     return Mirror(catalog, open_store(settings), tenant, known)
 
@@ -125,9 +125,9 @@ class Mirror:
     def _try(self, act: Callable[[], None]) -> None:
         from app.core.documents.catalog import FileBusyError
         from app.core.documents.files import StorageUnavailableError
-        from app.core.queue.producer import VALKEY_AWAY
+        from app.core.queue.connections import VALKEY_UNAVAILABLE
 
         try:
             act()
-        except (*VALKEY_AWAY, StorageUnavailableError, FileBusyError, OSError, ValueError) as error:
+        except (*VALKEY_UNAVAILABLE, StorageUnavailableError, FileBusyError, OSError, ValueError) as error:
             log.warning("document_not_shown", reason=type(error).__name__)

@@ -85,7 +85,7 @@ def _valkey(settings: Settings) -> "Iterator[Redis | None]":
     except ConfigurationError:
         yield None
         return
-    from app.core.queue.producer import connect  # a run that has no Valkey should not wait for its client
+    from app.core.queue.connections import connect  # a run that has no Valkey should not wait for its client
 
     with closing(connect(address)) as connection:
         yield connection
@@ -109,17 +109,17 @@ def _distribute(
     on_start: Callable[[str], None],
     on_done: Callable[[Outcome], None],
 ) -> None:
-    from app.core.queue.producer import VALKEY_AWAY
+    from app.core.queue.connections import VALKEY_UNAVAILABLE
 
     try:
         jobs.run(actions, on_start=on_start, on_done=on_done)
-    except VALKEY_AWAY as error:
+    except VALKEY_UNAVAILABLE as error:
         raise ConfigurationError("Valkey cannot be reached any more; what is on the queue is there still") from error
 
 
 def repair_catalog(settings: Settings) -> int:
     """Bring the catalog to match the index; how many records were changed. Raises as `run` does."""
-    from app.core.queue.producer import VALKEY_AWAY, connect
+    from app.core.queue.connections import VALKEY_UNAVAILABLE, connect
     from worker.index.catalog_repair import repair
 
     with ExitStack() as stack:
@@ -129,7 +129,7 @@ def repair_catalog(settings: Settings) -> int:
         index = stack.enter_context(closing(open_index(located)))
         try:
             return repair(index, connection)
-        except VALKEY_AWAY as error:
+        except VALKEY_UNAVAILABLE as error:
             raise ConfigurationError("Valkey cannot be reached: is REDIS_URL right?") from error
 
 

@@ -103,7 +103,7 @@ class Sync:
         on_checked: Callable[[int], None] = lambda _: None,
     ) -> tuple[list[Action], list[Outcome]]:
         """The plan, and the outcome of the files that need none. `on_checked` is told each file's number, from 1."""
-        self._indexed = self._read_index()  # first: when the index is away, nobody waits for hashes
+        self._indexed = self._read_index()  # first: when the index is unavailable, nobody waits for hashes
         hashed: list[Hashed] = []
         outcomes = [_refused(one.source, one.reason, is_failure=one.is_failure) for one in found.refused]
         for number, (file, result) in enumerate(hashing, 1):

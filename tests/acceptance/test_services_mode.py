@@ -56,7 +56,7 @@ def test_each_way_to_run_a_worker_answers(
 ) -> None:
     assert client.get("/readyz").json()["checks"] == {
         "valkey": "ok",
-        "workers": "away",
+        "workers": "unavailable",
         "queue": "ok",
         "qdrant": "ok",
     }
@@ -109,7 +109,7 @@ def test_a_worker_waits_for_valkey_and_comes_back_by_itself(variables: dict[str,
             stderr=output,
         )
     try:
-        wait_until(lambda: log.read_text().count("valkey_away") >= 2, "the worker tries again")
+        wait_until(lambda: log.read_text().count("valkey_unavailable") >= 2, "the worker tries again")
         assert worker.poll() is None
         assert "Traceback" not in log.read_text()
     finally:

@@ -9,7 +9,8 @@ from redis import Redis
 
 from app.core.contract import JobStatus
 from app.core.queue import producer as queue
-from app.core.queue.producer import Enqueued, connect_async
+from app.core.queue.connections import connect_async
+from app.core.queue.producer import Enqueued
 from app.core.queue.records import JobView, Payload
 from app.core.settings import Settings
 

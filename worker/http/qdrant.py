@@ -44,7 +44,7 @@ class QdrantHttp:
     def post(self, path: str, body: Any) -> Any:
         """The `result` of a POST that may be sent twice, as it only reads or is a write that changes nothing twice.
 
-        Raises `NotFoundError`, `BadRequestError`, or `ServiceError`: INDEX_UNAVAILABLE when Qdrant is away or
+        Raises `NotFoundError`, `BadRequestError`, or `ServiceError`: INDEX_UNAVAILABLE when Qdrant is unavailable or
         overloaded, or when what answers is not Qdrant; INDEX_AUTH_FAILED when it refuses our key.
         """
         return self._result(path, *self._ask("POST", path, orjson.dumps(body)))

@@ -73,7 +73,7 @@ def repair(index: VectorIndex, connection: "Redis") -> int:
     """Bring the catalog to match the index and the queue; how many records were changed.
 
     Documents that the index lost are kept as failed, since their files may be here still, and so are those whose job
-    died without a word. Raises `ServiceError`, or what redis-py raises when Valkey is away.
+    died without a word. Raises `ServiceError`, or what redis-py raises when Valkey is unavailable.
     """
     catalog = Catalog(connection)
     indexed: dict[str, set[str]] = {DEFAULT_TENANT: set()}

@@ -83,7 +83,7 @@ class VectorIndex:
     """Writes chunks, and lists what is there. Safe to share between threads.
 
     `embeddings` makes the embedding model's client when it is first needed; None: BM25 alone. Every method raises
-    `ServiceError`: INDEX_UNAVAILABLE when Qdrant is away, INDEX_MISMATCH when the collection was made with another
+    `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when the collection was made with another
     embedding model, or one of the model's codes when embedding fails.
     """
 

@@ -70,7 +70,7 @@ def open_searcher(settings: Settings) -> "Searcher":
 class Searcher:
     """Finds chunks. Safe to share between threads.
 
-    Its methods raise `ServiceError`: INDEX_UNAVAILABLE when Qdrant is away, INDEX_MISMATCH when the collection was
+    Its methods raise `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when the collection was
     made with another embedding model, or one of the model's codes when embedding the question fails.
     """
 

@@ -15,7 +15,7 @@ from rq.timeouts import JobTimeoutException
 
 from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import get_logger
-from app.core.queue.producer import VALKEY_AWAY
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from worker.runtime.intake import TakenJob
 from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back
 
@@ -118,8 +118,8 @@ def note(record: Job | None, **fields: object) -> None:
     record.meta.update(fields)
     try:
         record.save_meta()  # type: ignore[no-untyped-call]
-    except VALKEY_AWAY as away:
-        log.warning("valkey_away", during="note", reason=type(away).__name__)
+    except VALKEY_UNAVAILABLE as error:
+        log.warning("valkey_unavailable", during="note", reason=type(error).__name__)
 
 
 def _note_error(record: Job | None, code: ErrorCode) -> None:
@@ -131,6 +131,6 @@ def _note_error(record: Job | None, code: ErrorCode) -> None:
 
 
 def _is_cancelled(record: Job | None) -> bool:
-    with suppress(*VALKEY_AWAY):
+    with suppress(*VALKEY_UNAVAILABLE):
         return record is not None and bool(record.connection.hexists(record.key, "stop_requested"))
     return False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from redis import Redis
 from redis.client import Pipeline
 
-from app.core.queue.producer import VALKEY_AWAY
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Limits:
 
 
 class Budget:
-    """The budget as one process sees it. Its methods raise redis-py's errors when Valkey is away."""
+    """The budget as one process sees it. Its methods raise redis-py's errors when Valkey is unavailable."""
 
     def __init__(
         self, connection: Redis, limits: Limits, *, lease_seconds: float, calls_the_model: bool = True
@@ -120,7 +120,7 @@ class Budget:
     def heed(self, status: int, headers: Mapping[str, str]) -> None:
         """Pause everybody for as long as the provider's headers ask, when they say that nothing is left."""
         if (seconds := pause_seconds(status, headers)) > 0:
-            with suppress(*VALKEY_AWAY):  # an answer is worth more than a pause
+            with suppress(*VALKEY_UNAVAILABLE):  # an answer is worth more than a pause
                 self._connection.set(PAUSE, 1, px=max(1, round(min(seconds, PAUSE_SECONDS_MAX) * 1000)))
 
 

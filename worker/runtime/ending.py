@@ -29,7 +29,7 @@ class Outcome(IntEnum):
 
 
 class Endings:
-    """Writes the ends of jobs. Its method raises redis-py's errors when Valkey is away."""
+    """Writes the ends of jobs. Its method raises redis-py's errors when Valkey is unavailable."""
 
     def __init__(self, connection: Redis) -> None:
         self._connection = connection

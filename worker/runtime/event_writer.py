@@ -142,7 +142,7 @@ class EventWriter:
                 self._write()
                 sleep(BATCH_SECONDS)
             except RedisError as error:
-                log.warning("valkey_away", during="events", reason=type(error).__name__)
+                log.warning("valkey_unavailable", during="events", reason=type(error).__name__)
                 self._wake.set()
                 sleep(RETRY_SECONDS)
 
@@ -205,4 +205,4 @@ class DirectEvents:
         try:
             self._append(keys=[self._key], args=[kind, encode(data), MAX_EVENTS, self._keep_seconds or 0])
         except RedisError as error:
-            log.warning("valkey_away", during="events", reason=type(error).__name__)
+            log.warning("valkey_unavailable", during="events", reason=type(error).__name__)

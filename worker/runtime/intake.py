@@ -122,7 +122,7 @@ class Intake:
                 self._serve()
                 wait = RETRY_SECONDS_MIN
             except RedisError as error:
-                log.warning("valkey_away", during="take", reason=type(error).__name__, retry_in_seconds=wait)
+                log.warning("valkey_unavailable", during="take", reason=type(error).__name__, retry_in_seconds=wait)
                 self._stopping.wait(wait)
                 wait = min(2 * wait, RETRY_SECONDS_MAX)
         self._send_away()

@@ -11,7 +11,7 @@ from app.core.errors import RETRYABLE, ErrorCode, ServiceError
 SECONDS_MIN = 1.0
 """RQ's resolution."""
 RETRY_AFTER_SECONDS_MAX = 300.0
-"""What we grant a provider's Retry-After; who asks for more is away."""
+"""What we grant a provider's Retry-After; who asks for more is unavailable."""
 
 
 class JobFailedError(Exception):

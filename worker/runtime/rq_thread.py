@@ -24,7 +24,7 @@ from rq.worker import SimpleWorker
 from rq.worker.base import WorkerStatus
 
 from app.core.logging import get_logger
-from app.core.queue.producer import VALKEY_AWAY
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.serializer import PlainSerializer
 from worker.runtime import scripts
 from worker.runtime.deadlines import Deadline
@@ -152,12 +152,12 @@ class Seat(SimpleWorker):
             self._calls.reset()
         try:
             self.perform_job(job, queue)
-        except VALKEY_AWAY as error:  # its silence tells, and another worker gets the job
-            log.warning("valkey_away", during="execute", job_id=job.id, reason=type(error).__name__)
+        except VALKEY_UNAVAILABLE as error:  # its silence tells, and another worker gets the job
+            log.warning("valkey_unavailable", during="execute", job_id=job.id, reason=type(error).__name__)
         finally:
             with self._ending_lock:
                 self._job = None
-            with suppress(*VALKEY_AWAY):
+            with suppress(*VALKEY_UNAVAILABLE):
                 self._budget.spend_tokens(_tokens(job))
                 if self.get_state() != WorkerStatus.IDLE:  # the job's last write has said it already
                     self._budget.release(self.name)
@@ -319,14 +319,14 @@ def _tokens(job: Job) -> int:
 
 
 def _patiently(act: Callable[[], None]) -> None:
-    """Do it, again and again while Valkey is away: an answer that was paid for is worth the wait."""
+    """Do it, again and again while Valkey is unavailable: an answer that was paid for is worth the wait."""
     wait, give_up = AGAIN_SECONDS_MIN, monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return act()
-        except VALKEY_AWAY as error:
+        except VALKEY_UNAVAILABLE as error:
             if monotonic() > give_up:
                 raise
-            log.warning("valkey_away", during=act.__name__, reason=type(error).__name__, retry_in_seconds=wait)
+            log.warning("valkey_unavailable", during=act.__name__, reason=type(error).__name__, retry_in_seconds=wait)
             sleep(wait)
             wait = min(2 * wait, AGAIN_SECONDS_MAX)

@@ -106,7 +106,7 @@ class FileBusyError(Exception):
 
 
 class Catalog:
-    """The catalog for workers and ingest. Every method raises what redis-py raises when Valkey is away."""
+    """The catalog for workers and ingest. Every method raises what redis-py raises when Valkey is unavailable."""
 
     def __init__(self, connection: "Redis") -> None:
         self._connection = connection

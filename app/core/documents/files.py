@@ -234,7 +234,7 @@ def _drop_abandoned(drafts: Path) -> None:
 
 @contextmanager
 def _classified() -> Iterator[None]:
-    """One pair of exceptions for all stores: their clients raise nearly anything when the store is away."""
+    """One pair of exceptions for all stores: their clients raise nearly anything when the store is unavailable."""
     try:
         yield
     except FileNotFoundError as error:

@@ -55,8 +55,8 @@ class Link:
     async def call(self, *command: Argument) -> Any:
         """Valkey's answer to `command`.
 
-        Raises one of `app.core.queue.producer.VALKEY_AWAY` when the command can't be sent or is not answered (it may
-        have been carried out then), or what Valkey answers as an error.
+        Raises one of `app.core.queue.connections.VALKEY_UNAVAILABLE` when the command can't be sent or is not
+        answered (it may have been carried out then), or what Valkey answers as an error.
         """
         connection = self._connection
         if connection is None:

@@ -16,13 +16,7 @@ from os import urandom
 from typing import Any
 
 from redis import Redis
-from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 from rq import Queue
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.job import Job
@@ -50,13 +44,6 @@ from app.core.queue.records import (
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 
-CONNECT_TIMEOUT_SECONDS = 2.0
-COMMAND_TIMEOUT_SECONDS = 5.0
-"""Longest wait for Valkey's answer to a command that does not block."""
-HEALTH_CHECK_INTERVAL_SECONDS = 30
-API_CONNECTIONS = 1
-"""What one API process needs beside its link and its subscription, for what is asked seldom."""
-
 SUBMIT = Script(scripts.SUBMIT)
 VIEW = Script(scripts.VIEW)
 CANCEL = Script(scripts.CANCEL)
@@ -69,9 +56,6 @@ DUE_BATCH = 1000
 LIST_BATCH = 100
 LIST_SCAN_MAX = 10_000
 """Jobs of all tenants that a listing looks at to find one tenant's."""
-
-VALKEY_AWAY = (RedisConnectionError, RedisTimeoutError)
-"""What redis-py raises when Valkey can't be reached or is still loading its file."""
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The characters that RQ allows in a job's id."""
@@ -127,33 +111,11 @@ class Enqueued:
     is_replay: bool = False
 
 
-def connect(redis_url: str, **options: Any) -> "Redis":
-    """A pooled, lazy client of Valkey with every time-out stated; `options` go to `redis.Redis.from_url`."""
-    stated: dict[str, Any] = {
-        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "socket_timeout": COMMAND_TIMEOUT_SECONDS,
-        "health_check_interval": HEALTH_CHECK_INTERVAL_SECONDS,
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
-    }
-    return Redis.from_url(redis_url, **stated | options)
-
-
-def connect_async(redis_url: str) -> "AsyncRedis":
-    """The API's client of Valkey: lazy, at most `API_CONNECTIONS` connections, for which calls wait their turn."""
-    pool = BlockingConnectionPool.from_url(
-        redis_url,
-        max_connections=API_CONNECTIONS,
-        timeout=COMMAND_TIMEOUT_SECONDS,
-        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        socket_timeout=COMMAND_TIMEOUT_SECONDS,
-        health_check_interval=HEALTH_CHECK_INTERVAL_SECONDS,
-        retry=AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
-    )
-    return AsyncRedis.from_pool(pool)
-
-
 class JobQueue:
-    """Puts jobs on the queues and reads what became of them, for one API process. Its methods raise `VALKEY_AWAY`."""
+    """Puts jobs on the queues and reads what became of them, for one API process.
+
+    Its methods raise `VALKEY_UNAVAILABLE`.
+    """
 
     def __init__(self, valkey: "AsyncRedis", settings: Settings) -> None:
         self._valkey = valkey

@@ -134,6 +134,6 @@ _MEANING = {
     415: "The body is not JSON",
     429: "Too many requests, here or at the model's provider; see Retry-After",
     500: "The job failed, and trying again does not help",
-    503: "The queue is full or can't be reached, or a part that the answer needs is away; see Retry-After",
+    503: "The queue is full or can't be reached, or a part that the answer needs is unavailable; see Retry-After",
     504: "The answer is not there in time; the job may go on",
 }

@@ -12,7 +12,8 @@ from app.auth.dependencies import Asker
 from app.core.contract import AnswerJob
 from app.core.event_log import Event
 from app.core.logging import get_logger
-from app.core.queue.producer import VALKEY_AWAY, Enqueued, Idempotency, JobNotFoundError
+from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.producer import Enqueued, Idempotency, JobNotFoundError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import ApiDep, request_id_of
 from app.jobs.streams import JobEvents
@@ -61,7 +62,7 @@ class Asking:
     async def follow(self, job_id: str) -> AsyncGenerator[list[Event] | JobView | None, None]:
         """The job's events from the first, as `JobEvents.batches` gives them.
 
-        Ends without the job's view when this process ends, the job is removed, or Valkey is away.
+        Ends without the job's view when this process ends, the job is removed, or Valkey is unavailable.
         """
         events = JobEvents(self.api.waiters, self.api.queue, job_id=job_id, tenant=self.principal.tenant)
         try:
@@ -70,8 +71,8 @@ class Asking:
                     yield batch
         except JobNotFoundError:
             return
-        except VALKEY_AWAY as error:
-            log.warning("valkey_away", during="stream", reason=type(error).__name__)
+        except VALKEY_UNAVAILABLE as error:
+            log.warning("valkey_unavailable", during="stream", reason=type(error).__name__)
 
 
 AskingDep = Annotated[Asking, Depends()]

@@ -27,7 +27,7 @@ class ResponseNote(BaseModel):
 
 
 class ResponseNotes:
-    """The notes in Valkey, which live as long as a job may. Methods raise `VALKEY_AWAY`."""
+    """The notes in Valkey, which live as long as a job may. Methods raise `VALKEY_UNAVAILABLE`."""
 
     def __init__(self, valkey: Redis, settings: Settings) -> None:
         self._valkey = valkey

@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.core.queue import pipelined as link
+from app.core.queue.connections import connect_async
 from app.core.queue.pipelined import Link, Script
-from app.core.queue.producer import connect_async
 
 
 class ClosingLink(Link):

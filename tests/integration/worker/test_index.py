@@ -274,7 +274,7 @@ def test_a_refused_write_is_not_taken_for_an_absent_index(http: WritingHttp, nam
     assert caught.value.code is ErrorCode.INTERNAL
 
 
-def test_qdrant_away_is_a_code_that_a_retry_may_help() -> None:
+def test_qdrant_unavailable_is_a_code_that_a_retry_may_help() -> None:
     with (
         closing(open_index(Settings(qdrant_url="http://127.0.0.1:9"))) as index,
         pytest.raises(ServiceError) as caught,

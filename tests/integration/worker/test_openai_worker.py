@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from app.core.contract import QUERY_QUEUE
-from app.core.queue.producer import connect
+from app.core.queue.connections import connect
 from app.core.settings import Settings
 from tests.support.acting import QUEUE_KEY
 from tests.support.api import serving

@@ -15,8 +15,9 @@ from rq.registry import StartedJobRegistry
 
 from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE, AnswerJob
 from app.core.queue import outbox
+from app.core.queue.connections import connect, connect_async
 from app.core.queue.outbox import OPEN, OUTBOX, cursor_key, lock_key
-from app.core.queue.producer import JobQueue, connect, connect_async
+from app.core.queue.producer import JobQueue
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.jobs.outbox import Reader, Sweep

@@ -15,7 +15,7 @@ from rq.suspension import resume, suspend
 
 from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE
 from app.core.documents.catalog import Catalog
-from app.core.queue.producer import connect
+from app.core.queue.connections import connect
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.integration.worker.test_worker import working

@@ -8,7 +8,7 @@ from redis import Redis
 
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
 from app.core.errors import ConfigurationError
-from app.core.queue.producer import connect
+from app.core.queue.connections import connect
 from app.core.settings import Settings
 from ingest.resources import open_ingestion
 from worker import resources

@@ -398,7 +398,7 @@ def test_a_server_that_does_not_answer_is_an_index_away() -> None:
     assert caught.value.code is ErrorCode.INDEX_UNAVAILABLE
 
 
-def test_qdrant_away_is_a_code_that_a_retry_may_help() -> None:
+def test_qdrant_unavailable_is_a_code_that_a_retry_may_help() -> None:
     searcher = open_searcher(Settings(qdrant_url="http://127.0.0.1:9"))
     with closing(searcher), pytest.raises(ServiceError) as caught:
         _find(searcher, "harbour")

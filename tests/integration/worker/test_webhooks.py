@@ -24,7 +24,7 @@ from rq.timeouts import TimerDeathPenalty
 from standardwebhooks import Webhook
 
 from app.core.contract import WEBHOOK_QUEUE
-from app.core.queue.producer import connect_async
+from app.core.queue.connections import connect_async
 from app.core.queue.records import WEBHOOK_RETRY_SECONDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings

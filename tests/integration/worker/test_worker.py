@@ -18,7 +18,7 @@ from rq.worker import BaseWorker
 
 from app.core.contract import ANSWER_JOB, DEFAULT_TENANT, QUERY_QUEUE, AnswerJob, AnswerResult, JobStatus
 from app.core.errors import ErrorCode
-from app.core.queue.producer import connect
+from app.core.queue.connections import connect
 from app.core.queue.records import JobView
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
@@ -150,7 +150,7 @@ def test_a_model_that_is_nowhere_ends_the_job_with_a_code(valkey: Redis, setting
     assert view.error.code is ErrorCode.MODEL_UNAVAILABLE
 
 
-def test_qdrant_away_ends_the_job_with_a_code(valkey: Redis, settings: Settings) -> None:
+def test_qdrant_unavailable_ends_the_job_with_a_code(valkey: Redis, settings: Settings) -> None:
     view = ask(valkey, settings.model_copy(update={"qdrant_url": "http://127.0.0.1:9", "max_attempts": 1}), "harbour")
     assert view.error is not None
     assert view.error.code is ErrorCode.INDEX_UNAVAILABLE

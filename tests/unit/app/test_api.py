@@ -212,13 +212,13 @@ def test_a_full_queue_is_a_503_that_says_when_to_come_back(client: TestClient) -
     assert int(response.headers["retry-after"]) > 0
 
 
-def test_valkey_away_is_a_503_everywhere(client: TestClient, server: FakeServer) -> None:
+def test_valkey_unavailable_is_a_503_everywhere(client: TestClient, server: FakeServer) -> None:
     server.connected = False
     for response in (client.post("/chat", json={"query": "?"}), client.get("/result/x"), client.get("/job-status/x")):
         assert_problem(response, 503, "queue-unavailable")
         assert int(response.headers["retry-after"]) > 0
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()["checks"]["valkey"]) == (503, "away")
+    assert (ready.status_code, ready.json()["checks"]["valkey"]) == (503, "unavailable")
     assert client.get("/healthz").status_code == 200
 
 
@@ -226,7 +226,8 @@ def test_readiness_names_what_is_away(client: TestClient) -> None:
     ready = client.get("/readyz")
     assert ready.status_code == 503
     assert ready.json() == {
-        "status": "unavailable", "checks": {"valkey": "ok", "workers": "away", "queue": "ok", "qdrant": "away"}
+        "status": "unavailable",
+        "checks": {"valkey": "ok", "workers": "unavailable", "queue": "ok", "qdrant": "unavailable"},
     }  # fmt: skip
     for _ in range(3):
         client.post("/chat", json={"query": "?"})

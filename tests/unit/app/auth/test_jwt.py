@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from app.auth import jwks
 from app.auth.jwks import JwksKeys
 from app.auth.jwt import TOKEN_MAX_BYTES, SecretKey, TokenVerifier, open_verifier
-from app.auth.principals import KeysAwayError, NotAuthenticatedError, Principal, Role
+from app.auth.principals import KeysUnavailableError, NotAuthenticatedError, Principal, Role
 from app.core.settings import Settings
 from tests.support.credentials import AUDIENCE, ISSUER, SECRET, Issuer, serving, token, unsigned_token
 
@@ -193,15 +193,15 @@ def test_unknown_key_ids_make_no_more_than_one_request_a_minute(
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("trouble", ["away", "error", "not json", "no keys", "too large", "redirect"])
+@pytest.mark.parametrize("trouble", ["unavailable", "error", "not json", "no keys", "too large", "redirect"])
 def test_an_issuer_that_can_not_be_asked_is_our_trouble_and_not_the_tokens(issuer: Issuer, trouble: str) -> None:
     key = issuer.add_rsa("k1")
     bodies = {"not json": b"<html>", "no keys": b'{"keys": []}', "too large": b" " * (jwks.JWKS_MAX_BYTES + 1)}
     issuer.body = bodies.get(trouble)
     issuer.status = {"error": 500, "redirect": 302}.get(trouble, 200)
-    if trouble == "away":
+    if trouble == "unavailable":
         issuer.url = "http://127.0.0.1:9/"
-    with pytest.raises(KeysAwayError):
+    with pytest.raises(KeysUnavailableError):
         who(by_url(issuer), token(key=key, algorithm="RS256", kid="k1"))
 
 
@@ -221,7 +221,7 @@ def test_known_keys_serve_on_while_the_issuer_is_away_but_not_for_ever(
         now += jwks.REFRESH_SECONDS + 1
         assert (await verifier.principal(shown)).tenant == "acme"
         now += jwks.KEEP_SECONDS
-        with pytest.raises(KeysAwayError):
+        with pytest.raises(KeysUnavailableError):
             await verifier.principal(shown)
 
     asyncio.run(main())

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.auth.loopback import check_address, is_local
+from app.auth.gate import check_address
+from app.auth.loopback import is_local
 from app.core.errors import ConfigurationError
 from app.core.loopback import is_loopback
 from app.core.settings import Settings

@@ -142,7 +142,7 @@ def test_where_no_rate_applies_valkey_is_not_asked(client: TestClient, server: F
     assert client.get("/ask").status_code == 401
 
 
-def test_valkey_away_is_a_503_where_a_rate_applies(client: TestClient, server: FakeServer) -> None:
+def test_valkey_unavailable_is_a_503_where_a_rate_applies(client: TestClient, server: FakeServer) -> None:
     server.connected = False
     for key in (SLOW_KEY, "wrong"):
         answer = client.get("/ask", headers=bearer(key))

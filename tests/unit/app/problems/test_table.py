@@ -19,12 +19,12 @@ from starlette.exceptions import HTTPException
 from structlog.testing import LogCapture
 
 from app import problems
-from app.auth.principals import ForbiddenError, KeysAwayError, NotAuthenticatedError, NotLocalError, Role
+from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError, Role
 from app.auth.rate_limits import RateLimitedError, Standing
 from app.core.documents.catalog import FileBusyError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import (
-    VALKEY_AWAY,
     IdempotencyConflictError,
     JobNotFailedError,
     JobNotFoundError,
@@ -111,12 +111,12 @@ SAMPLES = [
     Sample(
         RateLimitedError(STANDING), 429, "quota-exceeded", {"retry-after": "7"}, {"violated-policies": ["default"]}
     ),
-    Sample(KeysAwayError(), 503, "issuer-unavailable", {"retry-after": "10"}),
+    Sample(KeysUnavailableError(), 503, "issuer-unavailable", {"retry-after": "10"}),
     Sample(JobNotFoundError("secret"), 404, "job-not-found"),
     Sample(JobRunningError("secret"), 409, "job-running"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),
     Sample(QueueFullError(3), 503, "queue-full", {"retry-after": "10"}),
-    *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_AWAY),
+    *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNAVAILABLE),
     Sample(DocumentNotFoundError("secret"), 404, "document-not-found"),
     Sample(StoredFileNotFoundError("secret"), 404, "file-not-kept"),
     Sample(
@@ -213,7 +213,7 @@ def test_an_error_of_the_framework_without_a_row_has_its_statuss_own_words() -> 
 
 
 @pytest.mark.parametrize("route", ["/raise", "/v1/raise"])
-@pytest.mark.parametrize("error", VALKEY_AWAY)
+@pytest.mark.parametrize("error", VALKEY_UNAVAILABLE)
 def test_that_valkey_is_away_is_logged_whatever_the_shape_of_the_answer(
     route: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,7 +222,7 @@ def test_that_valkey_is_away_is_logged_whatever_the_shape_of_the_answer(
     answer_to(error("secret"), route)
     answer_to(JobNotFoundError("secret"), route)
     assert lines.entries == [
-        {"event": "valkey_away", "during": route, "reason": error.__name__, "log_level": "warning"}
+        {"event": "valkey_unavailable", "during": route, "reason": error.__name__, "log_level": "warning"}
     ]
 
 

@@ -279,7 +279,7 @@ class TestUpload:
         catalog.end_removal("default", SHA256)
         add(client)
 
-    def test_with_valkey_away_nothing_is_read(
+    def test_with_valkey_unavailable_nothing_is_read(
         self, client: TestClient, server: FakeServer, settings: Settings
     ) -> None:
         server.connected = False

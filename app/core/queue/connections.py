@@ -1,0 +1,47 @@
+"""Clients of Valkey: every connection is made here, with each of its time-outs stated."""
+
+from typing import Any
+
+from redis import Redis
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+CONNECT_TIMEOUT_SECONDS = 2.0
+COMMAND_TIMEOUT_SECONDS = 5.0
+"""Longest wait for Valkey's answer to a command that does not block."""
+HEALTH_CHECK_INTERVAL_SECONDS = 30
+API_CONNECTIONS = 1
+"""What one API process needs beside its link and its subscription, for what is asked seldom."""
+
+VALKEY_UNAVAILABLE = (RedisConnectionError, RedisTimeoutError)
+"""What redis-py raises when Valkey can't be reached or is still loading its file."""
+
+
+def connect(redis_url: str, **options: Any) -> "Redis":
+    """A pooled, lazy client of Valkey with every time-out stated; `options` go to `redis.Redis.from_url`."""
+    stated: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "socket_timeout": COMMAND_TIMEOUT_SECONDS,
+        "health_check_interval": HEALTH_CHECK_INTERVAL_SECONDS,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
+    }
+    return Redis.from_url(redis_url, **stated | options)
+
+
+def connect_async(redis_url: str) -> "AsyncRedis":
+    """The API's client of Valkey: lazy, at most `API_CONNECTIONS` connections, for which calls wait their turn."""
+    pool = BlockingConnectionPool.from_url(
+        redis_url,
+        max_connections=API_CONNECTIONS,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        socket_timeout=COMMAND_TIMEOUT_SECONDS,
+        health_check_interval=HEALTH_CHECK_INTERVAL_SECONDS,
+        retry=AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
+    )
+    return AsyncRedis.from_pool(pool)
