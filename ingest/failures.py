@@ -1,7 +1,8 @@
 """Why a document could not be indexed: an error as the job's code, and in the words that the catalog shows."""
 
-from app.core.documents.catalog import DocumentError, FileBusyError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
+from app.core.documents.operations import FileBusyError
+from app.core.documents.records import DocumentError
 from app.core.errors import MESSAGES, ErrorCode
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from ingest.reading.reasons import SENTENCES, FileError, Reason

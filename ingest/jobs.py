@@ -14,7 +14,9 @@ import structlog
 from rq.job import Job
 
 from app.core.contract import DeleteJob, IngestJob, IngestResult, Stage
-from app.core.documents.catalog import Catalog, Changes, DocumentError, DocumentStatus
+from app.core.documents import operations
+from app.core.documents.catalog import Catalog
+from app.core.documents.records import Changes, DocumentError, DocumentStatus
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
@@ -74,7 +76,7 @@ def delete_document(payload: Mapping[str, Any]) -> dict[str, Any]:
         structlog.contextvars.bind_contextvars(request_id=job.request_id)
         resources = shared(open_ingestion)
         with _alone(resources, job, record):
-            is_back = Catalog(resources.connection).get(job.tenant, job.document_id) is not None
+            is_back = Catalog(resources.connection).do(operations.get(job.tenant, job.document_id)) is not None
             if not is_back:
                 _delete(resources.index, job)
         result = IngestResult(document_id=job.document_id, status="unchanged" if is_back else "deleted")
@@ -140,9 +142,9 @@ class Progress:
         if is_told_to_end(self._record) and changes["status"] in (DocumentStatus.PARSING, DocumentStatus.EMBEDDING):
             raise ToldToEndError
         try:
-            if self._catalog.update(job.tenant, job.document_id, if_sha256=job.sha256, **changes):
+            if self._catalog.do(operations.update(job.tenant, job.document_id, if_sha256=job.sha256, **changes)):
                 return
-            standing = self._catalog.get(job.tenant, job.document_id)
+            standing = self._catalog.do(operations.get(job.tenant, job.document_id))
         except VALKEY_UNAVAILABLE as error:  # the catalog is a projection, which is repaired later
             log.warning("valkey_unavailable", during="progress", reason=type(error).__name__)
             return

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.core.documents.catalog import DocumentRecord
+from app.core.documents.records import DocumentRecord
 from app.core.formats import FORMATS, MediaType
 
 CHUNK_BYTES = 512 * 1024

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.core.documents.catalog import DocumentError, DocumentRecord, DocumentStatus
+from app.core.documents.records import DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import SUFFIXES, MediaType
 
 LABEL_PATTERN = "^[A-Za-z0-9_.:-]{1,128}$"

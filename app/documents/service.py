@@ -9,15 +9,16 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from fastapi.concurrency import run_in_threadpool
 from redis.asyncio import Redis
 
 from app.core.contract import INGEST_QUEUE, DeleteJob, IngestJob
-from app.core.documents.catalog import AsyncCatalog, DocumentRecord, DocumentStatus, Page
+from app.core.documents import operations
+from app.core.documents.catalog import AsyncCatalog
 from app.core.documents.files import DocumentStore, StorageUnavailableError
 from app.core.documents.ids import document_id
+from app.core.documents.records import DocumentRecord, DocumentStatus, Page, new_record
 from app.core.logging import get_logger
 from app.core.queue.producer import Idempotency, IdempotencyConflictError, JobNotFoundError, JobQueue, QueueFullError
 from app.core.settings import Settings
@@ -74,20 +75,22 @@ class Documents:
 
         With `is_replay`, a document with these bytes is returned as it is.
         """
-        record = _new_record(place, file)
+        assert file.format is not None
+        job = _ingest_job(place, file)
+        record = new_record(job, size_bytes=file.draft.size, media_type=file.format.media_type)
         if is_replay:
-            standing = await self._catalog.get(place.tenant, record.document_id)
+            standing = await self._catalog.do(operations.get(place.tenant, record.document_id))
             if standing is not None and standing.sha256 == record.sha256 and standing.job_id is not None:
                 return standing
-        replaced = await self._catalog.put(place.tenant, record)  # from now on nobody removes these bytes
+        replaced = await self._catalog.do(operations.put(place.tenant, record))  # nobody removes the bytes now
         try:
             await run_in_threadpool(file.draft.keep, place.tenant)
-            job_id = (await self._queue.submit(_ingest_job(place, record))).job_id
+            job_id = (await self._queue.submit(job)).job_id
         except Exception:
             await self._put_back(place.tenant, record, replaced)
             raise
-        is_wanted = await self._catalog.update(
-            place.tenant, record.document_id, if_sha256=record.sha256, job_id=job_id
+        is_wanted = await self._catalog.do(
+            operations.update(place.tenant, record.document_id, if_sha256=record.sha256, job_id=job_id)
         )
         if not is_wanted:  # deleted or replaced by another request since; its job will find that out, too
             await self._remove_unused_file(place.tenant, record.sha256)
@@ -99,13 +102,13 @@ class Documents:
     async def get(self, tenant: str, document: str) -> DocumentRecord:
         """The document. Raises `DocumentNotFoundError`."""
         with suppress(ValueError):  # an id that can be no document's
-            if (record := await self._catalog.get(tenant, document)) is not None:
+            if (record := await self._catalog.do(operations.get(tenant, document))) is not None:
                 return record
         raise DocumentNotFoundError
 
     async def list(self, tenant: str, *, collection: str | None, after: int | None, limit: int) -> Page:
         """The tenant's documents, the newest first."""
-        return await self._catalog.list(tenant, collection=collection, after=after, limit=limit)
+        return await self._catalog.do(operations.page(tenant, collection=collection, after=after, limit=limit))
 
     async def remove(self, tenant: str, document: str, *, request_id: str | None = None) -> None:
         """Forget a document and its file at once; its chunks leave the index by a job.
@@ -114,12 +117,12 @@ class Documents:
         `DocumentNotFoundError`.
         """
         record = await self.get(tenant, document)
-        await self._catalog.delete(tenant, document)
+        await self._catalog.do(operations.delete(tenant, document))
         job = DeleteJob(tenant=tenant, collection=record.collection, document_id=document, request_id=request_id)
         try:
             await self._queue.submit(job)
         except Exception:
-            await self._catalog.put(tenant, record)
+            await self._catalog.do(operations.put(tenant, record))
             raise
         if record.status is DocumentStatus.QUEUED and record.job_id is not None:
             with suppress(JobNotFoundError):
@@ -128,48 +131,33 @@ class Documents:
 
     async def _put_back(self, tenant: str, record: DocumentRecord, replaced: DocumentRecord | None) -> None:
         """Undo `put`, unless another request has changed the document since."""
-        standing = await self._catalog.get(tenant, record.document_id)
+        standing = await self._catalog.do(operations.get(tenant, record.document_id))
         if standing is not None and (standing.sha256, standing.job_id) == (record.sha256, None):
             if replaced is not None:
-                await self._catalog.put(tenant, replaced)
+                await self._catalog.do(operations.put(tenant, replaced))
             else:
-                await self._catalog.delete(tenant, record.document_id)
+                await self._catalog.do(operations.delete(tenant, record.document_id))
         await self._remove_unused_file(tenant, record.sha256)
 
     async def _remove_unused_file(self, tenant: str, sha256: str) -> None:
         """A store that is unavailable keeps the file: nothing names it any more, and nobody waits for that."""
-        if not await self._catalog.begin_removal(tenant, sha256):
+        if not await self._catalog.do(operations.begin_removal(tenant, sha256)):
             return
         try:
             await run_in_threadpool(self.store.delete, tenant, sha256)
         except StorageUnavailableError:
             log.warning("file_not_removed", tenant=tenant, sha256=sha256)
         finally:
-            await self._catalog.end_removal(tenant, sha256)
+            await self._catalog.do(operations.end_removal(tenant, sha256))
 
 
-def _new_record(place: Place, file: ReceivedFile) -> DocumentRecord:
+def _ingest_job(place: Place, file: ReceivedFile) -> IngestJob:
     assert file.filename is not None
-    assert file.format is not None
-    now = datetime.now(UTC)
-    return DocumentRecord(
-        document_id=document_id(place.tenant, place.collection, file.filename),
-        collection=place.collection,
-        filename=file.filename,
-        sha256=file.draft.sha256,
-        size_bytes=file.draft.size,
-        media_type=file.format.media_type,
-        created_at=now,
-        updated_at=now,
-    )
-
-
-def _ingest_job(place: Place, record: DocumentRecord) -> IngestJob:
     return IngestJob(
         tenant=place.tenant,
         collection=place.collection,
-        document_id=record.document_id,
-        filename=record.filename,
-        sha256=record.sha256,
+        document_id=document_id(place.tenant, place.collection, file.filename),
+        filename=file.filename,
+        sha256=file.draft.sha256,
         request_id=place.request_id,
     )

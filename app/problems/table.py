@@ -14,8 +14,8 @@ from starlette.requests import Request
 from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError
 from app.auth.rate_limits import RateLimitedError
 from app.core.contract import QUERY_MAX_CHARACTERS
-from app.core.documents.catalog import FileBusyError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
+from app.core.documents.operations import FileBusyError
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import (
     IdempotencyConflictError,

@@ -12,7 +12,9 @@ from rq.group import Group
 from rq.job import Job, JobStatus
 
 from app.core.contract import INGEST_QUEUE, IngestJob
-from app.core.documents.catalog import Catalog, DocumentRecord, DocumentStatus
+from app.core.documents import operations
+from app.core.documents.catalog import Catalog
+from app.core.documents.records import DocumentRecord, DocumentStatus
 from app.core.errors import ErrorCode
 from app.core.logging import get_logger
 from app.core.queue.producer import add_to_queue
@@ -90,7 +92,7 @@ class Distribution:
             for ids in _batches(list(waiting)):
                 for job_id in self._ended(ids):
                     action, job = waiting.pop(job_id)
-                    on_done(_outcome(action, self._catalog.get(job.tenant, job.document_id)))
+                    on_done(_outcome(action, self._catalog.do(operations.get(job.tenant, job.document_id))))
             if waiting:
                 sleep(POLL_SECONDS)
         self._connection.srem(Group.REDIS_GROUP_KEY, self.group.name)

@@ -5,11 +5,11 @@ Both are projections: their absence never fails an ingest, and `python -m ingest
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.contract import IngestJob
+from app.core.documents import operations
 from app.core.errors import ErrorCode
 from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
@@ -20,8 +20,9 @@ from worker.index.vector_index import Document
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.core.documents.catalog import Catalog, DocumentRecord
+    from app.core.documents.catalog import Catalog
     from app.core.documents.files import DocumentStore
+    from app.core.documents.records import DocumentRecord
 
 log = get_logger(__name__)
 
@@ -64,26 +65,17 @@ class Mirror:
 
     def queued(self, job: IngestJob, path: Path, job_id: str) -> Reason | ErrorCode | None:
         """Keep the file at `path` for the worker that runs `job`; why that is not possible, if so."""
-        from app.core.documents.catalog import DocumentRecord, FileBusyError
         from app.core.documents.files import StorageUnavailableError
+        from app.core.documents.operations import FileBusyError
+        from app.core.documents.records import new_record
 
-        now = datetime.now(UTC)
         try:
             sha256, size_bytes = self._store.put_file(self._tenant, path)
             if sha256 != job.sha256:
                 self._drop_unused(sha256)
                 return Reason.CHANGED
-            record = DocumentRecord(
-                document_id=job.document_id,
-                collection=job.collection,
-                filename=job.filename,
-                sha256=sha256,
-                size_bytes=size_bytes,
-                media_type=by_name_or_pdf(job.filename).media_type,
-                created_at=now,
-                updated_at=now,
-                job_id=job_id,
-            )
+            media_type = by_name_or_pdf(job.filename).media_type
+            record = new_record(job, size_bytes=size_bytes, media_type=media_type, job_id=job_id)
             self._put_record(record)
         except OSError:
             return Reason.UNREADABLE
@@ -106,25 +98,25 @@ class Mirror:
         self._put_record(indexed_record(replace(document, size_bytes=size_bytes)))
 
     def _put_record(self, record: "DocumentRecord") -> None:
-        replaced = self._catalog.put(self._tenant, record)
+        replaced = self._catalog.do(operations.put(self._tenant, record))
         if replaced is not None and replaced.sha256 != record.sha256:
             self._drop_unused(replaced.sha256)
 
     def _delete(self, document_id: str) -> None:
-        record = self._catalog.delete(self._tenant, document_id)
+        record = self._catalog.do(operations.delete(self._tenant, document_id))
         if record is not None:
             self._drop_unused(record.sha256)
 
     def _drop_unused(self, sha256: str) -> None:
-        if self._catalog.begin_removal(self._tenant, sha256):
+        if self._catalog.do(operations.begin_removal(self._tenant, sha256)):
             try:
                 self._store.delete(self._tenant, sha256)
             finally:
-                self._catalog.end_removal(self._tenant, sha256)
+                self._catalog.do(operations.end_removal(self._tenant, sha256))
 
     def _try(self, act: Callable[[], None]) -> None:
-        from app.core.documents.catalog import FileBusyError
         from app.core.documents.files import StorageUnavailableError
+        from app.core.documents.operations import FileBusyError
         from app.core.queue.connections import VALKEY_UNAVAILABLE
 
         try:

@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from app.core.documents.catalog import Catalog, DocumentStatus
+from app.core.documents.catalog import Catalog
+from app.core.documents.records import DocumentStatus
 from tests.acceptance.conftest import environment
 from tests.support import pdfs
 

@@ -8,14 +8,10 @@ from rq.job import Job
 from rq.job import JobStatus as RqStatus
 
 from app.core.contract import DEFAULT_TENANT
-from app.core.documents.catalog import (
-    Catalog,
-    Changes,
-    DocumentError,
-    DocumentRecord,
-    DocumentStatus,
-    FileBusyError,
-)
+from app.core.documents import operations
+from app.core.documents.catalog import Catalog
+from app.core.documents.operations import FileBusyError
+from app.core.documents.records import Changes, DocumentError, DocumentRecord, DocumentStatus
 from app.core.errors import ErrorCode
 from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
@@ -92,17 +88,17 @@ def repair(index: VectorIndex, connection: "Redis") -> int:
 
 def _still(catalog: Catalog, tenant: str, record: DocumentRecord) -> bool:
     """Whether the record is as it was: its job may have ended well since it was read."""
-    return catalog.get(tenant, record.document_id) == record
+    return catalog.do(operations.get(tenant, record.document_id)) == record
 
 
 def _show(document: Document, catalog: Catalog, connection: "Redis") -> bool:
     """Whether the document had to be written into the catalog."""
-    record = catalog.get(document.tenant, document.document_id)
+    record = catalog.do(operations.get(document.tenant, document.document_id))
     is_left_behind = _is_abandoned(record, connection) and record is not None and record.sha256 == document.sha256
     if is_shown(record, document) and not is_left_behind:
         return False
     try:
-        catalog.put(document.tenant, indexed_record(document))
+        catalog.do(operations.put(document.tenant, indexed_record(document)))
     except (ValueError, FileBusyError) as error:
         log.warning("document_not_shown", document_id=document.document_id, reason=type(error).__name__)
         return False
@@ -111,7 +107,7 @@ def _show(document: Document, catalog: Catalog, connection: "Redis") -> bool:
 
 def _fail(catalog: Catalog, tenant: str, record: DocumentRecord, error: DocumentError) -> bool:
     changes: Changes = {"status": DocumentStatus.FAILED, "error": error}
-    return catalog.update(tenant, record.document_id, if_sha256=record.sha256, **changes)
+    return catalog.do(operations.update(tenant, record.document_id, if_sha256=record.sha256, **changes))
 
 
 def _is_abandoned(record: DocumentRecord | None, connection: "Redis") -> bool:

@@ -4,7 +4,9 @@ from fastapi import APIRouter
 
 from app.auth.dependencies import Asker
 from app.core.contract import DEFAULT_COLLECTION
-from app.core.documents.catalog import PAGE_LIMIT_MAX, AsyncCatalog
+from app.core.documents import operations
+from app.core.documents.catalog import AsyncCatalog
+from app.core.documents.operations import PAGE_LIMIT_MAX
 from app.dependencies import ApiDep
 from app.routes.openai.errors import OpenAIRoute, error_responses
 from app.routes.openai.questions import MODEL, collection_of, model_of
@@ -22,7 +24,7 @@ async def list_models(principal: Asker, api: ApiDep) -> ModelList:
 
     Those of the thousand newest documents are listed; every other can be asked as well.
     """
-    page = await AsyncCatalog(api.valkey).list(principal.tenant, limit=PAGE_LIMIT_MAX)
+    page = await AsyncCatalog(api.valkey).do(operations.page(principal.tenant, limit=PAGE_LIMIT_MAX))
     others = {document.collection for document in page.documents} - {DEFAULT_COLLECTION}
     names = [DEFAULT_COLLECTION, *sorted(others)]
     return ModelList(data=[_model(model_of(name)) for name in names])

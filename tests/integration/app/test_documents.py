@@ -15,6 +15,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 
 from app.core.contract import DEFAULT_TENANT, INGEST_QUEUE
+from app.core.documents import operations
 from app.core.documents.catalog import Catalog
 from app.core.documents.files import DocumentStore
 from app.core.documents.ids import document_id
@@ -143,7 +144,7 @@ def test_whoever_comes_at_once_no_document_is_without_its_file_and_no_file_witho
             _assert_whole(api, settings)
     catalog = Catalog(valkey)
     for sha256 in (hashlib.sha256(data).hexdigest() for data in contents):
-        assert catalog.begin_removal(DEFAULT_TENANT, sha256) is (sha256 not in stored(settings))
+        assert catalog.do(operations.begin_removal(DEFAULT_TENANT, sha256)) is (sha256 not in stored(settings))
 
 
 def _assert_whole(api: httpx.Client, settings: Settings) -> None:

@@ -17,7 +17,9 @@ from openai.types.responses import ResponseStreamEvent
 from redis import Redis
 
 from app.core.contract import DEFAULT_TENANT, JobStatus, Usage
-from app.core.documents.catalog import Catalog, DocumentRecord
+from app.core.documents import operations
+from app.core.documents.catalog import Catalog
+from app.core.documents.records import DocumentRecord
 from app.core.errors import ErrorCode
 from app.core.events import EventType, log_key
 from app.core.formats import MediaType
@@ -108,7 +110,7 @@ def put_document(valkey: Redis, tenant: str, collection: str) -> None:
         created_at=moment,
         updated_at=moment,
     )
-    Catalog(valkey).put(tenant, record)
+    Catalog(valkey).do(operations.put(tenant, record))
 
 
 @pytest.mark.parametrize("name", ["gpt-4.1", "rag-queue:no such", "rag-queue.x", "rag-queues"])

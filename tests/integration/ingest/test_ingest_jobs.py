@@ -14,9 +14,11 @@ from rq import Queue, SimpleWorker, get_current_job
 from rq.job import Job, JobStatus
 
 from app.core.contract import DELETE_JOB, INGEST_JOB, INGEST_QUEUE, DeleteJob, IngestJob
-from app.core.documents.catalog import Catalog, DocumentRecord, DocumentStatus
+from app.core.documents import operations
+from app.core.documents.catalog import Catalog
 from app.core.documents.files import DocumentStore, open_store
 from app.core.documents.ids import document_id
+from app.core.documents.records import DocumentRecord, DocumentStatus
 from app.core.formats import MediaType
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
@@ -76,7 +78,7 @@ def _upload(catalog: Catalog, store: DocumentStore, content: bytes, name: str = 
         created_at=now,
         updated_at=now,
     )
-    catalog.put("default", record)
+    catalog.do(operations.put("default", record))
     return IngestJob(document_id=record.document_id, filename=name, sha256=sha256)
 
 
@@ -115,7 +117,7 @@ def test_a_stored_file_is_indexed_and_the_catalog_says_so(
         "missing_pages": [],
     }
     assert (job.meta["stage"], job.meta["pages"], job.meta["pages_done"]) == ("embedding", 2, 2)
-    record = catalog.get("default", OTTER)
+    record = catalog.do(operations.get("default", OTTER))
     assert record is not None
     assert (record.status, record.pages, record.pages_done, record.chunks) == (DocumentStatus.INDEXED, 2, 2, 2)
     (document,) = _documents(index)
@@ -133,7 +135,7 @@ def test_the_same_bytes_again_are_not_read_again(
     monkeypatch.setattr("ingest.jobs.parse", None)  # would fail when called
     job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
     assert _result(job)["status"] == "unchanged"
-    record = catalog.get("default", OTTER)
+    record = catalog.do(operations.get("default", OTTER))
     assert record is not None
     assert (record.status, record.chunks) == (DocumentStatus.INDEXED, 2)
 
@@ -155,7 +157,7 @@ def test_a_file_that_cannot_be_read_fails_at_once_with_its_reason(
     job = _run(valkey, INGEST_JOB, _upload(catalog, store, scan), retries=3)
     assert job.get_status() is JobStatus.FAILED
     assert job.meta["error"] == "document_unreadable"
-    record = catalog.get("default", OTTER)
+    record = catalog.do(operations.get("default", OTTER))
     assert record is not None
     assert record.error is not None
     assert (record.status, record.error.code) == (DocumentStatus.FAILED, "no_text")
@@ -167,7 +169,7 @@ def test_an_absent_index_is_tried_again_and_the_document_waits(
     monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:9")
     job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()), retries=3)
     assert job.get_status() is JobStatus.SCHEDULED
-    record = catalog.get("default", OTTER)
+    record = catalog.do(operations.get("default", OTTER))
     assert record is not None
     assert record.status is DocumentStatus.QUEUED
 
@@ -178,10 +180,10 @@ def test_a_job_whose_upload_was_replaced_or_deleted_gives_way(
     old = _upload(catalog, store, otter.read_bytes())
     _upload(catalog, store, pdfs.make_pdf(otter, ["Otters eat urchins."]).read_bytes())
     assert _result(_run(valkey, INGEST_JOB, old))["status"] == "unchanged"
-    catalog.delete("default", OTTER)
+    catalog.do(operations.delete("default", OTTER))
     assert _result(_run(valkey, INGEST_JOB, old))["status"] == "deleted"
     assert _documents(index) == []
-    assert catalog.get("default", OTTER) is None
+    assert catalog.do(operations.get("default", OTTER)) is None
 
 
 def test_a_document_deleted_while_it_is_written_does_not_come_back(
@@ -196,7 +198,7 @@ def test_a_document_deleted_while_it_is_written_does_not_come_back(
 
     def deleted_meanwhile(*arguments: Any) -> None:
         write(*arguments)
-        catalog.delete("default", OTTER)
+        catalog.do(operations.delete("default", OTTER))
 
     monkeypatch.setattr(VectorIndex, "write_many", deleted_meanwhile)
     job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
@@ -211,7 +213,7 @@ def test_a_deleted_document_leaves_the_index_unless_it_was_uploaded_again(
     delete = DeleteJob(document_id=OTTER)
     assert _result(_run(valkey, DELETE_JOB, delete))["status"] == "unchanged"
     assert len(_documents(index)) == 1
-    catalog.delete("default", OTTER)
+    catalog.do(operations.delete("default", OTTER))
     assert _result(_run(valkey, DELETE_JOB, delete))["status"] == "deleted"
     assert _documents(index) == []
 
@@ -301,7 +303,7 @@ def test_repair_brings_the_catalog_back_from_the_index(
     pdfs.make_pdf(otter.with_name("heron.pdf"), ["Herons wait."])
     assert main([str(otter.with_name("heron.pdf"))]) == 0
     assert repair(index, valkey) == 1
-    lost = catalog.get("default", after.document_id)
+    lost = catalog.do(operations.get("default", after.document_id))
     assert lost is not None
     assert lost.error is not None
     assert (lost.status, lost.error.code) == (DocumentStatus.FAILED, "not_indexed")
@@ -315,14 +317,14 @@ def test_repair_ends_what_a_lost_job_left_unfinished(
     payload = _upload(catalog, store, otter.read_bytes())
     queue = Queue(INGEST_QUEUE, connection=valkey, serializer=PlainSerializer)
     waiting = queue.enqueue(INGEST_JOB, payload.model_dump(mode="json"))
-    catalog.update("default", OTTER, job_id=waiting.id)
+    catalog.do(operations.update("default", OTTER, job_id=waiting.id))
     assert repair(index, valkey) == 0
     waiting.delete()
     if is_indexed:
         _run(valkey, INGEST_JOB, payload)
-        catalog.update("default", OTTER, status=DocumentStatus.EMBEDDING, chunks=0)
+        catalog.do(operations.update("default", OTTER, status=DocumentStatus.EMBEDDING, chunks=0))
     assert repair(index, valkey) == 1
-    record = catalog.get("default", OTTER)
+    record = catalog.do(operations.get("default", OTTER))
     assert record is not None
     assert record.status is (DocumentStatus.INDEXED if is_indexed else DocumentStatus.FAILED)
     assert record.chunks == (2 if is_indexed else 0)
@@ -351,7 +353,7 @@ def test_a_job_that_is_told_to_end_leaves_before_it_writes(
     monkeypatch.setattr(jobs, "parse", told_meanwhile)
     _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
     assert _documents(index) == []
-    record = catalog.get("default", OTTER)
+    record = catalog.do(operations.get("default", OTTER))
     assert record is not None
     assert record.status is (DocumentStatus.FAILED if is_cancelled else DocumentStatus.QUEUED)
     assert (record.error.code if record.error else None) == ("stopped" if is_cancelled else None)

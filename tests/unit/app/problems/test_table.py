@@ -21,8 +21,8 @@ from structlog.testing import LogCapture
 from app import problems
 from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError, Role
 from app.auth.rate_limits import RateLimitedError, Standing
-from app.core.documents.catalog import FileBusyError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
+from app.core.documents.operations import FileBusyError
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import (
     IdempotencyConflictError,

@@ -22,9 +22,11 @@ from starlette.types import Message
 
 from app.auth.principals import ANONYMOUS, Principal, Role
 from app.core.contract import DELETE_JOB, INGEST_JOB, INGEST_QUEUE, DeleteJob, IngestJob, Label
-from app.core.documents.catalog import Catalog, DocumentStatus
+from app.core.documents import operations
+from app.core.documents.catalog import Catalog
 from app.core.documents.files import DocumentStore, StorageUnavailableError
 from app.core.documents.ids import document_id
+from app.core.documents.records import DocumentStatus
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.documents.schemas import LABEL_PATTERN
@@ -274,9 +276,9 @@ class TestUpload:
         assert valkey.keys() == []
 
     def test_a_file_that_is_just_being_removed_is_a_503(self, client: TestClient, catalog: Catalog) -> None:
-        catalog.begin_removal("default", SHA256)
+        catalog.do(operations.begin_removal("default", SHA256))
         assert_problem(upload(client, ("a.pdf", PDF)), 503, "file-busy")
-        catalog.end_removal("default", SHA256)
+        catalog.do(operations.end_removal("default", SHA256))
         add(client)
 
     def test_with_valkey_unavailable_nothing_is_read(
@@ -442,7 +444,11 @@ class TestList:
     def test_what_the_worker_reports_is_shown(self, client: TestClient, catalog: Catalog) -> None:
         document = add(client)
         status = DocumentStatus.PARSING
-        catalog.update("default", document["document_id"], status=status, pages=9, pages_done=4, title="Handbook")
+        catalog.do(
+            operations.update(
+                "default", document["document_id"], status=status, pages=9, pages_done=4, title="Handbook"
+            )
+        )
         shown = client.get(document["urls"]["document"]).json()
         assert (shown["status"], shown["pages"], shown["pages_done"], shown["title"]) == ("parsing", 9, 4, "Handbook")
 

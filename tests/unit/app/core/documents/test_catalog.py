@@ -10,15 +10,11 @@ from fakeredis import FakeAsyncRedis, FakeRedis, FakeServer
 from pydantic import ValidationError
 from redis import Redis
 
-from app.core.documents.catalog import (
-    AsyncCatalog,
-    Catalog,
-    DocumentError,
-    DocumentRecord,
-    DocumentStatus,
-    FileBusyError,
-)
+from app.core.documents import operations
+from app.core.documents.catalog import AsyncCatalog, Catalog
 from app.core.documents.ids import document_id
+from app.core.documents.operations import FileBusyError
+from app.core.documents.records import DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import MediaType
 
 NOW = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
@@ -57,33 +53,35 @@ def test_a_record_comes_back_as_it_was_put(catalog: Catalog) -> None:
         "d1", title="Über ☕", status=DocumentStatus.FAILED, error=DocumentError(code="damaged", message="Broken."),
         pages=9, pages_done=3, chunks=2, missing_pages=(4, 5), job_id="j1",
     )  # fmt: skip
-    assert catalog.put("t", full) is None
-    assert catalog.get("t", "d1") == full
+    assert catalog.do(operations.put("t", full)) is None
+    assert catalog.do(operations.get("t", "d1")) == full
 
 
 def test_an_unknown_document_is_none(catalog: Catalog) -> None:
-    assert catalog.get("t", "d1") is None
-    assert catalog.delete("t", "d1") is None
+    assert catalog.do(operations.get("t", "d1")) is None
+    assert catalog.do(operations.delete("t", "d1")) is None
 
 
 def test_a_tenant_sees_its_own_documents_only(catalog: Catalog) -> None:
-    catalog.put("a", record("d1"))
-    assert catalog.get("b", "d1") is None
-    assert catalog.list("b").documents == ()
-    assert catalog.update("b", "d1", pages=1) is False
-    assert catalog.delete("b", "d1") is None
-    assert catalog.get("a", "d1") is not None
+    catalog.do(operations.put("a", record("d1")))
+    assert catalog.do(operations.get("b", "d1")) is None
+    assert catalog.do(operations.page("b")).documents == ()
+    assert catalog.do(operations.update("b", "d1", pages=1)) is False
+    assert catalog.do(operations.delete("b", "d1")) is None
+    assert catalog.do(operations.get("a", "d1")) is not None
 
 
 def test_labels_with_colons_do_not_mix_tenants_up(catalog: Catalog) -> None:
-    catalog.put("a:b", record("c"))
-    assert catalog.get("a", "b:c") is None
+    catalog.do(operations.put("a:b", record("c")))
+    assert catalog.do(operations.get("a", "b:c")) is None
 
 
 def test_an_update_changes_its_fields_and_the_time(catalog: Catalog) -> None:
-    catalog.put("t", record("d1"))
-    assert catalog.update("t", "d1", status=DocumentStatus.PARSING, pages=10, pages_done=4, missing_pages=(2,))
-    found = catalog.get("t", "d1")
+    catalog.do(operations.put("t", record("d1")))
+    assert catalog.do(
+        operations.update("t", "d1", status=DocumentStatus.PARSING, pages=10, pages_done=4, missing_pages=(2,))
+    )
+    found = catalog.do(operations.get("t", "d1"))
     assert found is not None
     assert (found.status, found.pages, found.pages_done, found.missing_pages) == (DocumentStatus.PARSING, 10, 4, (2,))
     assert found.updated_at > found.created_at
@@ -91,18 +89,18 @@ def test_an_update_changes_its_fields_and_the_time(catalog: Catalog) -> None:
 
 
 def test_a_deleted_document_does_not_come_back_by_an_update(catalog: Catalog, valkey: Redis) -> None:
-    catalog.put("t", record("d1"))
-    assert catalog.delete("t", "d1") == record("d1")
-    assert catalog.update("t", "d1", status=DocumentStatus.INDEXED) is False
-    assert catalog.get("t", "d1") is None
+    catalog.do(operations.put("t", record("d1")))
+    assert catalog.do(operations.delete("t", "d1")) == record("d1")
+    assert catalog.do(operations.update("t", "d1", status=DocumentStatus.INDEXED)) is False
+    assert catalog.do(operations.get("t", "d1")) is None
     assert valkey.keys() == []
 
 
 def test_an_update_for_other_bytes_changes_nothing(catalog: Catalog) -> None:
-    catalog.put("t", record("d1", sha256=B))
-    assert catalog.update("t", "d1", if_sha256=A, status=DocumentStatus.INDEXED) is False
-    assert catalog.update("t", "d1", if_sha256=B, status=DocumentStatus.PARSING) is True
-    found = catalog.get("t", "d1")
+    catalog.do(operations.put("t", record("d1", sha256=B)))
+    assert catalog.do(operations.update("t", "d1", if_sha256=A, status=DocumentStatus.INDEXED)) is False
+    assert catalog.do(operations.update("t", "d1", if_sha256=B, status=DocumentStatus.PARSING)) is True
+    found = catalog.do(operations.get("t", "d1"))
     assert found is not None
     assert found.status is DocumentStatus.PARSING
 
@@ -113,49 +111,49 @@ def test_an_update_for_other_bytes_changes_nothing(catalog: Catalog) -> None:
      {"error": {"code": "BAD", "message": ""}}, {"filename": "\ud800"}, {"collection": "c2"}],
 )  # fmt: skip
 def test_an_update_that_would_break_the_record_is_refused(catalog: Catalog, changes: dict[str, Any]) -> None:
-    catalog.put("t", record("d1"))
+    catalog.do(operations.put("t", record("d1")))
     with pytest.raises(ValidationError):
-        catalog.update("t", "d1", **changes)
-    assert catalog.get("t", "d1") == record("d1")
+        catalog.do(operations.update("t", "d1", **changes))
+    assert catalog.do(operations.get("t", "d1")) == record("d1")
 
 
 def test_a_new_version_keeps_when_the_document_came_and_its_place(catalog: Catalog) -> None:
-    catalog.put("t", record("d1"))
-    catalog.put("t", record("d2"))
+    catalog.do(operations.put("t", record("d1")))
+    catalog.do(operations.put("t", record("d2")))
     later = NOW + timedelta(days=1)
-    assert catalog.put("t", record("d1", sha256=B, created_at=later, updated_at=later)) == record("d1")
-    found = catalog.get("t", "d1")
+    assert catalog.do(operations.put("t", record("d1", sha256=B, created_at=later, updated_at=later))) == record("d1")
+    found = catalog.do(operations.get("t", "d1"))
     assert found is not None
     assert (found.created_at, found.updated_at, found.sha256) == (NOW, later, B)
-    assert names(catalog.list("t")) == ["d2", "d1"]
+    assert names(catalog.do(operations.page("t"))) == ["d2", "d1"]
 
 
 def test_pages_follow_each_other_whatever_comes_and_goes(catalog: Catalog) -> None:
     for number in range(7):
-        catalog.put("t", record(f"d{number}", collection="odd" if number % 2 else "even"))
-    first = catalog.list("t", limit=3)
+        catalog.do(operations.put("t", record(f"d{number}", collection="odd" if number % 2 else "even")))
+    first = catalog.do(operations.page("t", limit=3))
     assert (names(first), first.next is not None) == (["d6", "d5", "d4"], True)
-    catalog.put("t", record("d9"))
-    catalog.delete("t", "d4")
-    second = catalog.list("t", after=first.next, limit=3)
+    catalog.do(operations.put("t", record("d9")))
+    catalog.do(operations.delete("t", "d4"))
+    second = catalog.do(operations.page("t", after=first.next, limit=3))
     assert names(second) == ["d3", "d2", "d1"]
-    last = catalog.list("t", after=second.next, limit=3)
+    last = catalog.do(operations.page("t", after=second.next, limit=3))
     assert (names(last), last.next) == (["d0"], None)
-    assert names(catalog.list("t", collection="odd")) == ["d5", "d3", "d1"]
-    assert catalog.list("t", limit=7).next is None
+    assert names(catalog.do(operations.page("t", collection="odd"))) == ["d5", "d3", "d1"]
+    assert catalog.do(operations.page("t", limit=7)).next is None
     assert [found.document_id for found in catalog.all("t")] == ["d9", "d6", "d5", "d3", "d2", "d1", "d0"]
 
 
 def test_all_reads_on_beyond_one_page(catalog: Catalog) -> None:
     for number in range(205):
-        catalog.put("t", record(f"d{number}"))
+        catalog.do(operations.put("t", record(f"d{number}")))
     assert len({found.document_id for found in catalog.all("t")}) == 205
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 def test_a_page_has_a_bound(catalog: Catalog, limit: int) -> None:
     with pytest.raises(ValueError, match="limit"):
-        catalog.list("t", limit=limit)
+        catalog.do(operations.page("t", limit=limit))
 
 
 @pytest.mark.parametrize(
@@ -164,45 +162,45 @@ def test_a_page_has_a_bound(catalog: Catalog, limit: int) -> None:
      ("size_bytes", b"{"), ("created_at", b'"yesterday"'), ("media_type", b'"text/javascript"')],
 )  # fmt: skip
 def test_a_broken_record_is_passed_over(catalog: Catalog, valkey: Redis, field: str, value: bytes) -> None:
-    catalog.put("t", record("d1"))
-    catalog.put("t", record("d2"))
+    catalog.do(operations.put("t", record("d1")))
+    catalog.do(operations.put("t", record("d2")))
     valkey.hset("rag:document:t/d1", field, value)
-    assert catalog.get("t", "d1") is None
-    assert names(catalog.list("t")) == ["d2"]
-    assert catalog.put("t", record("d1")) is None, "and can be written anew"
-    assert catalog.get("t", "d1") is not None
+    assert catalog.do(operations.get("t", "d1")) is None
+    assert names(catalog.do(operations.page("t"))) == ["d2"]
+    assert catalog.do(operations.put("t", record("d1"))) is None, "and can be written anew"
+    assert catalog.do(operations.get("t", "d1")) is not None
 
 
 @pytest.mark.parametrize("bad", ["a/b", "a b", "é", "x" * 129, "*", "a\n"])
 def test_what_is_no_label_never_becomes_a_key(catalog: Catalog, bad: str) -> None:
     with pytest.raises(ValueError, match="label"):
-        catalog.get(bad, "d1")
+        catalog.do(operations.get(bad, "d1"))
     with pytest.raises(ValueError, match="label"):
-        catalog.get("t", bad)
+        catalog.do(operations.get("t", bad))
 
 
 def test_a_file_is_removed_only_when_no_document_uses_it(catalog: Catalog) -> None:
-    catalog.put("t", record("d1"))
-    catalog.put("t", record("d2"))
-    catalog.put("other", record("d1"))
-    catalog.delete("t", "d1")
-    assert catalog.begin_removal("t", A) is False
-    catalog.put("t", record("d2", sha256=B))
-    assert catalog.begin_removal("t", A) is True
-    assert catalog.begin_removal("t", B) is False
+    catalog.do(operations.put("t", record("d1")))
+    catalog.do(operations.put("t", record("d2")))
+    catalog.do(operations.put("other", record("d1")))
+    catalog.do(operations.delete("t", "d1"))
+    assert catalog.do(operations.begin_removal("t", A)) is False
+    catalog.do(operations.put("t", record("d2", sha256=B)))
+    assert catalog.do(operations.begin_removal("t", A)) is True
+    assert catalog.do(operations.begin_removal("t", B)) is False
 
 
 def test_while_a_file_is_removed_no_document_is_put_on_it(catalog: Catalog, valkey: Redis) -> None:
-    assert catalog.begin_removal("t", A) is True
+    assert catalog.do(operations.begin_removal("t", A)) is True
     with pytest.raises(FileBusyError):
-        catalog.put("t", record("d1"))
-    assert catalog.get("t", "d1") is None
-    catalog.put("t", record("d2", sha256=B))
-    catalog.end_removal("t", A)
-    catalog.put("t", record("d1"))
-    assert catalog.begin_removal("t", A) is False
-    catalog.delete("t", "d1")
-    assert catalog.begin_removal("t", A) is True
+        catalog.do(operations.put("t", record("d1")))
+    assert catalog.do(operations.get("t", "d1")) is None
+    catalog.do(operations.put("t", record("d2", sha256=B)))
+    catalog.do(operations.end_removal("t", A))
+    catalog.do(operations.put("t", record("d1")))
+    assert catalog.do(operations.begin_removal("t", A)) is False
+    catalog.do(operations.delete("t", "d1"))
+    assert catalog.do(operations.begin_removal("t", A)) is True
     assert 0 < valkey.ttl(f"rag:removals:t/{A}") <= 60, "a killed remover blocks nobody for long"
 
 
@@ -210,22 +208,22 @@ def test_both_catalogs_see_the_same(catalog: Catalog, server: FakeServer) -> Non
     async def through_the_other() -> None:
         async with FakeAsyncRedis(server=server) as connection:
             other = AsyncCatalog(connection)
-            assert await other.get("t", "d1") == record("d1")
-            assert await other.put("t", record("d2", sha256=B)) is None
-            assert names(await other.list("t", limit=1)) == ["d2"]
-            assert await other.update("t", "d2", if_sha256=B, pages=3) is True
-            assert await other.delete("t", "d1") == record("d1")
-            assert await other.begin_removal("t", A) is True
+            assert await other.do(operations.get("t", "d1")) == record("d1")
+            assert await other.do(operations.put("t", record("d2", sha256=B))) is None
+            assert names(await other.do(operations.page("t", limit=1))) == ["d2"]
+            assert await other.do(operations.update("t", "d2", if_sha256=B, pages=3)) is True
+            assert await other.do(operations.delete("t", "d1")) == record("d1")
+            assert await other.do(operations.begin_removal("t", A)) is True
             with pytest.raises(FileBusyError):
-                await other.put("t", record("d3"))
-            await other.end_removal("t", A)
+                await other.do(operations.put("t", record("d3")))
+            await other.do(operations.end_removal("t", A))
 
-    catalog.put("t", record("d1"))
+    catalog.do(operations.put("t", record("d1")))
     asyncio.run(through_the_other())
-    found = catalog.get("t", "d2")
+    found = catalog.do(operations.get("t", "d2"))
     assert found is not None
     assert found.pages == 3
-    assert names(catalog.list("t")) == ["d2"]
+    assert names(catalog.do(operations.page("t"))) == ["d2"]
 
 
 def test_the_id_is_of_the_name_and_never_of_the_bytes() -> None:

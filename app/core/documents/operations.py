@@ -1,0 +1,173 @@
+"""What can be asked of the catalog: each operation is one script's call, made here and run by either `Catalog`.
+
+A record is a hash of JSON values, so that one field changes without a read; a sorted set for the tenant, and one for
+each collection, holds the ids in the order in which they came; a set for each file holds the documents that use it.
+Every change is one script: no reader sees half of it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar, Unpack, cast
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from app.core.documents import scripts
+from app.core.documents.records import Changes, DocumentRecord, Page
+from app.core.logging import get_logger
+
+PAGE_LIMIT_MAX = 1_000
+REMOVAL_SECONDS = 60
+"""How long a process may take to remove a file: for no longer are documents with the same bytes refused."""
+
+LABEL = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+T = TypeVar("T")
+
+log = get_logger(__name__)
+
+_CHANGES = TypeAdapter(Changes)
+
+
+class FileBusyError(Exception):
+    """A file with these bytes is just being removed: no document can be put on it. Try again in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One script's call, and how its reply is read."""
+
+    script: str
+    keys: Sequence[str]
+    arguments: Sequence[str | bytes | int]
+    read: Callable[[Any], T]
+
+
+def put(tenant: str, record: DocumentRecord) -> Operation[DocumentRecord | None]:
+    """Add a document, or a new version of it, which keeps its `created_at`; what was replaced, if anything.
+
+    The bytes of a replaced version are the caller's to remove: see `begin_removal`. Doing it raises `FileBusyError`.
+    """
+    document = record.document_id
+    keys = [
+        _record_key(tenant, document),
+        _order_key(tenant),
+        _order_key(tenant, record.collection),
+        _users_key(tenant, record.sha256),
+        _removal_key(tenant, record.sha256),
+    ]
+    arguments = [document, _users_key(tenant, ""), *_flat(record.model_dump(mode="json"))]
+    return Operation(scripts.PUT, keys, arguments, _replaced)
+
+
+def update(
+    tenant: str, document_id: str, *, if_sha256: str | None = None, **changes: Unpack[Changes]
+) -> Operation[bool]:
+    """Change fields of a document, and its `updated_at`. False when it was deleted: it does not come back.
+
+    With `if_sha256`, False also when the document has other bytes by now: a job's work that a newer upload has
+    overtaken. Raises pydantic's `ValidationError` for values that no record may have.
+    """
+    checked = _CHANGES.dump_python(_CHANGES.validate_python(changes), mode="json")
+    stamped = {**checked, "updated_at": datetime.now(UTC).isoformat()}
+    expected = orjson.dumps(if_sha256) if if_sha256 is not None else b""
+    return Operation(scripts.UPDATE, [_record_key(tenant, document_id)], [expected, *_flat(stamped)], bool)
+
+
+def get(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
+    """The document, if the tenant has it."""
+    return Operation(scripts.GET, [_record_key(tenant, document_id)], [], _parsed)
+
+
+def delete(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
+    """Forget a document; what it was. Its bytes are the caller's to remove: see `begin_removal`."""
+    keys = [_record_key(tenant, document_id), _order_key(tenant)]
+    return Operation(scripts.DELETE, keys, [document_id, _order_key(tenant, ""), _users_key(tenant, "")], _parsed)
+
+
+def page(
+    tenant: str, *, collection: str | None = None, after: int | None = None, limit: int = 100
+) -> Operation[Page]:
+    """Up to `limit` documents, the newest first; fewer when records are broken. `after` is a page's `next`.
+
+    Raises `ValueError` for a limit that is not from 1 to `PAGE_LIMIT_MAX`.
+    """
+    if not 1 <= limit <= PAGE_LIMIT_MAX:
+        raise ValueError(f"limit must be from 1 to {PAGE_LIMIT_MAX}, not {limit}")
+    start = "+inf" if after is None else f"({after}"
+    arguments: list[str | bytes | int] = [start, limit + 1, _record_key(tenant, "")]
+    return Operation(scripts.LIST, [_order_key(tenant, collection)], arguments, lambda reply: _page(reply, limit))
+
+
+def begin_removal(tenant: str, sha256: str) -> Operation[bool]:
+    """Whether no document uses these bytes, so that the caller must remove them now, then do `end_removal`.
+
+    Until then, and for no longer than `REMOVAL_SECONDS`, `put` of a document with these bytes is refused.
+    """
+    keys = [_users_key(tenant, sha256), _removal_key(tenant, sha256)]
+    return Operation(scripts.BEGIN_REMOVAL, keys, [REMOVAL_SECONDS], bool)
+
+
+def end_removal(tenant: str, sha256: str) -> Operation[bool]:
+    """The bytes are removed, or are left where they are."""
+    return Operation(scripts.END_REMOVAL, [_removal_key(tenant, sha256)], [], bool)
+
+
+def _replaced(reply: Any) -> DocumentRecord | None:
+    if reply == b"busy":
+        raise FileBusyError
+    return _parsed(reply)
+
+
+def _page(reply: Sequence[tuple[bytes, bytes, Any]], limit: int) -> Page:
+    shown = reply[:limit]
+    records = (_parsed(fields) for _, _, fields in shown)
+    return Page(
+        documents=tuple(record for record in records if record is not None),
+        next=int(shown[-1][1]) if len(reply) > limit else None,
+    )
+
+
+def _parsed(reply: Any) -> DocumentRecord | None:
+    """The record in a reply to HGETALL; None when there is none, or when what is there is no record."""
+    flat = cast(Sequence[bytes], reply)
+    if not flat:
+        return None
+    try:
+        fields = {flat[i].decode(): orjson.loads(flat[i + 1]) for i in range(0, len(flat), 2)}
+        return DocumentRecord.model_validate(fields)
+    except (ValidationError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
+        log.warning("document_record_broken", reason=type(error).__name__)
+        return None
+
+
+def _flat(fields: dict[str, Any]) -> Iterator[str | bytes]:
+    for name, value in fields.items():
+        yield name
+        yield orjson.dumps(value)
+
+
+def _record_key(tenant: str, document: str) -> str:
+    return f"rag:document:{_label(tenant)}/{_label(document)}"
+
+
+def _order_key(tenant: str, collection: str | None = None) -> str:
+    key = f"rag:documents:{_label(tenant)}"
+    return key if collection is None else f"{key}/{_label(collection)}"
+
+
+def _users_key(tenant: str, sha256: str) -> str:
+    return f"rag:files:{_label(tenant)}/{_label(sha256)}"
+
+
+def _removal_key(tenant: str, sha256: str) -> str:
+    return f"rag:removals:{_label(tenant)}/{_label(sha256)}"
+
+
+def _label(text: str) -> str:
+    """`text` when it is a label or nothing; keys are unambiguous since no label holds a slash."""
+    if text and not LABEL.fullmatch(text):
+        raise ValueError("not a label")
+    return text
