@@ -13,13 +13,13 @@ from app.core.settings import Settings
 from ingest.indexing.embedder import Embedder, open_budget
 from ingest.indexing.writer import Writer
 from ingest.reading.files import Found
+from ingest.sync.apply import Hashing, Sync
 from ingest.sync.display import Bar, Lines
 from ingest.sync.mirror import Mirror, open_mirror
 from ingest.sync.naming import Naming, naming_of
 from ingest.sync.own_qdrant import qdrant_address
 from ingest.sync.plan import Action, Step
 from ingest.sync.report import Outcome, Report
-from ingest.sync.sync import Hashing, Sync
 from worker.index.vector_index import VectorIndex, open_index
 
 if TYPE_CHECKING:

@@ -406,7 +406,7 @@ def test_a_renamed_file_is_neither_parsed_nor_embedded(
     _report(capsys, folder)
     before = _documents(folder)["otter.pdf"]
     (folder / "otter.pdf").rename(folder / "sub" / "lutra.pdf")
-    monkeypatch.setattr("ingest.sync.sync.parse", None)  # would fail when called
+    monkeypatch.setattr("ingest.sync.apply.parse", None)  # would fail when called
     assert _statuses(_report(capsys, folder, "--prune")) == {"sub/heron.pdf": "unchanged", "sub/lutra.pdf": "renamed"}
     after = _documents(folder)["sub/lutra.pdf"]
     assert (after.document_id, after.filename) == (before.document_id, "lutra.pdf")
@@ -458,7 +458,7 @@ def test_what_a_killed_write_left_is_deleted_by_the_next_run(
     assert _documents(folder) == {}
     lost.unlink()
     assert set(_statuses(_report(capsys, folder)).values()) == {"added"}
-    monkeypatch.setattr("ingest.sync.sync.ORPHAN_AGE", timedelta(seconds=-1))
+    monkeypatch.setattr("ingest.sync.apply.ORPHAN_AGE", timedelta(seconds=-1))
     _report(capsys, folder)
     there = {document.document_id: document.chunks for document in _documents(folder).values()}
     assert Counter(chunk["document_id"] for chunk in _chunks(qdrant)) == there

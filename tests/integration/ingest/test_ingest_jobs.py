@@ -281,7 +281,7 @@ def test_what_the_catalog_lacks_is_shown_by_the_next_run_without_reading_a_page(
 ) -> None:
     assert main([str(otter)]) == 0
     valkey.flushall()
-    monkeypatch.setattr("ingest.sync.sync.parse", None)  # would fail when called
+    monkeypatch.setattr("ingest.sync.apply.parse", None)  # would fail when called
     assert main([str(otter)]) == 0
     (record,) = catalog.all("default")
     assert (record.filename, record.pages) == (NAME, 2)
