@@ -117,7 +117,7 @@ class DocumentStore:
             yield Path(copy.name)
 
     def delete(self, tenant: str, sha256: str) -> None:
-        """Remove the file, if it is there. The caller knows that no document uses it (`Catalog.begin_removal`)."""
+        """Remove the file, if it is there. The caller knows that no document uses it (`operations.begin_removal`)."""
         name = _name(tenant, sha256)
         with suppress(StoredFileNotFoundError), _classified():
             if self._folder is not None:
