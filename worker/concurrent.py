@@ -36,7 +36,7 @@ from worker.runtime.budget import Budget, Limits
 from worker.runtime.event_writer import EventWriter
 from worker.runtime.intake import Intake
 from worker.runtime.recovery import recover
-from worker.runtime.rq_thread import HEARTBEAT_TTL_SECONDS, Ending, Seat
+from worker.runtime.rq_thread import HEARTBEAT_TTL_SECONDS, Ending, ThreadWorker
 
 HEARTBEAT_SECONDS = 3
 MAINTENANCE_SECONDS = 5
@@ -72,7 +72,7 @@ class ConcurrentWorker(SimpleWorker):
         self._settings = settings
         self._stopping = threading.Event()
         self._finished = threading.Event()
-        self._seats: dict[str, Seat] = {}
+        self._workers: dict[str, ThreadWorker] = {}
         self._has_worked = False
 
     def work(
@@ -102,7 +102,7 @@ class ConcurrentWorker(SimpleWorker):
         events = EventWriter(self.connection)
         intakes = {queue.name: self._intake(queue, settings, events, burst=burst) for queue in self.queues}
         threads = [
-            threading.Thread(target=self._keep_seated, args=(intakes, queue, f"{self.name}.{queue}.{number}", burst))
+            threading.Thread(target=self._keep_worker, args=(intakes, queue, f"{self.name}.{queue}.{number}", burst))
             for queue in self.queue_names()
             for number in range(concurrency(queue, settings))
         ]
@@ -151,10 +151,10 @@ class ConcurrentWorker(SimpleWorker):
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """First signal: take no new job, let running ones finish within their grace. Second: end at once."""
         if self._stopping.is_set():
-            log.warning("worker_ends_at_once", running=sum(seat.is_busy for seat in self._seats.values()))
-            for seat in list(self._seats.values()):
+            log.warning("worker_ends_at_once", running=sum(worker.is_busy for worker in self._workers.values()))
+            for worker in list(self._workers.values()):
                 with suppress(RedisError):  # then its silence tells, a little later
-                    seat.put_back()
+                    worker.put_back()
             os._exit(1)
         log.info("worker_stopping", signal=signal.Signals(signum).name)
         self.stop()
@@ -169,23 +169,23 @@ class ConcurrentWorker(SimpleWorker):
     def _end_grace(self) -> None:
         assert self._settings is not None
         if not self._finished.wait(self._settings.shutdown_grace_seconds):
-            log.warning("grace_is_over", running=sum(seat.is_busy for seat in self._seats.values()))
-            for seat in list(self._seats.values()):
-                seat.end_job(Ending.PUT_BACK)
+            log.warning("grace_is_over", running=sum(worker.is_busy for worker in self._workers.values()))
+            for worker in list(self._workers.values()):
+                worker.end_job(Ending.PUT_BACK)
 
-    def _keep_seated(self, intakes: dict[str, Intake], queue: str, name: str, burst: bool) -> None:
+    def _keep_worker(self, intakes: dict[str, Intake], queue: str, name: str, burst: bool) -> None:
         """One thread's life: a worker that works until told to stop, and a new one when Valkey was unavailable."""
         wait = RECONNECT_SECONDS_MIN
         while not self._stopping.is_set():
-            seat_name = f"{name}.{uuid4().hex[:8]}"
-            seat = Seat(queue, seat_name, self.connection, intakes[queue])
-            self._seats[name] = seat
+            worker_name = f"{name}.{uuid4().hex[:8]}"
+            worker = ThreadWorker(queue, worker_name, self.connection, intakes[queue])
+            self._workers[name] = worker
             began = monotonic()
             try:
-                self._has_worked |= seat.work(burst=burst)
+                self._has_worked |= worker.work(burst=burst)
             except VALKEY_UNAVAILABLE as error:
                 log.warning("valkey_unavailable", worker=name, reason=type(error).__name__)
-            del self._seats[name]
+            del self._workers[name]
             if burst:
                 return
             wait = RECONNECT_SECONDS_MIN if monotonic() - began > RECONNECT_SECONDS_MAX else wait * 2
@@ -204,11 +204,11 @@ class ConcurrentWorker(SimpleWorker):
     def _send_heartbeats(self) -> None:
         """Renew every worker of this process, and what they run, in one round trip; end what was told to stop."""
         with self.connection.pipeline(transaction=False) as pipeline:
-            asked = [(seat, seat.send_heartbeat(pipeline)) for seat in list(self._seats.values())]
+            asked = [(worker, worker.send_heartbeat(pipeline)) for worker in list(self._workers.values())]
             answers = pipeline.execute()
-        for seat, asked_at in asked:
+        for worker, asked_at in asked:
             if asked_at is not None and answers[asked_at[1]] is not None:
-                seat.stop_job(asked_at[0])
+                worker.stop_job(asked_at[0])
 
     def _maintain(self) -> None:
         for queue in self.queues:
@@ -249,8 +249,8 @@ class ConcurrentWorker(SimpleWorker):
             command = json.loads(message["data"])
             match command:
                 case {"command": "stop-job", "job_id": str(job_id)}:
-                    for seat in list(self._seats.values()):
-                        seat.stop_job(job_id)
+                    for worker in list(self._workers.values()):
+                        worker.stop_job(job_id)
                 case {"command": "shutdown"}:
                     self.stop()
         except ValueError:

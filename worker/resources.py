@@ -64,7 +64,7 @@ def this_process() -> Process:
 
 
 def shared(make: Callable[[Process], Opened]) -> Opened:
-    """What `make` has made for this process, made by the first call."""
+    """The resource that `make` makes: one for this process, made by the first call."""
     found = _opened.get(make)
     if found is None:
         with _lock:

@@ -1,4 +1,4 @@
-"""Telling a client's server that its job has ended, as Standard Webhooks has it.
+"""Webhook deliveries: a client's server is told that its job has ended, as Standard Webhooks has it.
 
 The specification: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. The URL
 is hostile: its host is looked up once, every address that comes back must be public, and the connection goes to that
@@ -40,7 +40,7 @@ log = get_logger(__name__)
 
 
 class WebhookFailedError(Exception):
-    """The news did not arrive; RQ tries again later. Says nothing of URL or secret."""
+    """The delivery has failed; RQ tries again later. Says nothing of URL or secret."""
 
 
 class ForbiddenAddressError(WebhookFailedError):

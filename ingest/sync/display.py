@@ -52,7 +52,7 @@ class Lines:
             print(f"checked {total} {_files(total)}", file=self._stream)
 
     def starting(self, source: str) -> None:
-        """Nothing: a line when it is done is enough."""
+        """No-op: a line when it is done is enough."""
 
     def done(self, outcome: Outcome, number: int, total: int) -> None:
         """A line, unless nothing happened."""

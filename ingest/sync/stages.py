@@ -58,13 +58,13 @@ class Channel(Generic[Ready]):
             return taken
 
     def end(self) -> None:
-        """Nothing more will come; what is there may still be taken."""
+        """Close the giving end: nothing more will come; what is there may still be taken."""
         with self._changed:
             self._has_ended = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Nothing more is wanted."""
+        """Close both ends: nothing more is wanted."""
         with self._changed:
             self._items.clear()
             self._weight = 0

@@ -123,7 +123,7 @@ def note(record: Job | None, **fields: object) -> None:
 
 
 def _note_error(record: Job | None, code: ErrorCode) -> None:
-    """Where the API reads the code."""
+    """Write the code into the job's metadata, where the API reads it."""
     if isinstance(record, TakenJob):
         record.meta["error"] = code.value  # what ends the job writes it
     else:

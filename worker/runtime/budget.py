@@ -118,14 +118,14 @@ class Budget:
             (self._connection if pipeline is None else pipeline).zrem(LEASES, holder)
 
     def heed(self, status: int, headers: Mapping[str, str]) -> None:
-        """Pause everybody for as long as the provider's headers ask, when they say that nothing is left."""
+        """Pause all workers for as long as the provider's headers ask, when they say that nothing is left."""
         if (seconds := pause_seconds(status, headers)) > 0:
             with suppress(*VALKEY_UNAVAILABLE):  # an answer is worth more than a pause
                 self._connection.set(PAUSE, 1, px=max(1, round(min(seconds, PAUSE_SECONDS_MAX) * 1000)))
 
 
 class _Window:
-    """So many a minute, by one of the windows of `limits`; without a limit there is always room."""
+    """A limit per minute, by one of the windows of `limits`; without a limit there is always room."""
 
     def __init__(self, name: str, per_minute: int | None, connection: Redis, *, is_exact: bool) -> None:
         self._name = name

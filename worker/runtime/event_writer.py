@@ -27,23 +27,23 @@ log = get_logger(__name__)
 
 
 class Events(Protocol):
-    """Where a running job tells how it gets on."""
+    """The sink of a running job's events."""
 
     def add(self, kind: EventType, data: Mapping[str, Any]) -> None:
-        """One event."""
+        """Add one event."""
 
     def delta(self, text: str) -> None:
         """A piece of the answer."""
 
 
 class NoEvents:
-    """For a function that is called without a job."""
+    """The null sink: for a function that is called without a job."""
 
     def add(self, kind: EventType, data: Mapping[str, Any]) -> None:
-        """Drop it."""
+        """No-op."""
 
     def delta(self, text: str) -> None:
-        """Drop it."""
+        """No-op."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class EventLog:
         self._text: list[str] = []
 
     def add(self, kind: EventType, data: Mapping[str, Any]) -> None:
-        """One event."""
+        """Add one event."""
         with self._changing:
             self._join_text()
             self._events.append((kind, encode(data)))
@@ -121,7 +121,7 @@ class EventWriter:
         self._thread.start()
 
     def wake(self, changed: EventLog) -> None:
-        """There is something to write."""
+        """Wake the writer: there is something to write."""
         self._changed.append(changed)
         if not self._wake.is_set():
             self._wake.set()
@@ -183,7 +183,7 @@ class DirectEvents:
         self.add(EventType.STARTED, {"attempt": attempt})
 
     def add(self, kind: EventType, data: Mapping[str, Any]) -> None:
-        """One event; Valkey's absence is no failure of the job."""
+        """Add one event; Valkey's absence is no failure of the job."""
         self.flush()
         self._write(kind, data)
 

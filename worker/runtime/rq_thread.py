@@ -49,7 +49,7 @@ class Ending(Enum):
     PUT_BACK = "put back"
 
 
-class Seat(SimpleWorker):
+class ThreadWorker(SimpleWorker):
     """One RQ worker, in a thread of a `ConcurrentWorker`."""
 
     death_penalty_class = Deadline
@@ -319,7 +319,7 @@ def _tokens(job: Job) -> int:
 
 
 def _patiently(act: Callable[[], None]) -> None:
-    """Do it, again and again while Valkey is unavailable: an answer that was paid for is worth the wait."""
+    """Retry `act` while Valkey is unavailable: an answer that was paid for is worth the wait."""
     wait, give_up = AGAIN_SECONDS_MIN, monotonic() + PATIENCE_SECONDS
     while True:
         try:

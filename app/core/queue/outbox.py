@@ -61,12 +61,12 @@ return 0
 
 
 def cursor_key(reader: str) -> str:
-    """Where the id of the last entry that `reader` has read stands."""
+    """The key of the cursor: the id of the last entry that `reader` has read."""
     return f"{OUTBOX}:cursor:{reader}"
 
 
 def lock_key(reader: str) -> str:
-    """What the one process holds that reads for `reader`."""
+    """The key of the lock: the one process that reads for `reader` holds it."""
     return f"{OUTBOX}:lock:{reader}"
 
 

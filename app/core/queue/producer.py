@@ -382,12 +382,12 @@ def results_key(job_id: str) -> str:
 
 
 def note_key(job_id: str) -> str:
-    """Where stands what a client said of its job that the job does not need (OpenAI's protocol)."""
+    """The key of what a client said of its job that the job does not need (OpenAI's protocol)."""
     return f"rag:response:{job_id}"
 
 
 def webhook_key(job_id: str) -> str:
-    """Where a job's webhook stands: its URL and secret, which are in no job's record."""
+    """The key of a job's webhook: its URL and secret, which are in no job's record."""
     return f"rag:webhook:{job_id}"
 
 

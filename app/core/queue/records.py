@@ -180,7 +180,7 @@ def _retries(kind: Kind, settings: Settings) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A job's record as `queue_scripts.VIEW` gives it, its metadata read. `more` depends on the status."""
+    """A job's record as `app.core.queue.scripts.VIEW` gives it, its metadata read. `more` depends on the status."""
 
     job_id: str
     status: JobStatus
