@@ -1,0 +1,260 @@
+"""Every sentence of README.md is held by a test: the table says by which, and no sentence is missing from it."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+README = "unit/test_readme"
+DEPLOYMENT = "unit/test_deployment"
+SERVICE = "acceptance/test_service"
+MODES = "acceptance/test_services_mode"
+JOBS = "integration/app/test_jobs_api"
+WAITING = "integration/app/test_waiting"
+OPENAI = "integration/app/test_openai_protocol"
+ISOLATION = "integration/app/test_isolation"
+INGEST = "integration/ingest/test_ingest"
+INGEST_JOBS = "integration/ingest/test_ingest_jobs"
+SEARCH = "integration/worker/test_search"
+WORKER = "integration/worker/test_worker"
+
+PROMISES: dict[str, tuple[str, ...]] = {
+    "Ask questions over your PDFs": (f"{SERVICE}::a_question_is_answered_with_document_and_page",),
+    "FastAPI takes a question and answers at once": (f"{WAITING}::prefer_wait_that_is_over_is_accepted",),
+    "RQ workers on Valkey retrieve from Qdrant": (f"{WORKER}::with_a_model_the_answer_is_the_models_and_cites",),
+    "`make run` starts the whole service": (f"{SERVICE}::a_question_is_answered_with_document_and_page",),
+    "The same over HTTP": (f"{SERVICE}::a_question_is_answered_with_document_and_page",),
+    "It never blocks": ("integration/app/test_pipelined::a_valkey_that_does_not_answer_is_given_up",),
+    "`POST /chat` writes one job to Valkey.": (f"{JOBS}::the_same_key_and_body_are_the_same_job",),
+    "The API holds no index and no model client.": (
+        "unit/test_imports::the_api_holds_neither_index_nor_model_nor_documents_library",
+    ),
+    "It never loses a job": ("acceptance/test_drills::a_drill_meets_its_aim",),
+    "RQ's record in Valkey is the one truth": (
+        f"{SERVICE}::a_second_start_finds_everything_where_it_was",
+        f"{SERVICE}::a_killed_service_takes_its_children_with_it_and_starts_again",
+    ),
+    "The jobs of a killed worker are run by another": (
+        f"{WORKER}::a_dead_workers_job_is_run_again",
+        f"{WORKER}::a_failure_that_a_retry_may_help_is_tried_again",
+        f"{JOBS}::a_full_queue_is_a_503_and_readiness_says_so",
+    ),
+    "It never invents a source": (
+        "unit/worker/answer/test_citations::a_quote_that_does_not_stand_there_is_no_citation",
+        "unit/worker/answer/test_citations::numbers_that_point_at_no_source_are_removed",
+        f"{SERVICE}::a_question_about_nothing_in_the_documents_is_not_grounded",
+        f"{WORKER}::when_nothing_is_found_the_model_is_not_called",
+    ),
+    "| poll |": (f"{WAITING}::a_wait_that_is_over_says_so",),
+    "| wait |": (f"{WAITING}::prefer_wait_answers_with_the_result", f"{WAITING}::a_result_is_waited_for"),
+    "| stream |": (
+        f"{WAITING}::a_stream_resumes_after_any_event_and_then_has_nothing_more",
+        f"{WAITING}::two_replicas_show_the_same_events",
+    ),
+    "| be told |": ("integration/worker/test_webhooks::the_news_of_a_finished_job_are_signed_and_hold_its_result",),
+    "| ask twice, pay once |": (f"{JOBS}::the_same_key_and_body_are_the_same_job",),
+    "| stop |": (f"{WORKER}::a_cancelled_job_that_waits_never_runs", f"{JOBS}::a_removed_job_leaves_nothing"),
+    "| search alone |": ("integration/worker/test_events::a_search_finds_chunks_and_calls_no_model",),
+    "| narrow |": (f"{SEARCH}::filters", f"{SEARCH}::tenants_and_collections_are_kept_apart"),
+    "point any OpenAI client at `/v1`": (f"{OPENAI}::a_completion_is_the_answer_with_its_citations",),
+    "Models are collections:": (f"{OPENAI}::each_collection_is_a_model",),
+    "`rag-queue` is the default one": (f"{OPENAI}::a_model_asks_its_collection",),
+    "The last user message is the question": (f"{OPENAI}::the_last_message_of_the_user_is_the_question",),
+    "Citations come as `annotations`": (f"{OPENAI}::a_completion_is_the_answer_with_its_citations",),
+    "No link or image of a model's making": (
+        "unit/worker/answer/test_sanitize::no_renderer_finds_a_link_an_image_or_html_in_it",
+        "unit/worker/answer/test_sanitize::what_could_be_followed_is_reduced_to_its_text",
+    ),
+    "Take the final answer over the deltas": (
+        "unit/worker/answer/test_citations::a_quote_that_does_not_stand_there_is_no_citation",
+    ),
+    "PDF, .docx, .html, .md and .txt.": ("unit/test_formats::every_format_is_named_where_formats_are_listed",),
+    "Each file is read by a child process": (
+        "unit/ingest/reading/test_hostile::a_hostile_file_ends_with_its_code_or_is_read",
+        "unit/ingest/reading/test_pool::a_child_that_hangs_is_killed",
+        "unit/ingest/reading/pdf/test_visible::words_that_nobody_sees_are_left_out",
+        "unit/ingest/reading/test_pool::of_half_a_file_the_rest_is_read_and_the_missing_pages_are_named",
+    ),
+    "`OCR=true` reads scans": ("unit/ingest/reading/test_ocr::a_scan_is_read_through_ocr_and_keeps_its_own_hash",),
+    "Each document is added, unchanged, updated": (
+        f"{INGEST}::a_folder_is_indexed_with_an_embedded_qdrant_and_every_bad_file_is_reported",
+        "unit/ingest/sync/test_plan::a_new_file_is_added_a_changed_one_updated_and_the_rest_kept",
+    ),
+    "`--prune` removes what left": (
+        f"{INGEST}::two_folders_with_the_same_names_stand_side_by_side_and_prune_only_their_own",
+    ),
+    "`--queue` shares a large folder": (
+        "acceptance/test_ingest_queue::workers_index_the_folder_and_the_command_tells_what_became_of_each_file",
+    ),
+    "`--repair` rebuilds the catalog": (f"{INGEST_JOBS}::repair_brings_the_catalog_back_from_the_index",),
+    "`--dry-run` says what would happen": (
+        f"{INGEST}::a_dry_run_tells_the_same_and_writes_nothing",
+        f"{SEARCH}::tenants_and_collections_are_kept_apart",
+    ),
+    "Exit code 1: a file failed": ("unit/ingest/test_command::bad_usage_is_one_line_and_exit_2",),
+    "a document is the file of one name in one collection": (
+        "unit/app/routes/test_documents::other_bytes_under_the_same_name_replace_the_document_and_its_file",
+    ),
+    "shows how far its indexing is": (
+        "unit/app/routes/test_documents::what_the_worker_reports_is_shown",
+        "integration/app/test_documents::a_document_is_uploaded_indexed_shown_and_deleted",
+    ),
+    "Files are kept under `DOCUMENTS_URL`": (
+        "unit/app/core/documents/test_files::a_file_comes_back_by_its_hash",
+        "unit/app/core/documents/test_files::unless_set_files_are_kept_in_the_data_folder",
+    ),
+    "Without one, answers are the documents' own sentences": (
+        f"{WORKER}::without_a_model_a_question_is_answered_in_the_documents_words",
+    ),
+    "With one, they are the model's:": (f"{WORKER}::with_a_model_the_answer_is_the_models_and_cites",),
+    "`CHAT_MODEL=anthropic:claude-haiku-4-5`": (
+        "unit/worker/model/test_langchain_chat::anthropics_answer_comes_in_pieces_with_its_model_and_its_tokens",
+        "unit/worker/model/test_langchain_client::a_chat_provider_without_its_package_is_an_error_that_names_it",
+    ),
+    "`EMBEDDING_MODEL` likewise.": (
+        "unit/worker/model/test_langchain_embeddings::ollama_embeds_a_question_and_texts_in_order",
+    ),
+    "With `EMBEDDING_MODEL` set too": (f"{WORKER}::with_an_embedding_model_retrieval_is_hybrid",),
+    "BM25 and vectors, fused (`FUSION`).": (f"{SEARCH}::each_fusion_finds_the_page",),
+    "The index remembers its embedding model": (f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",),
+    "A question that names a file looks there first.": (
+        f"{SEARCH}::a_question_that_names_a_file_finds_that_file_first",
+    ),
+    "`RERANK_URL` adds a reranker": (f"{SEARCH}::a_rerank_endpoint_scores_each_text",),
+    "`python -m benchmarks.retrieval FOLDER`": (
+        "integration/test_retrieval_benchmark::bm25_alone_finds_the_small_set",
+        "integration/test_retrieval_benchmark::pages_of_pdfs_are_judged",
+    ),
+    "HTTPS_PROXY, HTTP_PROXY and NO_PROXY are heeded": (
+        "integration/test_proxies::every_way_goes_through_the_proxy",
+        "integration/test_proxies::every_place_that_opens_connections_is_among_the_ways",
+    ),
+    "Settings come from the environment or `.env`": (
+        "unit/app/core/test_settings::example_and_settings_name_the_same_variables_with_the_same_defaults",
+    ),
+    "lists every one with its default": (
+        "unit/app/core/test_settings::example_and_settings_name_the_same_variables_with_the_same_defaults",
+    ),
+    "Without keys the service serves its own machine alone": (
+        "unit/app/auth/test_dependencies::without_keys_every_other_address_is_a_403_that_names_the_remedy",
+        "acceptance/test_credentials::the_service_does_not_start_for_others_without_keys",
+    ),
+    "With them:": ("acceptance/test_credentials::a_service_with_keys_answers_those_who_show_one",),
+    "A key has a tenant, a role": (
+        f"{ISOLATION}::nobody_but_the_owner_finds_the_thing",
+        f"{ISOLATION}::a_route_is_for_its_role_and_those_above",
+        "unit/app/auth/test_rate_limits::a_key_over_its_rate_is_a_429_that_says_when_to_come_back",
+    ),
+    "JWTs do the same": ("unit/app/auth/test_jwt::a_token_stands_for_its_subject_tenant_and_role",),
+    "Rates answer with `RateLimit` headers": (
+        "unit/app/auth/test_rate_limits::a_key_over_its_rate_is_a_429_that_says_when_to_come_back",
+        "unit/app/middleware/test_middleware::where_a_rate_applies_every_response_says_where_the_client_stands",
+    ),
+    "Behind a proxy set keys and `TRUSTED_PROXIES`": (
+        "unit/app/middleware/test_middleware::a_trusted_proxy_is_believed_and_only_for_what_it_added",
+    ),
+    "Operators (role `admin`) see": (
+        f"{JOBS}::failed_jobs_are_listed_sent_back_and_removed",
+        f"{JOBS}::queues_show_depth_age_and_workers",
+    ),
+    "`make run` takes the standard ports": (f"{SERVICE}::env_prints_where_the_services_are",),
+    "With `REDIS_URL` and `QDRANT_URL` set": (f"{MODES}::each_way_to_run_a_worker_answers",),
+    "`uvicorn --factory app.main:from_environment`": (f"{MODES}::each_way_to_run_a_worker_answers",),
+    "`docker compose` wants a key": (
+        f"{DEPLOYMENT}::the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes_who_says_to_be_a_proxy",
+    ),
+    "`docker compose run --rm ingest`": (f"{DEPLOYMENT}::each_command_exists",),
+    "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
+    "One worker process keeps WORKER_CONCURRENCY": (f"{WORKER}::questions_wait_for_the_model_side_by_side",),
+    "On SIGTERM it takes no new ones": (
+        f"{WORKER}::a_stop_lets_running_questions_finish_and_leaves_the_rest_queued",
+        f"{WORKER}::when_the_grace_is_over_running_jobs_go_back_on_the_queue",
+    ),
+    "are one budget for all workers": (
+        f"{WORKER}::calls_in_flight_never_exceed_the_budget_of_all_workers",
+        f"{WORKER}::requests_beyond_the_budget_wait_in_the_queue_in_their_order",
+        f"{WORKER}::tokens_beyond_the_budget_keep_jobs_in_the_queue",
+    ),
+    "`make drill` kills, stops and starves": ("acceptance/test_drills::a_drill_meets_its_aim",),
+    "`/docs` has the models": (
+        "integration/app/test_openapi::each_operation_names_its_errors_and_has_an_example",
+        "unit/app/openapi/test_problems::the_description_is_a_table_of_every_type",
+    ),
+    "| `app/` |": ("unit/test_imports::the_api_holds_neither_index_nor_model_nor_documents_library",),
+    "| `app/core/` |": (f"{README}::every_link_to_a_file_leads_somewhere",),
+    "| `worker/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
+    "| `ingest/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
+    "| `tests/`, `benchmarks/` |": (f"{README}::every_make_target_that_is_named_exists",),
+    "| `docs/decisions/` |": (f"{README}::every_decision_is_in_the_index",),
+    "import-linter keeps it so": ("unit/test_imports::of_the_api_only_the_kernel_may_be_imported",),
+    "The embedded Qdrant is": ("integration/app/embedded/qdrant/test_queries::searches_agree",),
+    "has every folder, and which file": (f"{README}::every_folder_of_the_three_packages_is_explained",),
+    "[CHANGELOG.md](CHANGELOG.md) what changed.": (f"{README}::every_link_to_a_file_leads_somewhere",),
+    "`make help` lists every command": (f"{DEPLOYMENT}::each_make_target_is_explained",),
+    "| 503 `urn:problem:queue-full` |": (f"{JOBS}::a_full_queue_is_a_503_and_readiness_says_so",),
+    "| 503 `urn:problem:queue-unavailable` |": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
+    "| a job stays `queued` |": (f"{JOBS}::queues_show_depth_age_and_workers",),
+    "| a job has `failed` |": (f"{JOBS}::failed_jobs_are_listed_sent_back_and_removed",),
+    "| `index_mismatch` |": (f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",),
+    "| `grounded` is false |": (
+        "unit/worker/answer/test_citations::grounded_is_an_answer_of_which_every_citation_holds",
+        "integration/worker/test_events::a_search_finds_chunks_and_calls_no_model",
+    ),
+    "| a document is not found |": (
+        "integration/app/test_documents::a_file_that_can_not_be_read_fails_with_its_reason",
+    ),
+    "| 403 `urn:problem:keys-required` |": (
+        "unit/app/auth/test_dependencies::without_keys_every_other_address_is_a_403_that_names_the_remedy",
+    ),
+    "| the port or DATA_DIR is taken |": (
+        f"{SERVICE}::a_port_in_use_is_said_with_the_way_out",
+        f"{SERVICE}::a_data_dir_in_use_is_said_with_the_way_out",
+    ),
+    "MIT: [LICENSE](LICENSE).": (f"{README}::every_link_to_a_file_leads_somewhere",),
+}
+"""A piece of the sentence that no other sentence has, and the tests that fail when it is no longer so."""
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentences, items and rows of tables; without headings, code, and the routes, which have a test of their own."""
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    found: list[str] = []
+    for block in (part.strip() for part in re.split(r"\n\s*\n", prose)):
+        if block.startswith("|"):
+            found += [row for row in block.splitlines()[2:] if not re.match(r"\| `(GET|POST|DELETE) /", row)]
+        elif block and not block.startswith("#"):
+            for item in re.split(r"\n(?=- )", block):
+                found += re.split(r"(?<=[.:;!?])\s+(?=[A-Z`*\[])(?!\[LICENSE)", " ".join(item.split()))
+    return found
+
+
+@cache
+def _tests_of(path: Path) -> frozenset[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return frozenset(node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+SENTENCES = _sentences((ROOT / "README.md").read_text())
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_sentence_is_held_by_a_test(sentence: str) -> None:
+    assert [piece for piece in PROMISES if piece in sentence] != [], "no test holds this: write one, or drop it"
+
+
+@pytest.mark.parametrize("piece", PROMISES)
+def test_what_holds_a_sentence_exists(piece: str) -> None:
+    assert len([sentence for sentence in SENTENCES if piece in sentence]) == 1
+    for name in PROMISES[piece]:
+        path, _, test = name.partition("::")
+        assert f"test_{test}" in _tests_of(ROOT / "tests" / f"{path}.py"), name
+
+
+def test_a_sentence_that_nobody_holds_is_found() -> None:
+    assert _sentences("# Title\n\nOne. Two\nlines.\n\n- An item.\n\n| a |\n|---|\n| row |\n| `GET /x` | y |") == [
+        *("One.", "Two lines.", "- An item.", "| row |"),
+    ]
