@@ -149,7 +149,7 @@ TABLE: tuple[Row[Any], ...] = (
         "idempotency-key-reused",
         "This Idempotency-Key was used with another request. Use a new key for a new request.",
     ),
-    _http(400),
+    _http(400, "The body cannot be read as JSON: it is not UTF-8, or nested too deeply."),
     _http(404, "There is nothing at this address; see /docs."),
     _http(405, "This address does not take this method; see the Allow header."),
     # Who asks

@@ -167,6 +167,22 @@ def test_a_body_that_is_no_json_is_refused(client: TestClient, body: bytes) -> N
     assert response.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"query": "\xff"}', b"\xff\xfe{"], ids=["deep", "no UTF-8", "UTF-16"]
+)
+def test_a_body_that_cannot_be_decoded_is_a_400_in_our_words_on_every_route(client: TestClient, body: bytes) -> None:
+    routes = [path for path, item in client.get("/openapi.json").json()["paths"].items() if _takes_json(item)]
+    assert {"/chat", "/search", "/v1/responses"} <= set(routes)
+    for path in routes:
+        answer = client.post(path, content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 400, path
+        assert "cannot be read as JSON" in answer.text or "not JSON" in answer.text, path
+
+
+def _takes_json(item: dict[str, Any]) -> bool:
+    return "application/json" in item.get("post", {}).get("requestBody", {}).get("content", {})
+
+
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", None])
 def test_another_media_type_is_refused(client: TestClient, media_type: str | None) -> None:
     headers = {"content-type": media_type} if media_type else {}
