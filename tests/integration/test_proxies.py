@@ -40,7 +40,7 @@ from tests.support.api import serving
 from tests.support.proxy import Proxy, proxying
 from tests.support.tls import make_certificate
 from worker.http.qdrant import NotFoundError, QdrantHttp
-from worker.index.langchain_store import open_vector_store
+from worker.index.langchain_store import open_client
 from worker.model.chat import ChatModel
 from worker.model.embeddings import ProviderEmbeddings
 from worker.retrieval.rerank import EndpointReranker
@@ -186,7 +186,7 @@ def qdrant(url: str) -> None:
 
 
 def vector_store(url: str) -> None:
-    open_vector_store(settings_for(url)).client.get_collections()
+    open_client(settings_for(url)).get_collections()
 
 
 def webhook(url: str) -> None:

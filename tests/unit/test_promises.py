@@ -118,6 +118,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`EMBEDDING_MODEL` likewise.": (
         "unit/worker/model/test_langchain_embeddings::ollama_embeds_a_question_and_texts_in_order",
     ),
+    "Your own LangChain code can search the same index:": ("integration/worker/test_langchain_store::the_page_runs",),
     "With `EMBEDDING_MODEL` set too": (f"{WORKER}::with_an_embedding_model_retrieval_is_hybrid",),
     "BM25 and vectors, fused (`FUSION`).": (f"{SEARCH}::each_fusion_finds_the_page",),
     "The index remembers its embedding model": (f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",),
@@ -228,7 +229,7 @@ def _sentences(text: str) -> list[str]:
             found += [row for row in block.splitlines()[2:] if not re.match(r"\| `(GET|POST|DELETE) /", row)]
         elif block and not block.startswith("#"):
             for item in re.split(r"\n(?=- )", block):
-                found += re.split(r"(?<=[.:;!?])\s+(?=[A-Z`*\[])(?!\[LICENSE)", " ".join(item.split()))
+                found += re.split(r"(?<=[.:;!?])\s+(?=[A-Z`*])", " ".join(item.split()))
     return found
 
 

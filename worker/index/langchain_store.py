@@ -3,6 +3,9 @@
 The service itself searches through `worker.retrieval.search`, whose imports are a tenth of this one's.
 """
 
+from collections.abc import Sequence
+from typing import Any, NoReturn, cast
+
 import httpx
 from langchain_core.embeddings import Embeddings
 from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings
@@ -29,17 +32,75 @@ class Bm25(SparseEmbeddings):
         return _plain(query_vector(text))
 
 
-def open_vector_store(
-    settings: Settings, *, client: QdrantClient | None = None, embeddings: Embeddings | None = None
-) -> QdrantVectorStore:
-    """A store that searches as `settings` say: hybrid with an embedding model, else BM25.
+class WrongUseError(Exception):
+    """The store only reads: documents come in through the API or `python -m ingest`, which keep catalog and files."""
 
-    It sees every tenant's chunks: give each search `where(tenant=..., collection=...)` as its filter. Opens no
-    connection. Raises `ConfigurationError` when there is no Qdrant to go to.
+
+class ScopedClient:
+    """The part of `QdrantClient` that a `QdrantVectorStore` reads with, confined to one tenant's collection.
+
+    Whatever filter a search has, its chunks are those of the scope. Writes raise `WrongUseError`.
+    """
+
+    def __init__(self, client: QdrantClient, *, tenant: str, collection: str) -> None:
+        self._client = client
+        self._scope = [
+            models.FieldCondition(key=f"{METADATA}.{name}", match=models.MatchValue(value=value))
+            for name, value in {"tenant": tenant, "collection": collection}.items()
+        ]
+
+    def query_points(
+        self,
+        collection_name: str,
+        *,
+        prefetch: Sequence[models.Prefetch] = (),
+        query_filter: models.Filter | None = None,
+        **options: Any,
+    ) -> models.QueryResponse:
+        """As `QdrantClient.query_points`, within the scope: also each of `prefetch`, which must not be nested."""
+        if any(fetch.prefetch for fetch in prefetch):
+            raise WrongUseError
+        scoped = [fetch.model_copy(update={"filter": self._within(fetch.filter)}) for fetch in prefetch]
+        within = self._within(query_filter)
+        return self._client.query_points(collection_name, prefetch=scoped or None, query_filter=within, **options)
+
+    def retrieve(self, collection_name: str, ids: Sequence[Any], **options: Any) -> list[models.Record]:
+        """As `QdrantClient.retrieve`, without the points that are not of the scope."""
+        wanted = self._within(models.Filter(must=[models.HasIdCondition(has_id=list(ids))]))
+        records, _ = self._client.scroll(collection_name, scroll_filter=wanted, limit=max(1, len(ids)), **options)
+        return records
+
+    def upsert(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse to write."""
+        raise WrongUseError
+
+    delete = upsert
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    def _within(self, wanted: models.Filter | None) -> models.Filter:
+        return models.Filter(must=[*self._scope, *([wanted] if wanted is not None else [])])
+
+
+def open_vector_store(
+    settings: Settings,
+    *,
+    tenant: str = DEFAULT_TENANT,
+    collection: str = DEFAULT_COLLECTION,
+    client: QdrantClient | None = None,
+    embeddings: Embeddings | None = None,
+) -> QdrantVectorStore:
+    """A store that reads one tenant's collection as `settings` say: hybrid with an embedding model, else BM25.
+
+    What another tenant or collection holds does not exist for it, whatever filter or ids it is given. It only reads.
+    Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
     """
     dense = embeddings or open_embeddings(settings)
+    scoped = ScopedClient(client or open_client(settings), tenant=tenant, collection=collection)
     return QdrantVectorStore(
-        client or _open_client(settings),
+        cast(QdrantClient, scoped),
         settings.qdrant_collection,
         embedding=dense,
         retrieval_mode=RetrievalMode.HYBRID if dense is not None else RetrievalMode.SPARSE,
@@ -53,18 +114,8 @@ def open_vector_store(
     )
 
 
-def where(*, tenant: str = DEFAULT_TENANT, collection: str = DEFAULT_COLLECTION) -> models.Filter:
-    """The filter that confines a search to one tenant's collection."""
-    fields = {"tenant": tenant, "collection": collection}
-    return models.Filter(
-        must=[
-            models.FieldCondition(key=f"{METADATA}.{name}", match=models.MatchValue(value=value))
-            for name, value in fields.items()
-        ]
-    )
-
-
-def _open_client(settings: Settings) -> QdrantClient:
+def open_client(settings: Settings) -> QdrantClient:
+    """qdrant-client for the Qdrant of `settings`. Opens no connection; raises as `open_vector_store` does."""
     url = qdrant_url(settings)
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
     transport = httpx.HTTPTransport(proxy=proxy_for(url))

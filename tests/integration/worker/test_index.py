@@ -14,7 +14,6 @@ from qdrant_client import QdrantClient
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
-from worker.index.langchain_store import open_vector_store, where
 from worker.index.vector_index import INDEXED_FIELDS, Chunk, Document, VectorIndex, Version, WritingHttp, open_index
 from worker.vectors import document_vector
 
@@ -106,18 +105,6 @@ def test_a_point_carries_all_that_a_search_shows_and_filters_by(
     assert isinstance(point.vector, dict)
     assert set(point.vector["sparse"].indices) == set(document_vector(chunk.embedded).indices)  # type: ignore[union-attr]
     assert set(client.get_collection(name).payload_schema) == {f"metadata.{field}" for field in INDEXED_FIELDS}
-
-
-@pytest.mark.parametrize("has_model", [False, True])
-def test_langchain_searches_the_collection_as_a_vector_store(
-    http: WritingHttp, name: str, client: QdrantClient, has_model: bool
-) -> None:
-    add_document(_with_model(http, name) if has_model else VectorIndex(http, name), *HANDBOOK)
-    settings = Settings(qdrant_collection=name)
-    store = open_vector_store(settings, client=client, embeddings=WordEmbeddings() if has_model else None)
-    (found,) = store.similarity_search("When is a boat washed?", k=1, filter=where())
-    assert (found.page_content, found.metadata["page"]) == (HANDBOOK[1], 2)
-    assert store.similarity_search("When is a boat washed?", k=1, filter=where(tenant="another")) == []
 
 
 def test_a_collection_of_an_older_version_gets_the_indexes_that_it_lacks(
