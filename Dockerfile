@@ -8,6 +8,8 @@ RUN /venv/bin/pip install --require-hashes -r requirements.lock
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin rag && install -d -o rag /documents
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# So `rq worker rag_queries` is the worker that runs this service's own jobs and nothing else.
+ENV RQ_WORKER_CLASS=worker.ConcurrentWorker RQ_JOB_CLASS=worker.OwnJob
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY app app

@@ -16,6 +16,8 @@ from app.core.logging import configure_logging
 from app.core.services import qdrant_url, redis_url
 from app.core.settings import Settings, explain
 
+RQ_CLASSES = {"RQ_WORKER_CLASS": "worker.ConcurrentWorker", "RQ_JOB_CLASS": "worker.OwnJob"}
+"""With these, `rq worker rag_queries`, word for word, runs this service's jobs and nothing else, many at once."""
 KEY_RATE = "600/minute"
 """Ten requests a second: an application's own, or twenty people who wait for an answer each and poll for it."""
 
@@ -44,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_serve)
     parser.add_argument("--ingest", type=Path, metavar="FOLDER", help="index FOLDER first when the index is empty")
     commands = parser.add_subparsers(title="other commands", metavar="")
-    env = commands.add_parser("env", help="print exports of REDIS_URL and QDRANT_URL of the running service")
+    env = commands.add_parser(
+        "env", help="print exports for `rq` and other programs: the running service's addresses, its worker"
+    )
     env.set_defaults(run=_env)
     key = commands.add_parser("key", help="make an API key, and its entry for API_KEYS")
     key.add_argument("--name", required=True, help="what logs call it, e.g. whose it is")
@@ -75,6 +79,8 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
 def _env(settings: Settings, arguments: argparse.Namespace) -> int:
     print(f"export REDIS_URL={quote(redis_url(settings))}")
     print(f"export QDRANT_URL={quote(qdrant_url(settings))}")
+    for name, value in RQ_CLASSES.items():
+        print(f"export {name}={value}")
     return 0
 
 

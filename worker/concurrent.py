@@ -35,6 +35,7 @@ from app.core.settings import Settings
 from worker.runtime.budget import Budget, Limits
 from worker.runtime.event_writer import EventWriter
 from worker.runtime.intake import Intake
+from worker.runtime.own_job import OwnJob
 from worker.runtime.recovery import recover
 from worker.runtime.rq_thread import HEARTBEAT_TTL_SECONDS, Ending, ThreadWorker
 
@@ -68,7 +69,7 @@ class ConcurrentWorker(SimpleWorker):
     """
 
     def __init__(self, *args: Any, settings: Settings | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs | {"serializer": PlainSerializer})
+        super().__init__(*args, **kwargs | {"serializer": PlainSerializer, "job_class": OwnJob})
         self._settings = settings
         self._stopping = threading.Event()
         self._finished = threading.Event()

@@ -69,6 +69,7 @@ def test_env_prints_where_the_services_are(service: Running) -> None:
     shown = service.command(sys.executable, "-m", "app", "env").stdout
     assert f"export REDIS_URL={service.services.redis_url}\n" in shown
     assert f"export QDRANT_URL={service.services.qdrant_url}\n" in shown
+    assert "export RQ_WORKER_CLASS=worker.ConcurrentWorker\nexport RQ_JOB_CLASS=worker.OwnJob\n" in shown
 
 
 def test_ingest_beside_the_service_goes_to_its_index(service: Running, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ WAYS = {
     "rq worker": ({}, ["rq", "worker", "rag_queries"]),
     "python -m worker": ({}, [sys.executable, "-m", "worker"]),
     "rq worker -w": ({}, ["rq", "worker", "-w", "worker.ConcurrentWorker", "rag_queries"]),
+    "RQ_JOB_CLASS": ({"RQ_JOB_CLASS": "worker.OwnJob"}, ["rq", "worker", "rag_queries"]),
     "RQ_WORKER_CLASS": ({"RQ_WORKER_CLASS": "worker.ConcurrentWorker"}, ["rq", "worker", "rag_queries"]),
 }
 

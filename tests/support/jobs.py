@@ -3,26 +3,37 @@
 from time import monotonic
 from typing import Any
 
+import pytest
 from rq import get_current_job
 
+from worker.runtime.own_job import FUNCTIONS
 
-def spin(seconds: float) -> None:
-    """Compute for so long, without ever blocking."""
-    end = monotonic() + seconds
+NAMES = frozenset(f"tests.support.jobs.{name}" for name in ("spin", "fail", "running", "nothing"))
+
+
+def allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every queue run these jobs as well, until the test is over."""
+    for queue, names in FUNCTIONS.items():
+        monkeypatch.setitem(FUNCTIONS, queue, names | NAMES)
+
+
+def spin(payload: dict[str, Any]) -> None:
+    """Compute for `seconds`, without ever blocking."""
+    end = monotonic() + payload["seconds"]
     while monotonic() < end:
         pass
 
 
-def fail(retry_in_seconds: int = 0) -> None:
+def fail(payload: dict[str, Any]) -> None:
     """Raise; with `retry_in_seconds`, after saying when to try again."""
     record = get_current_job()
     assert record is not None
-    if retry_in_seconds:
-        record.retry_intervals = [retry_in_seconds]
+    if payload:
+        record.retry_intervals = [payload["retry_in_seconds"]]
     raise RuntimeError("on purpose")
 
 
-def running() -> dict[str, Any]:
+def running(payload: dict[str, Any]) -> dict[str, Any]:
     """What stands in Valkey while this job runs, as far as it does not differ from run to run."""
     record = get_current_job()
     assert record is not None

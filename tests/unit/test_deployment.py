@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.__main__ import RQ_CLASSES
 from app.core.settings import Settings
 from tests.support import ROOT
 
@@ -81,6 +82,14 @@ def test_the_image_runs_as_nobody_special_and_holds_all_three_packages() -> None
     for package in ("app", "worker", "ingest"):
         assert f"COPY {package} {package}" in lines
         assert f"!{package}" in (ROOT / ".dockerignore").read_text().splitlines()
+
+
+def test_the_image_makes_every_rq_worker_ours() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert "ENV " + " ".join(f"{name}={value}" for name, value in RQ_CLASSES.items()) in lines
+    for dotted in RQ_CLASSES.values():
+        module, _, name = dotted.rpartition(".")
+        assert isinstance(getattr(import_module(module), name), type)
 
 
 def test_lock_files_name_no_address() -> None:

@@ -21,6 +21,7 @@ INGEST = "integration/ingest/test_ingest"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 SEARCH = "integration/worker/test_search"
 WORKER = "integration/worker/test_worker"
+OWN_JOBS = "integration/worker/test_own_jobs"
 
 PROMISES: dict[str, tuple[str, ...]] = {
     "Ask questions over your PDFs": (f"{SERVICE}::a_question_is_answered_with_document_and_page",),
@@ -170,6 +171,18 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "`docker compose run --rm ingest`": (f"{DEPLOYMENT}::each_command_exists",),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
+    "With RQ_WORKER_CLASS=worker.ConcurrentWorker": (
+        f"{MODES}::each_way_to_run_a_worker_answers",
+        f"{DEPLOYMENT}::the_image_makes_every_rq_worker_ours",
+        f"{SERVICE}::env_prints_where_the_services_are",
+    ),
+    "Our workers run this service's own jobs": (f"{OWN_JOBS}::what_is_none_of_ours_is_not_called_and_fails",),
+    "A stock worker does so with": (
+        f"{OWN_JOBS}::what_is_none_of_ours_is_not_called_and_fails",
+        f"{MODES}::each_way_to_run_a_worker_answers",
+    ),
+    "with neither variable it unpickles": (f"{OWN_JOBS}::a_stock_worker_calls_what_it_is_told",),
+    "it trusts whoever can write": (f"{OWN_JOBS}::a_stock_worker_calls_what_it_is_told",),
     "One worker process keeps WORKER_CONCURRENCY": (f"{WORKER}::questions_wait_for_the_model_side_by_side",),
     "On SIGTERM it takes no new ones": (
         f"{WORKER}::a_stop_lets_running_questions_finish_and_leaves_the_rest_queued",

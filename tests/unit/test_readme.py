@@ -30,6 +30,8 @@ NOT_SETTINGS = {
     "JWT",
     "ANTHROPIC_API_KEY",
     "HTTPS_PROXY",
+    "RQ_JOB_CLASS",
+    "RQ_WORKER_CLASS",
     "HTTP_PROXY",
     "NO_PROXY",
 }

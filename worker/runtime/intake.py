@@ -21,10 +21,10 @@ from rq.utils import now, utcformat
 
 from app.core.events import MAX_EVENTS
 from app.core.logging import get_logger
-from app.core.serializer import PlainSerializer
 from worker.runtime import scripts
 from worker.runtime.budget import PAUSE, Budget
 from worker.runtime.event_writer import EventLog, EventWriter
+from worker.runtime.own_job import OwnJob
 from worker.runtime.recovery import fail_unreadable
 
 POP_SECONDS = 1
@@ -38,7 +38,7 @@ RETRY_SECONDS_MAX = 2.0
 log = get_logger(__name__)
 
 
-class TakenJob(Job):
+class TakenJob(OwnJob):
     """A job that is this process's to run. `events` takes what it has to tell."""
 
     events: EventLog
@@ -201,14 +201,14 @@ class Intake:
         return len(taken or ())
 
     def _restored(self, execution: Execution, number: int, record: list[bytes]) -> TakenJob | None:
-        """The job in its record; None when it is none that RQ could have written, and has failed now."""
+        """The job in its record; None when it is none of ours, and has failed now."""
         try:
             job = TakenJob(execution.job_id, self._connection)
-            job.serializer = PlainSerializer  # given to the constructor, RQ would check it for each job
             fields = dict(zip(record[::2], record[1::2], strict=True))
             for just_written in (b"started_at", b"last_heartbeat"):  # RQ reads times slowly
                 fields.pop(just_written, None)
             job.restore(fields)
+            job.check(self._queue.name)
             job.started_at = job.last_heartbeat = execution.created_at
         except Exception as error:  # a hostile record makes RQ raise nearly anything
             log.warning("record_not_understood", job_id=execution.job_id, reason=type(error).__name__)

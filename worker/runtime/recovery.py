@@ -13,6 +13,7 @@ from rq.worker.base import BaseWorker, WorkerStatus
 from app.core.logging import get_logger
 from worker.runtime import scripts
 from worker.runtime.ending import Endings, Outcome
+from worker.runtime.own_job import OwnJob
 
 LEASE_SECONDS = 10
 """RQ's lock lasts a quarter of an hour; a process that dies with it must not stop everybody's maintenance."""
@@ -54,7 +55,7 @@ def _put_back_lost(queue: Queue) -> None:
 
 def _fail(queue: Queue, job_id: str, execution: str) -> None:
     try:
-        job = Job.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
+        job = OwnJob.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
     except NoSuchJobError:
         queue.connection.zrem(queue.started_job_registry.key, execution)
         return

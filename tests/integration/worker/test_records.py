@@ -19,6 +19,7 @@ from app.core.queue.connections import connect
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.integration.worker.test_worker import working
+from tests.support import jobs
 from tests.support.processes import wait_until
 from worker.concurrent import ConcurrentWorker
 from worker.runtime.ending import Endings, Outcome
@@ -35,6 +36,11 @@ def settings(valkey_url: str, qdrant_url: str) -> Settings:
         qdrant_collection=f"t{uuid4().hex}",
         worker_concurrency=1,
     )
+
+
+@pytest.fixture(autouse=True)
+def jobs_for_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs.allow(monkeypatch)
 
 
 @pytest.fixture
@@ -84,23 +90,25 @@ def rounded(seconds: int) -> int:
 
 
 def finishes(queue: Queue) -> Job:
-    return queue.enqueue_call("tests.support.jobs.spin", args=(0,), result_ttl=600, meta={"tenant": "t"})
+    return queue.enqueue_call("tests.support.jobs.spin", args=({"seconds": 0},), result_ttl=600, meta={"tenant": "t"})
 
 
 def fails(queue: Queue) -> Job:
-    return queue.enqueue_call("tests.support.jobs.fail", failure_ttl=600)
+    return queue.enqueue_call("tests.support.jobs.fail", args=({},), failure_ttl=600)
 
 
 def fails_for_the_last_time(queue: Queue) -> Job:
-    return queue.enqueue_call("tests.support.jobs.fail", failure_ttl=600, retry=Retry(max=2))
+    return queue.enqueue_call("tests.support.jobs.fail", args=({},), failure_ttl=600, retry=Retry(max=2))
 
 
 def is_tried_later(queue: Queue) -> Job:
-    return queue.enqueue_call("tests.support.jobs.fail", args=(300,), failure_ttl=600, retry=Retry(max=2))
+    return queue.enqueue_call(
+        "tests.support.jobs.fail", args=({"retry_in_seconds": 300},), failure_ttl=600, retry=Retry(max=2)
+    )
 
 
 def names_no_function(queue: Queue) -> Job:
-    return queue.enqueue_call("tests.support.jobs.nothing", failure_ttl=600)
+    return queue.enqueue_call("tests.support.jobs.nothing", args=({},), failure_ttl=600)
 
 
 @pytest.mark.parametrize("enqueue", [finishes, fails, fails_for_the_last_time, is_tried_later, names_no_function])
@@ -120,7 +128,7 @@ def test_a_job_that_runs_is_recorded_as_under_a_stock_worker(queue: Queue, setti
     seen: list[dict[str, Any]] = []
     for work in (by_stock, by_ours):
         queue.connection.flushall()
-        job = queue.enqueue_call("tests.support.jobs.running", result_ttl=600)
+        job = queue.enqueue_call("tests.support.jobs.running", args=({},), result_ttl=600)
         work(settings)
         result = job.latest_result()
         assert result is not None
@@ -154,13 +162,13 @@ def test_an_end_that_valkey_did_not_take_at_once_is_written_once(
     assert len(tried) == 2
 
 
-def test_jobs_that_depend_on_one_are_started_when_it_ends(queue: Queue, settings: Settings) -> None:
+def test_jobs_that_depend_on_one_are_taken_when_it_ends_and_refused(queue: Queue, settings: Settings) -> None:
     first = finishes(queue)
-    second = queue.enqueue_call("tests.support.jobs.spin", args=(0,), depends_on=first)
+    second = queue.enqueue_call("tests.support.jobs.spin", args=({"seconds": 0},), depends_on=first)
     failing = fails(queue)
-    third = queue.enqueue_call("tests.support.jobs.spin", args=(0,), depends_on=failing)
+    third = queue.enqueue_call("tests.support.jobs.spin", args=({"seconds": 0},), depends_on=failing)
     by_ours(settings)
-    assert second.get_status() == "finished"
+    assert second.get_status() == "failed"
     assert third.get_status() == "deferred"
 
 
@@ -194,7 +202,7 @@ def test_a_record_that_rq_can_not_read_fails_and_the_next_job_is_done(
 def test_a_queue_is_served_by_threads_of_its_own(valkey: Redis, settings: Settings) -> None:
     both = settings.model_copy(update={"ingest_concurrency": 1})
     busy = Queue("rag_ingest", connection=valkey, serializer=PlainSerializer)
-    slow = busy.enqueue_call("tests.support.jobs.spin", args=(2,), timeout=30)
+    slow = busy.enqueue_call("tests.support.jobs.spin", args=({"seconds": 2},), timeout=30)
     assert both.redis_url
     with closing(connect(both.redis_url.get_secret_value())) as connection:
         worker = ConcurrentWorker([QUERY_QUEUE, "rag_ingest"], connection=connection, settings=both)

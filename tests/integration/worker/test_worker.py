@@ -22,6 +22,7 @@ from app.core.queue.connections import connect
 from app.core.queue.records import JobView
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from tests.support import jobs
 from tests.support.contents import everything_in
 from tests.support.documents import HANDBOOK, add_document
 from tests.support.model_server import ModelServer
@@ -242,9 +243,12 @@ def test_a_stop_lets_running_questions_finish_and_leaves_the_rest_queued(
     assert states(queue, ids) == {"finished": 2, "queued": 2}
 
 
-def test_a_job_past_its_limit_fails_with_a_code_and_its_thread_works_on(valkey: Redis, settings: Settings) -> None:
+def test_a_job_past_its_limit_fails_with_a_code_and_its_thread_works_on(
+    valkey: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.allow(monkeypatch)
     queue = Queue(QUERY_QUEUE, connection=valkey, serializer=PlainSerializer)
-    late = queue.enqueue_call("tests.support.jobs.spin", args=(30,), timeout=1, failure_ttl=60)
+    late = queue.enqueue_call("tests.support.jobs.spin", args=({"seconds": 30},), timeout=1, failure_ttl=60)
     began = monotonic()
     view = ask(valkey, settings.model_copy(update={"worker_concurrency": 1}), "When does the harbour open?")
     assert monotonic() - began < 10
