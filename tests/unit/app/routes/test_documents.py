@@ -27,8 +27,9 @@ from app.core.documents.files import DocumentStore, StorageUnavailableError
 from app.core.documents.ids import document_id
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from app.documents.filenames import shown_filename
 from app.documents.schemas import LABEL_PATTERN
-from app.documents.uploads import receiving, shown_filename
+from app.documents.uploads import receiving
 from app.main import create_app
 from tests.support.problems import assert_problem
 
