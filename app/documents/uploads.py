@@ -17,7 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.core.documents.files import DocumentStore, Draft
 from app.core.formats import HEAD_BYTES, SUFFIXES, Format, by_name
 from app.core.settings import Settings
-from app.documents.filenames import as_text, shown_filename
+from app.documents.filenames import as_text, sent_filename, shown_filename
 
 FEED_BYTES = 512 * 1024
 """The body is parsed, hashed and written in pieces of this size, in a thread."""
@@ -217,8 +217,9 @@ class _Reader:
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = as_text(options.get(b"name", b""))
-        if name in FILE_FIELDS and b"filename" in options:
-            self._file_begins(as_text(options[b"filename"]))
+        filename = sent_filename(self._disposition) if name in FILE_FIELDS else None
+        if filename is not None:
+            self._file_begins(filename)
         elif name == "collection":
             self._field = name
             self._fields += 1
