@@ -4,8 +4,6 @@ Nothing is held in memory whole, and nothing is read before the request's sender
 file is checked: its name becomes a label to show, never a path, and its type is what its first bytes say.
 """
 
-import re
-import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.core.documents.files import DocumentStore, Draft
 from app.core.formats import HEAD_BYTES, SUFFIXES, Format, by_name
 from app.core.settings import Settings
+from app.documents.filenames import as_text, sent_filename, shown_filename
 
 FEED_BYTES = 512 * 1024
 """The body is parsed, hashed and written in pieces of this size, in a thread."""
@@ -27,9 +26,6 @@ OVERHEAD_BYTES = 1024 * 1024
 FILE_FIELDS = frozenset({"files", "file", "files[]"})
 FIELDS_MAX = 10
 FIELD_BYTES_MAX = 1024
-FILENAME_CHARACTERS_MAX = 255
-JOINERS = "\u200c\u200d"
-"""Format characters that names in Persian, Hindi and others are spelled with."""
 
 
 def body_bytes_max(settings: Settings) -> int:
@@ -141,22 +137,6 @@ async def receiving(request: Request, store: DocumentStore, settings: Settings) 
         reader.close()
 
 
-def shown_filename(sent: str) -> str | None:
-    """What of a client's file name may be stored and shown: no path, nothing invisible, nothing that reorders text.
-
-    None when nothing is left, or too much: a name cut short could be another document's.
-    """
-    last = re.split(r"[/\\]", sent)[-1]
-    visible = "".join(character for character in last if _is_visible(character))
-    name = " ".join(unicodedata.normalize("NFC", visible).split())
-    return name if name.strip(".") and len(name) <= FILENAME_CHARACTERS_MAX else None
-
-
-def _is_visible(character: str) -> bool:
-    category = unicodedata.category(character)
-    return character in JOINERS or category == "Zs" or category[0] not in "CZ" or category == "Cn"
-
-
 class _Reader:
     """Parses the body piece by piece. All of it blocks; python-multipart bounds the headers of a part."""
 
@@ -236,9 +216,10 @@ class _Reader:
 
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._disposition)
-        name = _text(options.get(b"name", b""))
-        if name in FILE_FIELDS and b"filename" in options:
-            self._file_begins(_text(options[b"filename"]))
+        name = as_text(options.get(b"name", b""))
+        filename = sent_filename(self._disposition) if name in FILE_FIELDS else None
+        if filename is not None:
+            self._file_begins(filename)
         elif name == "collection":
             self._field = name
             self._fields += 1
@@ -264,15 +245,7 @@ class _Reader:
 
     def _part_ends(self) -> None:
         if self._field is not None:
-            self.upload.fields[self._field] = _text(bytes(self._value))
+            self.upload.fields[self._field] = as_text(bytes(self._value))
 
     def _body_ends(self) -> None:
         self._is_whole = True
-
-
-def _text(sent: bytes) -> str:
-    """What browsers send is UTF-8; anything else still has some name."""
-    try:
-        return sent.decode()
-    except UnicodeDecodeError:
-        return sent.decode("latin-1")

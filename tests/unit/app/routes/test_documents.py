@@ -29,8 +29,9 @@ from app.core.documents.ids import document_id
 from app.core.documents.records import DocumentStatus
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from app.documents.filenames import shown_filename
 from app.documents.schemas import LABEL_PATTERN
-from app.documents.uploads import receiving, shown_filename
+from app.documents.uploads import receiving
 from app.main import create_app
 from tests.support.problems import assert_problem
 
@@ -350,6 +351,19 @@ class TestHostileUpload:
         assert response.status_code == 202, response.text
         assert response.json()["documents"][0]["filename"] == shown
         assert stored(settings) == [f"default/{SHA256[:2]}/{SHA256}"]
+
+    def test_a_name_that_is_decoded_is_no_less_hostile(self, client: TestClient) -> None:
+        header = (
+            b"Content-Disposition: form-data; name=files; filename*=utf-8''..%2Fetc%5C%E2%80%AE%00Pr%C3%BCfung.pdf"
+        )
+        response = raw(client, part(header) + b"--b--\r\n")
+        assert response.json()["documents"][0]["filename"] == "Prüfung.pdf"
+
+    def test_a_file_that_dotnet_sends_has_its_name(self, client: TestClient) -> None:
+        words = b"filename=\"=?utf-8?B?UHLDvGZ1bmcucGRm?=\"; filename*=utf-8''Pr%C3%BCfung.pdf"
+        header = b"Content-Disposition: form-data; name=files; " + words + b"\r\nContent-Type: application/pdf"
+        response = raw(client, part(header) + b"--b--\r\n", boundary='"b"')
+        assert response.json()["documents"][0]["filename"] == "Prüfung.pdf"
 
     @pytest.mark.parametrize("sent", [b"", b"..", b"a/", b"x" * 300 + b".pdf", b"\xe2\x80\xae"])
     def test_a_name_of_which_nothing_is_left_is_refused(self, client: TestClient, sent: bytes) -> None:
