@@ -18,6 +18,9 @@ def serving(settings: Settings) -> Iterator[str]:
     """The API of `settings`, answering until the block ends; its URL."""
     with _listener() as listener:
         app = create_app(settings)
+        # FastAPI would build the routes at the first request, and change the process's warnings meanwhile: of two
+        # servers in threads of one process, one would raise what the other has silenced.
+        app.openapi()
         server = uvicorn.Server(
             uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="on")
         )
