@@ -5,7 +5,6 @@ Exit codes: 0; 1 when a file failed, or the index or the model is unavailable; 2
 
 import argparse
 import os
-import re
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from app.core.contract import DEFAULT_COLLECTION
+from app.core.contract import DEFAULT_COLLECTION, LABEL
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
 from app.core.settings import Settings, explain
@@ -30,9 +29,6 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_SIGNAL = 128
 """A command that a signal ended exits with this and the signal's number."""
-
-COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-"""`app.core.contract.Label`, the rule of what a question may ask in. A test holds the two together."""
 
 
 class Interrupted(BaseException):
@@ -90,7 +86,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _collection(name: str) -> str:
-    if not COLLECTION_NAME.fullmatch(name):
+    if not LABEL.fullmatch(name):
         raise argparse.ArgumentTypeError("a name has 1 to 128 letters, digits or _ . : -")
     return name
 

@@ -3,6 +3,7 @@
 Both sides check what they read with these models: Valkey's contents are as hostile as a request's body.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -29,7 +30,9 @@ Query = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=QUERY_MAX_CHARACTERS),
     Field(description="The question, in any language."),
 ]
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+LABEL = re.compile(r"^[A-Za-z0-9_.:-]{1,128}$")
+"""What names tenants, collections and documents."""
+Label = Annotated[str, StringConstraints(pattern=LABEL.pattern)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Page = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=255)]

@@ -5,11 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.contract import LABEL
 from app.core.documents.records import DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import SUFFIXES, MediaType
-
-LABEL_PATTERN = "^[A-Za-z0-9_.:-]{1,128}$"
-"""`app.core.contract.Label`'s, for what the OpenAPI document is told by hand."""
 
 _EXAMPLE: dict[str, Any] = {
     "document_id": "5f2b7cbdf2f95a1f8f0f6a3a2f1f4c11",
@@ -138,7 +136,7 @@ UPLOAD_BODY: dict[str, Any] = {
                         },
                         "collection": {
                             "type": "string",
-                            "pattern": LABEL_PATTERN,
+                            "pattern": LABEL.pattern,
                             "default": "default",
                             "description": "Where the documents go; a query parameter does as well",
                         },

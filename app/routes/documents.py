@@ -9,13 +9,12 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 
 from app.auth.dependencies import Asker, Ingester
-from app.core.contract import DEFAULT_COLLECTION, Label
+from app.core.contract import DEFAULT_COLLECTION, LABEL, Label
 from app.core.documents.files import open_store
 from app.core.queue.producer import Idempotency
 from app.dependencies import ApiDep, request_id_of
 from app.documents.downloads import FileResponse, content_type, file_headers, is_unchanged, span_of
 from app.documents.schemas import (
-    LABEL_PATTERN,
     UPLOAD_BODY,
     DocumentList,
     DocumentView,
@@ -47,7 +46,7 @@ DocumentsDep = Annotated[Documents, Depends(get_documents)]
 DocumentId = Annotated[str, Path(description="The id that POST /documents gave")]
 Collection = Annotated[
     str | None,
-    QueryParameter(description="Where the documents go", json_schema_extra={"pattern": LABEL_PATTERN}),
+    QueryParameter(description="Where the documents go", json_schema_extra={"pattern": LABEL.pattern}),
 ]
 """Checked with the form's field of the same name, so that both have one error."""
 

@@ -1,6 +1,6 @@
 """Qdrant's REST API on the path of a question: a few kept connections and no client library.
 
-Importing qdrant-client costs a process 80 MB and most of a second, and its models more CPU for each search than the
+Importing qdrant-client costs a process 53 MB and over a second, and its models more CPU for each search than the
 search. What a question needs are a few kinds of request, so they are spoken here.
 """
 

@@ -32,14 +32,14 @@ class Bm25(SparseEmbeddings):
         return _plain(query_vector(text))
 
 
-class WrongUseError(Exception):
+class ReadOnlyError(Exception):
     """The store only reads: documents come in through the API or `python -m ingest`, which keep catalog and files."""
 
 
 class ScopedClient:
     """The part of `QdrantClient` that a `QdrantVectorStore` reads with, confined to one tenant's collection.
 
-    Whatever filter a search has, its chunks are those of the scope. Writes raise `WrongUseError`.
+    Whatever filter a search has, its chunks are those of the scope. Writes raise `ReadOnlyError`.
     """
 
     def __init__(self, client: QdrantClient, *, tenant: str, collection: str) -> None:
@@ -50,19 +50,10 @@ class ScopedClient:
         ]
 
     def query_points(
-        self,
-        collection_name: str,
-        *,
-        prefetch: Sequence[models.Prefetch] = (),
-        query_filter: models.Filter | None = None,
-        **options: Any,
+        self, collection_name: str, *, query_filter: models.Filter | None = None, **options: Any
     ) -> models.QueryResponse:
-        """As `QdrantClient.query_points`, within the scope: also each of `prefetch`, which must not be nested."""
-        if any(fetch.prefetch for fetch in prefetch):
-            raise WrongUseError
-        scoped = [fetch.model_copy(update={"filter": self._within(fetch.filter)}) for fetch in prefetch]
-        within = self._within(query_filter)
-        return self._client.query_points(collection_name, prefetch=scoped or None, query_filter=within, **options)
+        """As `QdrantClient.query_points`, within the scope. Qdrant hands the filter down to each `prefetch`."""
+        return self._client.query_points(collection_name, query_filter=self._within(query_filter), **options)
 
     def retrieve(self, collection_name: str, ids: Sequence[Any], **options: Any) -> list[models.Record]:
         """As `QdrantClient.retrieve`, without the points that are not of the scope."""
@@ -70,9 +61,13 @@ class ScopedClient:
         records, _ = self._client.scroll(collection_name, scroll_filter=wanted, limit=max(1, len(ids)), **options)
         return records
 
+    def get_collection(self, collection_name: str) -> models.CollectionInfo:
+        """As `QdrantClient.get_collection`: langchain-qdrant looks at the vectors before it searches by one."""
+        return self._client.get_collection(collection_name)
+
     def upsert(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse to write."""
-        raise WrongUseError
+        raise ReadOnlyError
 
     delete = upsert
 

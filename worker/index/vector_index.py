@@ -237,7 +237,7 @@ class VectorIndex:
             raise ServiceError(ErrorCode.INTERNAL) from error
 
     def _create(self) -> None:
-        """As Qdrant's API has it; qdrant-client, which would say the same, takes 0.9 s to import."""
+        """As Qdrant's API has it; qdrant-client, which would say the same, takes over a second to import."""
         dense = {}
         if self._make_embeddings is not None:
             size = len(self._opened_embeddings().embed_query("the size of a vector"))

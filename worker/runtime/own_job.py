@@ -25,7 +25,7 @@ UNPACKED_BYTES_MAX = 1 << 20
 
 COMMANDS = (
     *("success_callback_name", "failure_callback_name", "stopped_callback_name"),
-    *("dependency_ids", "dependency_id", "webhooks"),
+    *("dependency_ids", "dependency_id", "repeats_left", "webhooks"),
 )
 """Fields by which a record makes RQ do more than call the job's function. No job of ours has any of them."""
 
@@ -38,7 +38,7 @@ class OwnJob(Job):
     """A job that is run only when it is ours: for RQ's own workers `rq worker -j worker.OwnJob`, or RQ_JOB_CLASS.
 
     Reading the function or its arguments raises `NotOwnJobError`, which RQ reports as a job that cannot be read;
-    callbacks and webhooks are not there.
+    what `COMMANDS` name is not there.
     """
 
     success_callback = None
@@ -75,7 +75,7 @@ class OwnJob(Job):
             self._refuse("there is not one payload")
 
     def _refuse(self, reason: str) -> NoReturn:
-        self._func_name, self._instance, self._args, self._kwargs = "", None, (), {}
+        self.data = self.data  # whoever reads it next is refused as well
         raise NotOwnJobError(reason)
 
     def check(self, queue: str) -> None:
@@ -86,15 +86,14 @@ class OwnJob(Job):
 
 
 def _unpacked(data: bytes) -> bytes:
-    """`data` as it was before RQ compressed it, if it did; b"" when that is too long, or would be unpacked again."""
+    """`data` as it was before RQ compressed it, if it did, cut at the limit; b"" when it would be unpacked again."""
+    if len(data) > UNPACKED_BYTES_MAX:
+        return b""
     try:
-        unpacker = zlib.decompressobj()
-        plain = unpacker.decompress(data, UNPACKED_BYTES_MAX)
-        if unpacker.unconsumed_tail:
-            return b""
+        plain = zlib.decompressobj().decompress(data, UNPACKED_BYTES_MAX)
     except zlib.error:
         plain = data
-    return b"" if len(plain) > UNPACKED_BYTES_MAX or _is_packed(plain) else plain
+    return b"" if _is_packed(plain) else plain
 
 
 def _is_packed(data: bytes) -> bool:

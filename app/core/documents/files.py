@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, Self, cast
 
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
-from app.core.documents.operations import LABEL
+from app.core.contract import LABEL
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.settings import Settings

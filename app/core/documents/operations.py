@@ -5,7 +5,6 @@ each collection, holds the ids in the order in which they came; a set for each f
 Every change is one script: no reader sees half of it.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any, Generic, TypeVar, Unpack, cast
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from app.core.contract import LABEL
 from app.core.documents import scripts
 from app.core.documents.records import Changes, DocumentRecord, Page
 from app.core.logging import get_logger
@@ -21,8 +21,6 @@ from app.core.logging import get_logger
 PAGE_LIMIT_MAX = 1_000
 REMOVAL_SECONDS = 60
 """How long a process may take to remove a file: for no longer are documents with the same bytes refused."""
-
-LABEL = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from qdrant_client import QdrantClient, models
 from app.core.settings import Settings
 from tests.support import ROOT
 from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
-from worker.index.langchain_store import WrongUseError, open_vector_store
+from worker.index.langchain_store import ReadOnlyError, open_vector_store
 from worker.index.vector_index import VectorIndex, WritingHttp
 
 QUESTION = "When is a boat washed?"
@@ -33,15 +33,17 @@ def has_model(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+def open_index(http: WritingHttp, name: str, has_model: bool) -> VectorIndex:
+    if has_model:
+        return VectorIndex(http, name, embeddings=WordEmbeddings, embedding_model="words")
+    return VectorIndex(http, name)
+
+
 @pytest.fixture
 def filled(http: WritingHttp, has_model: bool) -> str:
     """A Qdrant collection with the handbook of one tenant, and another tenant's and another collection's page."""
     name = f"t{uuid4().hex}"
-    index = (
-        VectorIndex(http, name, embeddings=WordEmbeddings, embedding_model="words")
-        if has_model
-        else VectorIndex(http, name)
-    )
+    index = open_index(http, name, has_model)
     add_document(index, *HANDBOOK)
     add_document(index, SECRET, tenant="another", filename="secret.pdf")
     add_document(index, SECRET, collection="another", filename="secret.pdf")
@@ -68,6 +70,10 @@ READS: dict[str, Callable[[QdrantVectorStore], list[Document]]] = {
     "similarity_search": lambda store: store.similarity_search(QUESTION, k=50),
     "with a filter": lambda store: store.similarity_search(QUESTION, k=50, filter=ALL),
     "with_score": lambda store: [found for found, _ in store.similarity_search_with_score(QUESTION, k=50)],
+    "a filter taken away": lambda store: store.similarity_search(QUESTION, k=50, query_filter=None),
+    "above a score": lambda store: store.as_retriever(
+        search_type="similarity_score_threshold", search_kwargs={"k": 50, "score_threshold": 0.0}
+    ).invoke(QUESTION),
     "retriever": lambda store: store.as_retriever(search_kwargs={"k": 50}).invoke(QUESTION),
     "retriever with a filter": lambda store: store.as_retriever(search_kwargs={"k": 50, "filter": ALL}).invoke(
         QUESTION
@@ -85,12 +91,43 @@ def test_the_page_runs(filled: str, qdrant_url: str, capsys: pytest.CaptureFixtu
     assert names["found"][0].metadata["page"] == 1
 
 
-def test_every_field_that_the_page_names_is_there(open_store: Callable[..., QdrantVectorStore]) -> None:
-    (found,) = open_store().similarity_search(QUESTION, k=1)
-    [listed] = re.findall(r"`metadata` holds: (.*?)\. A filter", PAGE, re.DOTALL)
-    assert set(re.findall(r"`(\w+)`", listed)) <= set(found.metadata)
+def test_the_page_names_every_field_that_is_there(open_store: Callable[..., QdrantVectorStore]) -> None:
+    [listed] = re.findall(r"`metadata` holds: (.*?)\. A document's chunk 0", PAGE, re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", listed))
+    found = open_store().similarity_search("boat harbour", k=50)
+    assert {found.metadata["chunk_index"] for found in found} == {0, 1}
+    of_langchain = {"_id", "_collection_name"}
+    for one in found:
+        record = {"document"} if one.metadata["chunk_index"] == 0 else set()
+        assert set(one.metadata) - of_langchain == named | record
 
 
+VECTOR = WordEmbeddings().embed_query(QUESTION)
+DENSE_READS: dict[str, Callable[[QdrantVectorStore], list[Document]]] = {
+    "mmr": lambda store: store.max_marginal_relevance_search(QUESTION, k=50, fetch_k=50),
+    "mmr with a filter": lambda store: store.max_marginal_relevance_search(QUESTION, k=50, fetch_k=50, filter=ALL),
+    "mmr by vector": lambda store: store.max_marginal_relevance_search_by_vector(VECTOR, k=50, fetch_k=50),
+    "mmr retriever": lambda store: store.as_retriever(
+        search_type="mmr", search_kwargs={"k": 50, "fetch_k": 50}
+    ).invoke(QUESTION),
+    "by vector": lambda store: store.similarity_search_by_vector(VECTOR, k=50),
+    "by vector with a filter": lambda store: store.similarity_search_by_vector(VECTOR, k=50, filter=ALL),
+}
+"""Searches of the dense vectors, which an index of BM25 alone has not."""
+
+
+@pytest.mark.parametrize("has_model", [True], indirect=True)
+@pytest.mark.parametrize("read", DENSE_READS)
+def test_searches_by_dense_vectors_find_only_the_scope(
+    open_store: Callable[..., QdrantVectorStore], read: str
+) -> None:
+    search = DENSE_READS[read]
+    assert {found.page_content for found in search(open_store())} == set(HANDBOOK)
+    assert [found.page_content for found in search(open_store(tenant="another"))] == [SECRET]
+    assert search(open_store(tenant="nobody")) == []
+
+
+@pytest.mark.filterwarnings("ignore:Relevance scores must be between")  # BM25's go above 1, as the page says
 @pytest.mark.parametrize("read", READS)
 def test_whatever_is_asked_only_the_scope_is_found(open_store: Callable[..., QdrantVectorStore], read: str) -> None:
     documents = READS[read](open_store())
@@ -100,6 +137,20 @@ def test_whatever_is_asked_only_the_scope_is_found(open_store: Callable[..., Qdr
     }
     assert [found.page_content for found in READS[read](open_store(tenant="another"))] == [SECRET]
     assert READS[read](open_store(tenant="nobody")) == []
+
+
+def test_others_chunks_do_not_crowd_out_ones_own(
+    open_store: Callable[..., QdrantVectorStore], http: WritingHttp, filled: str, has_model: bool
+) -> None:
+    add_document(
+        open_index(http, filled, has_model),
+        *[QUESTION] * 40,
+        tenant="crowd",
+        document_id="crowd",
+        filename="crowd.pdf",
+    )
+    (found,) = open_store().similarity_search(QUESTION, k=1)
+    assert found.page_content == HANDBOOK[1]
 
 
 def test_an_id_of_another_tenant_finds_nothing(open_store: Callable[..., QdrantVectorStore]) -> None:
@@ -112,8 +163,8 @@ def test_an_id_of_another_tenant_finds_nothing(open_store: Callable[..., QdrantV
 def test_nothing_is_written_through_it(open_store: Callable[..., QdrantVectorStore]) -> None:
     store = open_store()
     (own,) = store.similarity_search(QUESTION, k=1)
-    with pytest.raises(WrongUseError):
+    with pytest.raises(ReadOnlyError):
         store.add_texts(["more"])
-    with pytest.raises(WrongUseError):
+    with pytest.raises(ReadOnlyError):
         store.delete([own.metadata["_id"]])
     assert store.similarity_search(QUESTION, k=1) == [own]

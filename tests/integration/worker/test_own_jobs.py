@@ -16,15 +16,20 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 
-from app.core.contract import ANSWER_JOB, INGEST_JOB, INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_JOB, WEBHOOK_QUEUE
+from app.core.contract import DELETE_JOB, INGEST_QUEUE, QUERY_QUEUE, SEARCH_JOB, WEBHOOK_JOB, WEBHOOK_QUEUE
 from app.core.queue.connections import connect
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.support import ROOT
 from worker import ConcurrentWorker
-from worker.runtime.own_job import FUNCTIONS, UNPACKED_BYTES_MAX
+from worker.runtime.own_job import COMMANDS, FUNCTIONS
 
-OWN = {QUERY_QUEUE: ANSWER_JOB, INGEST_QUEUE: INGEST_JOB, WEBHOOK_QUEUE: WEBHOOK_JOB}
+OWN: dict[str, tuple[str, dict[str, str]]] = {
+    QUERY_QUEUE: (SEARCH_JOB, {"query": "anything"}),
+    INGEST_QUEUE: (DELETE_JOB, {"document_id": "none", "collection": "default"}),
+    WEBHOOK_QUEUE: (WEBHOOK_JOB, {"job_id": "none"}),
+}
+"""A job of each queue that ends well with nothing there: no documents, no webhook."""
 
 
 @pytest.fixture
@@ -57,10 +62,15 @@ def work(request: pytest.FixtureRequest) -> Callable[[Settings, str], None]:
     return request.param  # type: ignore[no-any-return]
 
 
+def own_data(queue: str) -> bytes:
+    function, payload = OWN[queue]
+    return pickle.dumps((function, None, (payload,), {}))
+
+
 def put(valkey: Redis, queue: str, data: bytes, fields: dict[str, str] | None = None) -> Job:
     """A job whose record holds `data`, as RQ writes records."""
     on = Queue(queue, connection=valkey, serializer=PlainSerializer)
-    job = on.create_job(OWN[queue], args=({},))
+    job = on.create_job(OWN[queue][0], args=({},))
     job.data = data
     on.enqueue_job(job)
     valkey.hset(job.key, "data", zlib.compress(data))
@@ -71,29 +81,38 @@ def put(valkey: Redis, queue: str, data: bytes, fields: dict[str, str] | None = 
 
 def hostile_calls(queue: str, mark: Path) -> list[Any]:
     """What a record may ask to be called, none of it a job of ours as we enqueue it."""
-    own = OWN[queue]
+    own, payload = OWN[queue]
     touch = f"touch {mark}"
-    another = next(name for other, name in OWN.items() if other != queue)
+    another, its_payload = next(job for other, job in OWN.items() if other != queue)
     return [
         ("os.system", None, (touch,), {}),
         ("subprocess.getoutput", None, (touch,), {}),
         ("builtins.eval", None, (f"open({str(mark)!r}, 'w')",), {}),
-        ("os.system", None, ({"command": touch},), {}),
-        ("pathlib.Path.touch", None, ({},), {}),
+        ("builtins.dict", None, ({},), {}),
         ("tests.support.jobs.spin", None, ({"seconds": 0},), {}),
-        (another, None, ({},), {}),
-        ("touch", "anything", ({},), {}),
-        (own, "an instance", ({},), {}),
-        (own, None, ({},), {"more": 1}),
-        (own, None, ({}, {}), {}),
+        (another, None, (its_payload,), {}),
+        ("title", "an instance", (), {}),
+        (own, "an instance", (payload,), {}),
+        (own, None, (payload,), {"more": 1}),
+        (own, None, (payload, payload), {}),
         (own, None, (), {}),
-        (own, None, ([],), {}),
-        (own, None, {"payload": {}}, {}),
-        (None, None, ({},), {}),
-        ([own], None, ({},), {}),
-        (own, None, ({},)),
+        (own, None, (), {"payload": payload}),
+        (own, None, {"payload": payload}, {}),
+        (None, None, (payload,), {}),
+        ([own], None, (payload,), {}),
+        (own, None, (payload,)),
         "os.system",
     ]
+
+
+@pytest.mark.parametrize("queue", OWN)
+def test_what_is_ours_is_run(
+    valkey: Redis, settings: Settings, queue: str, work: Callable[[Settings, str], None]
+) -> None:
+    """Else the tests below would pass whatever was refused."""
+    job = put(valkey, queue, own_data(queue))
+    work(settings, queue)
+    assert valkey.hget(job.key, "status") == b"finished"
 
 
 @pytest.mark.parametrize("queue", OWN)
@@ -108,22 +127,23 @@ def test_what_is_none_of_ours_is_not_called_and_fails(
     assert valkey.llen(f"rq:queue:{queue}") == 0
 
 
+VALUES = {"dependency_ids": '["x"]', "repeats_left": "1", "webhooks": '[{"url": "http://127.0.0.1:9/"}]'}
+"""Of the commands in a record; the others name a function or a job."""
+
+
 @pytest.mark.parametrize("queue", OWN)
-def test_what_a_record_names_beside_its_function_is_not_called(
+def test_a_record_that_asks_for_more_than_its_function_fails(
     valkey: Redis, settings: Settings, queue: str, work: Callable[[Settings, str], None]
 ) -> None:
-    own = pickle.dumps((OWN[queue], None, ({},), {}))
-    extras: list[dict[str, str]] = [
-        {"success_callback_name": "builtins.print"},
-        {"failure_callback_name": "os.abort"},
-        {"stopped_callback_name": "os.abort"},
-        {"webhooks": '[{"url": "http://127.0.0.1:9/", "method": "POST"}]'},
-        {"dependency_ids": '["x"]'},
-        {"dependency_id": "x"},
-    ]
-    jobs = [put(valkey, queue, own, fields) for fields in extras]
+    jobs = [put(valkey, queue, own_data(queue), {name: VALUES.get(name, "os.abort")}) for name in COMMANDS]
     work(settings, queue)
     assert {valkey.hget(job.key, "status") for job in jobs} == {b"failed"}
+
+
+def test_a_job_under_another_queues_name_fails(valkey: Redis, settings: Settings) -> None:
+    job = put(valkey, QUERY_QUEUE, own_data(INGEST_QUEUE), {"origin": INGEST_QUEUE})
+    by_ours(settings, QUERY_QUEUE)
+    assert valkey.hget(job.key, "status") == b"failed"
 
 
 def test_a_stock_worker_calls_what_it_is_told(valkey: Redis, settings: Settings, tmp_path: Path) -> None:
@@ -133,16 +153,6 @@ def test_a_stock_worker_calls_what_it_is_told(valkey: Redis, settings: Settings,
     assert mark.exists(), "what README warns of is no longer so"
 
 
-@pytest.mark.parametrize("queue", OWN)
-def test_a_payload_is_unpacked_to_a_limit(
-    valkey: Redis, settings: Settings, queue: str, work: Callable[[Settings, str], None]
-) -> None:
-    large = pickle.dumps((OWN[queue], None, ({"query": "x" * (2 * UNPACKED_BYTES_MAX)},), {}))
-    jobs = [put(valkey, queue, large), put(valkey, queue, zlib.compress(large))]
-    work(settings, queue)
-    assert {valkey.hget(job.key, "status") for job in jobs} == {b"failed"}
-
-
 def test_every_queue_is_tried() -> None:
     assert set(OWN) == set(FUNCTIONS)
-    assert all(OWN[queue] in functions for queue, functions in FUNCTIONS.items())
+    assert all(OWN[queue][0] in functions for queue, functions in FUNCTIONS.items())

@@ -1,6 +1,7 @@
 """The command's arguments, and what it shows."""
 
 import io
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.core.contract import Label
 from app.core.errors import ErrorCode
-from ingest.__main__ import COLLECTION_NAME, main
+from ingest.__main__ import _collection, main
 from ingest.reading.reasons import Reason
 from ingest.sync.display import Bar, Lines, display_on, print_report
 from ingest.sync.report import MESSAGES_WHEN_INDEXING, Failure, Outcome, Report, Status
@@ -45,7 +46,12 @@ def test_a_collection_s_name_is_one_that_can_be_asked_for(name: str) -> None:
         is_label = True
     except ValidationError:
         is_label = False
-    assert (COLLECTION_NAME.fullmatch(name) is not None) == is_label
+    try:
+        _collection(name)
+        is_taken = True
+    except ArgumentTypeError:
+        is_taken = False
+    assert is_taken == is_label
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "prune"])

@@ -26,6 +26,8 @@ from app.embedded.qdrant.edge.values import (
 from app.embedded.qdrant.edge.vectors import Schema, check_numbers
 
 DEFAULT_RRF_K = 2  # as in Qdrant; the paper's is 60
+DEFAULT_DIVERSITY = 0.5  # as in Qdrant
+MAX_CANDIDATES = 16_384  # of an mmr query, which compares each with each that is chosen
 STAGE_FIELDS = ("query", "using", "prefetch", "filter", "params", "score_threshold", "limit")
 QUERY_FIELDS = (*STAGE_FIELDS, "offset", "with_vector", "with_payload")
 UNMAPPED_QUERIES = (
@@ -87,7 +89,10 @@ def scoring(given: Object, prefetches: int, schema: Schema) -> Any:
     if isinstance(query, dict) and "indices" not in query:
         if "nearest" not in query:
             return fusion(query, prefetches, "using" in given)
-        query = required(fields(query, "query", ("nearest",), ("mmr",)), "nearest", "query")
+        asked = fields(query, "query", ("nearest", "mmr"))
+        if "mmr" in asked:
+            return diverse(asked, given, schema)
+        query = required(asked, "nearest", "query")
     return nearest(query, text(given.get("using", ""), "using"), schema)
 
 
@@ -97,6 +102,24 @@ def nearest(value: Json, using: str, schema: Schema) -> q.Query:
         raise NotSupportedError("a query by the id of a point")
     query: q.Query = build("query", q.Query.Nearest, schema.vector(using, value), using or None)
     return query
+
+
+def diverse(query: Object, stage: Object, schema: Schema) -> q.Mmr:
+    """The points nearest to a vector that are also far from each other: maximal marginal relevance."""
+    value, using = required(query, "nearest", "query"), text(stage.get("using", ""), "using")
+    if isinstance(value, (int, str)):
+        raise NotSupportedError("a query by the id of a point")
+    if using in schema.sparse:
+        raise NotSupportedError("`mmr` of a sparse vector")  # Edge's looks among the dense ones only
+    given = fields(query["mmr"], "mmr", ("diversity", "candidates_limit"))
+    diversity = given.get("diversity", DEFAULT_DIVERSITY)
+    check_numbers("diversity", [diversity])
+    if not 0 <= diversity <= 1:
+        raise BadInputError(f"mmr diversity must be from 0 to 1, got {diversity}")
+    limit = given.get("candidates_limit", stage.get("limit", DEFAULT_LIMIT))
+    candidates = integer(limit, "candidates_limit", minimum=1, maximum=MAX_CANDIDATES)
+    mmr: q.Mmr = build("mmr", q.Mmr, schema.vector(using, value), 1 - diversity, candidates, using or None)
+    return mmr
 
 
 def fusion(query: Object, prefetches: int, has_using: bool) -> Any:

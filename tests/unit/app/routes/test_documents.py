@@ -30,7 +30,6 @@ from app.core.documents.records import DocumentStatus
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.documents.filenames import shown_filename
-from app.documents.schemas import LABEL_PATTERN
 from app.documents.uploads import receiving
 from app.main import create_app
 from tests.support.problems import assert_problem
@@ -676,8 +675,11 @@ def test_an_upload_is_never_whole_in_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
-def test_the_pattern_that_the_openapi_document_shows_is_the_one_that_holds() -> None:
-    assert TypeAdapter(Label).json_schema()["pattern"] == LABEL_PATTERN
+def test_the_pattern_that_the_openapi_document_shows_is_the_one_that_holds(client: TestClient) -> None:
+    post = client.get("/openapi.json").json()["paths"]["/documents"]["post"]
+    [parameter] = [one["schema"] for one in post["parameters"] if one["name"] == "collection"]
+    field = post["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["collection"]
+    assert field["pattern"] == parameter["pattern"] == TypeAdapter(Label).json_schema()["pattern"]
 
 
 def test_the_openapi_document_describes_uploads_and_files(client: TestClient) -> None:

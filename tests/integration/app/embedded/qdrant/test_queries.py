@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from qdrant_client import QdrantClient, models
 
@@ -45,6 +46,19 @@ SEARCHES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+DIVERSE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "by default": ({}, {"limit": 5}),
+    "nearness alone": ({"diversity": 0.0, "candidates_limit": 12}, {"limit": 4}),
+    "diversity alone": ({"diversity": 1.0, "candidates_limit": 12}, {"limit": 4}),
+    "between": ({"diversity": 0.6, "candidates_limit": 9}, {"limit": 3}),
+    "filter": ({"diversity": 0.7, "candidates_limit": 12}, {"limit": 3, "query_filter": tenant("a")}),
+    "offset": ({"diversity": 0.7, "candidates_limit": 12}, {"limit": 3, "offset": 2}),
+    "offset, few candidates": ({"diversity": 0.7}, {"limit": 3, "offset": 2}),
+    "threshold": ({"diversity": 0.7, "candidates_limit": 12}, {"limit": 5, "score_threshold": 0.8}),
+    "prefetch": ({"diversity": 0.8, "candidates_limit": 6}, {"limit": 3, "prefetch": BOTH[1]}),
+}
+"""Maximal marginal relevance: its parameters, and the search's."""
+
 
 @pytest.fixture(scope="module")
 def pair(server: QdrantServer) -> Iterator[tuple[QdrantClient, QdrantClient]]:
@@ -70,6 +84,28 @@ def test_searches_agree(pair: tuple[QdrantClient, QdrantClient], name: str) -> N
     assert embedded
     assert rounded(embedded) == rounded(local)
     assert [point.score for point in embedded] == sorted((point.score for point in embedded), reverse=True)
+
+
+@pytest.mark.filterwarnings("ignore:Local mode performs exact")
+@pytest.mark.parametrize("name", DIVERSE)
+def test_diverse_searches_choose_the_same_points_in_the_same_order(
+    pair: tuple[QdrantClient, QdrantClient], name: str
+) -> None:
+    """Each is chosen for its distance from those before it, so the order is not the scores'."""
+    mmr, search = DIVERSE[name]
+    query = models.NearestQuery(nearest=DENSE_QUERY, mmr=models.Mmr(**mmr))
+    local, embedded = (one.query_points("pair", query=query, using="dense", **search).points for one in pair)
+    assert embedded
+    assert [point.id for point in embedded] == [point.id for point in local]
+    assert [point.score for point in embedded] == pytest.approx([point.score for point in local], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "mmr", [{"diversity": 1.1}, {"diversity": -0.1}, {"diversity": "much"}, {"candidates_limit": 0}]
+)
+def test_what_is_no_diversity_is_refused(http: httpx.Client, embedded: QdrantClient, mmr: dict[str, Any]) -> None:
+    body = {"query": {"nearest": DENSE_QUERY, "mmr": mmr}, "using": "dense"}
+    assert http.post(f"/collections/{create(embedded)}/points/query", json=body).status_code == 400
 
 
 def test_a_batch_of_queries_answers_each(pair: tuple[QdrantClient, QdrantClient]) -> None:

@@ -99,7 +99,7 @@ UNMAPPED_QUERIES: list[Any] = [
     7,
     UUID,
     {"nearest": 7},
-    {"nearest": [1, 2, 3, 4], "mmr": {"diversity": 0.5}},
+    {"nearest": 7, "mmr": {"diversity": 0.5}},
     {"recommend": {"positive": [1]}},
     {"discover": {"target": 1, "context": []}},
     {"context": [{"positive": 1, "negative": 2}]},
@@ -110,12 +110,14 @@ UNMAPPED_QUERIES: list[Any] = [
     {"image": "https://host/image.png", "model": "m"},
     {"object": {}, "model": "m"},
 ]
+WEIGHTS = {"indices": [1], "values": [1.0]}
 BATCH = {"ids": [1], "vectors": {"dense": [[1, 2, 3, 4]]}}
 UPSERT = {"points": [{"id": 1, "vector": {"dense": [1, 2, 3, 4]}}]}
 UNMAPPED: list[tuple[str, str, Any]] = [
     *(("POST", "/collections/{c}/points/count", {"filter": {"must": [body]}}) for body in UNMAPPED_CONDITIONS),
     ("POST", "/collections/{c}/points/count", {"filter": UNMAPPED_CONDITIONS[0]}),
     *(("POST", "/collections/{c}/points/query", {"query": body, "using": "dense"}) for body in UNMAPPED_QUERIES),
+    ("POST", "/collections/{c}/points/query", {"query": {"nearest": WEIGHTS, "mmr": {}}, "using": "sparse"}),
     ("POST", "/collections/{c}/points/query", {"query": [1, 2, 3, 4], "lookup_from": {"collection": "x"}}),
     ("POST", "/collections/{c}/points/query/groups", {}),
     ("GET", "/collections/{c}/points/7", None),
