@@ -1,0 +1,1 @@
+"""Attacks that were tried on the service, by class of attacker; docs/security.md has the table."""
