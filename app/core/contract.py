@@ -24,6 +24,9 @@ DEFAULT_COLLECTION = "default"
 QUERY_MAX_CHARACTERS = 8_000
 TOP_K_MAX = 50
 DOCUMENT_IDS_MAX = 100
+CITATIONS_MAX = 1_000
+"""Of an answer: more than it ever has. A hostile record could name one citation a hundred thousand times."""
+MISSING_PAGES_MAX = 20_000
 
 Query = Annotated[
     str,
@@ -174,7 +177,7 @@ class AnswerResult(Frozen):
     answer: str
     mode: Literal["model", "extractive"]
     grounded: bool = Field(description="Whether the answer rests on the citations; false when nothing was found")
-    citations: tuple[Citation, ...]
+    citations: tuple[Citation, ...] = Field(max_length=CITATIONS_MAX)
     model: str | None
     usage: Usage
     cached: bool = False
@@ -202,7 +205,7 @@ class SearchHit(Frozen):
 class SearchResult(Frozen):
     """What a finished search's job returns."""
 
-    hits: tuple[SearchHit, ...]
+    hits: tuple[SearchHit, ...] = Field(max_length=TOP_K_MAX)
     timings_ms: Timings
 
 
@@ -213,4 +216,4 @@ class IngestResult(Frozen):
     status: Literal["indexed", "unchanged", "deleted"]
     pages: int = Field(0, ge=0)
     chunks: int = Field(0, ge=0)
-    missing_pages: tuple[int, ...] = ()
+    missing_pages: tuple[int, ...] = Field((), max_length=MISSING_PAGES_MAX)

@@ -9,6 +9,8 @@ from redis.asyncio import Redis as AsyncRedis
 from app.core.events import EventType, log_key
 
 READ_BATCH = 512
+EVENT_BYTES_MAX = 1 << 20
+"""Of one event's data; the largest of ours, what a search has found, is some 10 kB."""
 _TYPES = {event_type.value.encode(): event_type for event_type in EventType}
 
 
@@ -63,7 +65,7 @@ def _number(entry_id: bytes) -> int:
 
 def _event(number: bytes, name: bytes, data: bytes) -> Event | None:
     event_type = _TYPES.get(name)
-    if event_type is None or not number.isdigit() or b"\n" in data or b"\r" in data:
+    if event_type is None or not number.isdigit() or b"\n" in data or b"\r" in data or len(data) > EVENT_BYTES_MAX:
         return None
     try:
         return Event(int(number), event_type, data) if isinstance(orjson.loads(data), dict) else None

@@ -4,13 +4,13 @@ A record in Valkey is data that others may have written, and RQ does what it say
 and the callbacks that are named, unpacks what is packed, and posts to webhooks. That takes no pickle with code.
 """
 
-import zlib
 from typing import Any, NoReturn
 
 from rq.exceptions import DeserializationError
 from rq.job import Job
 from rq.utils import decode_redis_hash
 
+from app.core.queue.packing import unpacked
 from app.core.queue.records import KINDS
 from app.core.serializer import PlainSerializer
 
@@ -19,9 +19,6 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     for queue in {kind.queue for kind in KINDS.values()}
 }
 """What may be called for a job, by the queue that it stands on."""
-
-UNPACKED_BYTES_MAX = 1 << 20
-"""Of a payload or a traceback: the API takes bodies of 256 KiB."""
 
 COMMANDS = (
     *("success_callback_name", "failure_callback_name", "stopped_callback_name"),
@@ -55,9 +52,9 @@ class OwnJob(Job):
         fields = decode_redis_hash(raw_data)
         self._commands = tuple(name for name in COMMANDS if fields.pop(name, b"") not in (b"", b"[]"))
         if "data" in fields:
-            fields["data"] = _unpacked(fields["data"])
+            fields["data"] = unpacked(fields["data"])
         if fields.get("exc_info"):
-            fields["exc_info"] = _unpacked(fields["exc_info"])
+            fields["exc_info"] = unpacked(fields["exc_info"])
         return super().restore(fields)
 
     def _deserialize_data(self) -> None:
@@ -83,19 +80,3 @@ class OwnJob(Job):
         if self.origin != queue:
             self._refuse("the record is of another queue's job")
         self._deserialize_data()
-
-
-def _unpacked(data: bytes) -> bytes:
-    """`data` as it was before RQ compressed it, if it did, cut at the limit; b"" when it would be unpacked again."""
-    if len(data) > UNPACKED_BYTES_MAX:
-        return b""
-    try:
-        plain = zlib.decompressobj().decompress(data, UNPACKED_BYTES_MAX)
-    except zlib.error:
-        plain = data
-    return b"" if _is_packed(plain) else plain
-
-
-def _is_packed(data: bytes) -> bool:
-    """Whether `data` begins as zlib's does (RFC 1950, 2.2): RQ would unpack it without a limit."""
-    return len(data) > 1 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0

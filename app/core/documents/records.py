@@ -8,11 +8,10 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
-from app.core.contract import Filename, Frozen, IngestJob, Label, Sha256
+from app.core.contract import MISSING_PAGES_MAX, Filename, Frozen, IngestJob, Label, Sha256
 from app.core.formats import MediaType
 
 TITLE_CHARACTERS_MAX = 500
-MISSING_PAGES_MAX = 20_000
 
 Title = Annotated[str, StringConstraints(max_length=TITLE_CHARACTERS_MAX)]
 Count = Annotated[int, Field(ge=0)]

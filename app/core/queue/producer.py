@@ -31,6 +31,7 @@ from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
     KINDS,
+    RECORD_BYTES_MAX,
     BadRecordError,
     JobView,
     Payload,
@@ -329,7 +330,7 @@ class JobQueue:
         if not JOB_ID.fullmatch(job_id):
             return None
         answer = await self.link.run(
-            VIEW, keys=[Job.key_for(job_id), results_key(job_id), log_key(job_id)], args=[job_id]
+            VIEW, keys=[Job.key_for(job_id), results_key(job_id), log_key(job_id)], args=[job_id, RECORD_BYTES_MAX]
         )
         with suppress(BadRecordError):
             return read_record(job_id, answer) if answer else None
@@ -369,7 +370,7 @@ def add_to_queue(pipeline: Any, job_id: str, payload: Payload, settings: Setting
 def fetch_view(valkey: "Redis", job_id: str, *, tenant: str) -> JobView | None:
     """The job's state now, for a worker; None when there is none or it is another tenant's."""
     keys = (Job.key_for(job_id), results_key(job_id), log_key(job_id))
-    answer: Any = valkey.eval(scripts.VIEW, len(keys), *keys, job_id)
+    answer: Any = valkey.eval(scripts.VIEW, len(keys), *keys, job_id, RECORD_BYTES_MAX)
     with suppress(BadRecordError):
         record = read_record(job_id, answer) if answer else None
         return view_of(record) if record is not None and record.tenant == tenant else None

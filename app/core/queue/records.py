@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
-from zlib import compress, decompress
-from zlib import error as ZlibError  # noqa: N812  it is an exception, whatever its name
+from zlib import compress
 
 from pydantic import BaseModel, ValidationError
 from redis import Redis
@@ -45,7 +44,8 @@ from app.core.contract import (
 )
 from app.core.errors import ErrorCode, JobError
 from app.core.events import EventType
-from app.core.serializer import PlainSerializer
+from app.core.queue.packing import unpacked
+from app.core.serializer import DATA_BYTES_MAX, PlainSerializer
 from app.core.settings import Settings
 
 Payload = AnswerJob | SearchJob | IngestJob | DeleteJob | WebhookJob
@@ -96,6 +96,8 @@ _STAGE_AFTER = {
 _LOST = ("AbandonedJobError", "Work-horse terminated", "stuck in intermediate queue")
 """What RQ writes into a job's record when its worker died."""
 
+RECORD_BYTES_MAX = 2 * DATA_BYTES_MAX
+"""Of what is read of a job at once: RQ keeps a result in base64, which takes a third more."""
 COMPRESS_BYTES_MIN = 1_024
 FAST = 1
 """zlib's level: that of RQ takes longer and saves little more."""
@@ -272,8 +274,8 @@ def _failure(record: Record) -> ErrorCode:
     if code in set(ErrorCode):
         return ErrorCode(code)
     trace = ""
-    with suppress(KeyError, Base64Error, ZlibError, UnicodeDecodeError):
-        trace = decompress(b64decode(_last_result(record)["exc_string"])).decode()
+    with suppress(KeyError, Base64Error):
+        trace = unpacked(b64decode(_last_result(record)["exc_string"])).decode(errors="replace")
     if any(mark in trace for mark in _LOST):
         return ErrorCode.WORKER_LOST
     if "JobTimeoutException" in trace:

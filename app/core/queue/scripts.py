@@ -45,10 +45,19 @@ elseif status == 'started' then
 elseif status == 'finished' or status == 'failed' then
   more = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 end
+local bytes = 0
+local function count(values)
+  for _, value in ipairs(values) do
+    if type(value) == 'table' then count(value) elseif value then bytes = bytes + #value end
+  end
+end
+count(job)
+if type(more) == 'table' then count(more) end
+if bytes > tonumber(ARGV[2]) then return false end
 return {job, more}
 """
-"""KEYS: job, results, event log. ARGV: job id. The record's fields, and what its status makes interesting: its place
-in the queue from 0, its last event, or its last result."""
+"""KEYS: job, results, event log. ARGV: job id, most bytes of a record that is ours. The record's fields, and what its
+status makes interesting: its place in the queue from 0, its last event, or its last result."""
 
 CANCEL = (
     ENDED

@@ -13,7 +13,8 @@ from rq.exceptions import DeserializationError
 from rq.job import Job
 
 from app.core.contract import QUERY_QUEUE, SEARCH_JOB
-from worker.runtime.own_job import COMMANDS, UNPACKED_BYTES_MAX, NotOwnJobError, OwnJob
+from app.core.queue.packing import UNPACKED_BYTES_MAX
+from worker.runtime.own_job import COMMANDS, NotOwnJobError, OwnJob
 
 OWN = pickle.dumps((SEARCH_JOB, None, ({"query": "x"},), {}))
 HARMLESS = {
