@@ -143,7 +143,7 @@ def write_prompt(site: Site) -> Path:
             QUESTION, tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION, top_k=site.settings.top_k
         )
     file = site.folder / "prompt.json"
-    file.write_text(json.dumps([message.text for message in build_messages(QUESTION, hits)]))
+    file.write_text(json.dumps([message["content"] for message in build_messages(QUESTION, hits)]))
     return file
 
 

@@ -1,5 +1,6 @@
 """Answers questions: takes jobs off the queue, retrieves from Qdrant, calls the model."""
 
+from importlib import import_module
 from typing import Any
 
 
@@ -10,6 +11,7 @@ def __getattr__(name: str) -> Any:
 
         return ConcurrentWorker
     if name == "OwnJob":
+        import_module("worker.jobs")  # before RQ's own worker forks, which it does for each job
         from worker.runtime.own_job import OwnJob
 
         return OwnJob

@@ -1,4 +1,4 @@
-"""The one thing that every peer does: ask the model through LangChain's `ChatOpenAI`, as our worker does.
+"""The one thing that every peer does: ask the model through LangChain's `ChatOpenAI`.
 
 `BENCH_PROMPT` is a file with the conversation that our worker sends; OPENAI_BASE_URL and CHAT_MODEL are the model's.
 """

@@ -23,7 +23,6 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
-from langchain_core.messages import HumanMessage
 from pydantic import SecretStr
 from redis import Redis
 
@@ -43,6 +42,7 @@ from worker.http.qdrant import NotFoundError, QdrantHttp
 from worker.index.langchain_store import open_client
 from worker.model.chat import ChatModel
 from worker.model.embeddings import ProviderEmbeddings
+from worker.model.opening import open_chat_model
 from worker.retrieval.rerank import EndpointReranker
 from worker.webhooks import send
 
@@ -153,7 +153,7 @@ def settings_for(url: str, **more: Any) -> Settings:
 def chat(url: str, *, way: int = 0, **more: Any) -> None:
     with closing(ChatModel(settings_for(url, **more))) as model:
         model._way = way
-        assert model.complete([HumanMessage("Is it so?")], lambda _: None).text == "Yes."
+        assert model.complete([{"role": "user", "content": "Is it so?"}], lambda _: None).text == "Yes."
 
 
 def whole_chat(url: str) -> None:
@@ -161,7 +161,8 @@ def whole_chat(url: str) -> None:
 
 
 def chat_by_langchain(url: str) -> None:
-    chat(url, chat_model="gpt-5-pro")
+    with closing(open_chat_model(settings_for(url, chat_model="gpt-5-pro"))) as model:
+        assert model.complete([{"role": "user", "content": "Is it so?"}], lambda _: None).text == "Yes."
 
 
 def embedded_question(url: str) -> None:
@@ -232,7 +233,7 @@ WAYS = (
     Way(chat, "worker/http/connection.py"),
     Way(whole_chat, "worker/http/wire.py"),
     Way(chat_by_langchain, "worker/model/http_clients.py"),
-    Way(chat_by_langchain, "worker/model/chat.py"),
+    Way(chat_by_langchain, "worker/model/responses_api.py"),
     Way(embedded_question, "worker/http/wire.py"),
     Way(embedded_documents, "worker/model/embeddings.py"),
     Way(rerank, "worker/http/wire.py"),

@@ -28,6 +28,9 @@ class WordEmbeddings(Embeddings):
             vector[term % SIZE] += 1.0
         return vector if any(vector) else [1.0] + [0.0] * (SIZE - 1)
 
+    def close(self) -> None:
+        """It holds nothing."""
+
 
 def add_document(
     index: VectorIndex,

@@ -11,6 +11,12 @@ from tests.support import ROOT
 OF_THE_WORKER = {"qdrant_client", "qdrant_edge", "openai", "pypdf", "pypdfium2"}
 """Libraries of index, model and documents; none is for the process that answers HTTP. Beside all of LangChain's."""
 
+HEAVY_FOR_A_QUESTION = {
+    *("langchain", "langchain_core", "langchain_openai", "openai", "qdrant_client", "httpx", "httpx2", "requests"),
+    *("langchain_community", "langchain_qdrant", "numpy", "pypdfium2", "fastapi"),
+}
+"""Each takes from a tenth of a second to two of CPU to import."""
+
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 PARTS_OF_THE_API = {
     f"app.{path.stem}"
@@ -42,3 +48,25 @@ def test_of_the_api_only_the_kernel_may_be_imported(package: str) -> None:
 def test_the_api_may_import_neither_worker_nor_ingest() -> None:
     [contract] = [one for one in CONTRACTS if one["type"] == "forbidden" and one["source_modules"] == ["app"]]
     assert {"worker", "ingest"} <= set(contract["forbidden_modules"])
+
+
+def test_a_question_imports_neither_langchain_nor_a_providers_client() -> None:
+    """A stock worker forks for each question, and what is imported after that is imported again for the next."""
+    code = (
+        "import sys, worker.jobs\n"
+        "from app.core.settings import Settings\n"
+        "from worker.resources import Process, open_answering\n"
+        "given = dict(openai_api_key='k', embedding_model='e', qdrant_url='http://127.0.0.1:1')\n"
+        "open_answering(Process(Settings(_env_file=None, **given), on_response=print))\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "worker" in loaded
+    assert not loaded & HEAVY_FOR_A_QUESTION
+
+
+def test_a_stock_worker_told_of_our_jobs_has_all_that_a_question_needs_before_it_forks() -> None:
+    code = "import sys, worker; worker.OwnJob; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "worker.jobs" in done.stdout.split()

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
-from langchain_core.messages import BaseMessage
-
 from app.core.contract import Citation, Usage
 from worker.answer.citations import check
 from worker.answer.extractive import extract
-from worker.answer.prompt import build_messages
+from worker.answer.prompt import Message, build_messages
 from worker.answer.sanitize import AnswerStream
 from worker.vectors import Hit
 
@@ -30,7 +28,7 @@ class Completion:
 
 OnText = Callable[[str], object]
 Search = Callable[[str], Sequence[Hit]]
-Complete = Callable[[Sequence[BaseMessage], OnText], Completion]
+Complete = Callable[[Sequence[Message], OnText], Completion]
 """Gives the whole answer, and each piece of it to the second argument as it comes."""
 
 

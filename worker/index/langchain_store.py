@@ -16,7 +16,7 @@ from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
 from app.core.proxies import proxy_for
 from app.core.services import qdrant_url
 from app.core.settings import Settings
-from worker.model.embeddings import open_embeddings
+from worker.model.embeddings import ClosableEmbeddings, open_embeddings
 from worker.vectors import DENSE, METADATA, SPARSE, TEXT, SparseVector, document_vector, query_vector
 
 
@@ -30,6 +30,21 @@ class Bm25(SparseEmbeddings):
     def embed_query(self, text: str) -> LangchainSparseVector:
         """Weight 1 for each distinct term."""
         return _plain(query_vector(text))
+
+
+class Dense(Embeddings):
+    """The service's embedding model as LangChain has them."""
+
+    def __init__(self, model: ClosableEmbeddings) -> None:
+        self._model = model
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each text, in order."""
+        return self._model.embed_documents(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of a question."""
+        return self._model.embed_query(text)
 
 
 class ReadOnlyError(Exception):
@@ -92,13 +107,14 @@ def open_vector_store(
     What another tenant or collection holds does not exist for it, whatever filter or ids it is given. It only reads.
     Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
     """
-    dense = embeddings or open_embeddings(settings)
+    if embeddings is None and (ours := open_embeddings(settings)) is not None:
+        embeddings = Dense(ours)
     scoped = ScopedClient(client or open_client(settings), tenant=tenant, collection=collection)
     return QdrantVectorStore(
         cast(QdrantClient, scoped),
         settings.qdrant_collection,
-        embedding=dense,
-        retrieval_mode=RetrievalMode.HYBRID if dense is not None else RetrievalMode.SPARSE,
+        embedding=embeddings,
+        retrieval_mode=RetrievalMode.HYBRID if embeddings is not None else RetrievalMode.SPARSE,
         vector_name=DENSE,
         content_payload_key=TEXT,
         metadata_payload_key=METADATA,

@@ -24,7 +24,7 @@ from worker.index.points import Chunk, Document, Version, document_of, points_of
 from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, point_id
 
 if TYPE_CHECKING:  # seconds of imports that a run which finds nothing to do must not spend
-    from langchain_core.embeddings import Embeddings
+    from worker.model.embeddings import ClosableEmbeddings
 
 WRITE_BATCH = 256
 """Chunks in one write: large enough to amortise the request, small enough to stay far below Qdrant's 32 MiB."""
@@ -55,7 +55,7 @@ def open_index(settings: Settings) -> "VectorIndex":
         timeout_seconds=settings.qdrant_timeout_seconds,
     )
 
-    def embeddings() -> "Embeddings | None":
+    def embeddings() -> "ClosableEmbeddings | None":
         from worker.model.embeddings import open_embeddings
 
         return open_embeddings(settings)
@@ -92,7 +92,7 @@ class VectorIndex:
         http: "WritingHttp",
         collection: str,
         *,
-        embeddings: "Callable[[], Embeddings | None] | None" = None,
+        embeddings: "Callable[[], ClosableEmbeddings | None] | None" = None,
         embedding_model: str | None = None,
     ) -> None:
         self._http = http
@@ -100,7 +100,7 @@ class VectorIndex:
         self._path = f"/collections/{collection}"
         self._make_embeddings = embeddings
         self._embedding_model = embedding_model if embeddings is not None else None
-        self._embeddings: Embeddings | None = None
+        self._embeddings: ClosableEmbeddings | None = None
         self._ensuring = Lock()
         self._opening = Lock()
         self._is_verified = False
@@ -109,8 +109,8 @@ class VectorIndex:
     def close(self) -> None:
         """Close the connections to Qdrant and to the embedding model."""
         self._http.close()
-        if (close := getattr(self._embeddings, "close", None)) is not None:
-            close()
+        if self._embeddings is not None:
+            self._embeddings.close()
 
     def ensure(self) -> None:
         """Create the collection, with its vectors and payload indexes, or what it lacks of them."""
@@ -268,7 +268,7 @@ class VectorIndex:
         self._is_verified = True
         return info
 
-    def _opened_embeddings(self) -> "Embeddings":
+    def _opened_embeddings(self) -> "ClosableEmbeddings":
         assert self._make_embeddings is not None
         if self._embeddings is None:
             with self._opening:

@@ -1,26 +1,31 @@
-"""The embedding model, behind LangChain's `Embeddings`."""
+"""The embedding model: for chunks LangChain's client, for a question one lean call."""
 
-from abc import abstractmethod
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
-from langchain_core.embeddings import Embeddings
-from pydantic import SecretStr
 
 from app.core.providers import provider_of
 from app.core.settings import Settings
 from worker.http.wire import pieces
+from worker.model.openai_wire import NO_KEY, OpenAiWire
+
+if TYPE_CHECKING:
+    from langchain_openai import OpenAIEmbeddings
 
 BATCH_SIZE = 128
 """Texts in one request; providers take up to 2,048, local servers much less."""
 
-NO_KEY = SecretStr("none")
-"""Servers without keys still get an Authorization header from OpenAI's client, which insists on one."""
 
+class ClosableEmbeddings(Protocol):
+    """The methods of LangChain's `Embeddings`, and an end to it; their class takes 0.2 s of CPU to import."""
 
-class ClosableEmbeddings(Embeddings):
-    """LangChain's interface, and an end to it."""
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each text, in order."""
 
-    @abstractmethod
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of a question."""
+
     def close(self) -> None:
         """Close the connections; no call may be in flight."""
 
@@ -41,7 +46,7 @@ def open_embeddings(settings: Settings) -> ClosableEmbeddings | None:
     return ProviderEmbeddings(settings, model)
 
 
-class ProviderEmbeddings(ClosableEmbeddings):
+class ProviderEmbeddings:
     """Any server that speaks OpenAI's protocol. Its methods raise `ServiceError` with one of the model's codes.
 
     Chunks are embedded by LangChain's client, which tries again. A question is one lean call that is tried once: its
@@ -49,44 +54,53 @@ class ProviderEmbeddings(ClosableEmbeddings):
     """
 
     def __init__(self, settings: Settings, model: str) -> None:
-        # Imported here: it takes half a second that a worker without a model need not spend.
-        from langchain_openai import OpenAIEmbeddings
-
-        from worker.model.http_clients import http_clients
-        from worker.model.openai_wire import OpenAiWire
-
-        url = settings.embedding_base_url or settings.openai_base_url
-        clients = http_clients(url)
-        self._client = clients["http_client"]
-        self._model = OpenAIEmbeddings(
-            model=model,
-            openai_api_base=url,
-            openai_api_key=settings.openai_api_key or NO_KEY,
-            request_timeout=settings.model_timeout_seconds,
-            max_retries=2,
-            chunk_size=BATCH_SIZE,
-            # Else it downloads a tokenizer's table at run time and sends token ids, which compatible servers refuse.
-            check_embedding_ctx_length=False,
-            **clients,
-        )
-        self._wire = OpenAiWire(self._model.client._client, timeout_seconds=settings.model_timeout_seconds)
+        self._model = model
+        self._key = settings.openai_api_key
+        self._url = settings.embedding_base_url or settings.openai_base_url
+        self._timeout_seconds = settings.model_timeout_seconds
+        self._wire = OpenAiWire(self._url, self._key, timeout_seconds=self._timeout_seconds)
+        self._opening = Lock()
+        self._batches: OpenAIEmbeddings | None = None
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        if self._batches is not None and self._batches.http_client is not None:
+            self._batches.http_client.close()
         self._wire.close()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """A vector for each text, in order."""
-        from worker.model.openai_wire import classified
+        from worker.model.langchain_errors import classified
 
         with classified():
-            return self._model.embed_documents(texts)
+            return self._opened_batches().embed_documents(texts)
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a question."""
-        from worker.model.openai_wire import classified
-
-        with classified(), self._wire.post("/embeddings", {**self._model._invocation_params, "input": [text]}) as got:
-            [found] = orjson.loads(b"".join(pieces(got)))["data"]
+        with self._wire.post("/embeddings", {"model": self._model, "input": [text]}) as response:
+            [found] = orjson.loads(b"".join(pieces(response)))["data"]
             return [float(number) for number in found["embedding"]]
+
+    def _opened_batches(self) -> "OpenAIEmbeddings":
+        with self._opening:
+            if self._batches is None:
+                self._batches = self._langchains()
+            return self._batches
+
+    def _langchains(self) -> "OpenAIEmbeddings":
+        # Imported here: it takes a second that a question need not spend.
+        from langchain_openai import OpenAIEmbeddings
+
+        from worker.model.http_clients import http_clients
+
+        return OpenAIEmbeddings(
+            model=self._model,
+            openai_api_base=self._url,
+            openai_api_key=self._key or NO_KEY,
+            request_timeout=self._timeout_seconds,
+            max_retries=2,
+            chunk_size=BATCH_SIZE,
+            # Else it downloads a tokenizer's table at run time and sends token ids, which compatible servers refuse.
+            check_embedding_ctx_length=False,
+            **http_clients(self._url),
+        )

@@ -5,8 +5,7 @@ from typing import Any
 import httpx2
 
 from app.core.proxies import proxy_for
-
-OPENAI_URL = "https://api.openai.com/v1"
+from worker.model.openai_wire import OPENAI_URL
 
 
 def http_clients(url: str | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from langchain_core.messages import BaseMessage
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from worker.answer.pipeline import Completion, OnText
+from worker.answer.prompt import Message
 from worker.http.wire import OnResponse
 from worker.model.bounded import read_within
 from worker.model.langchain_client import open_client
@@ -53,7 +54,7 @@ class LangchainChatModel:
     def close(self) -> None:
         """Do nothing: LangChain's clients have no end, and Anthropic's share their connections with one another."""
 
-    def complete(self, messages: Sequence[BaseMessage], on_text: OnText) -> Completion:
+    def complete(self, messages: Sequence[Message], on_text: OnText) -> Completion:
         """The model's answer; `on_text` is given each piece of it. Raises `ServiceError`: one of the model's codes.
 
         The whole call takes MODEL_TIMEOUT_SECONDS at most. Ended before, the provider is read no further than to its

@@ -8,7 +8,6 @@ from langchain.embeddings.base import _BUILTIN_PROVIDERS
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from worker.model.bounded import read_within
-from worker.model.embeddings import ClosableEmbeddings
 from worker.model.langchain_client import open_client
 
 BATCH_SIZE = 96
@@ -17,7 +16,7 @@ BATCH_SIZE = 96
 Vectors = list[list[float]]
 
 
-class LangchainEmbeddings(ClosableEmbeddings):
+class LangchainEmbeddings:
     """Embeds by LangChain's client of `provider`. Safe to share between threads.
 
     Its methods raise `ServiceError` with one of the model's codes, and try nothing again: that is the job's part, and

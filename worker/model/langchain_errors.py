@@ -6,6 +6,7 @@ common is how they carry HTTP's status and headers.
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core import exceptions as langchain
@@ -29,12 +30,22 @@ _WORDS = {"content_filter": ErrorCode.CONTENT_FILTERED, "insufficient_quota": Er
 _STATUSES = {
     401: ErrorCode.MODEL_AUTH_FAILED,
     403: ErrorCode.MODEL_AUTH_FAILED,
+    407: ErrorCode.MODEL_UNAVAILABLE,
     408: ErrorCode.MODEL_UNAVAILABLE,
     409: ErrorCode.MODEL_UNAVAILABLE,
     429: ErrorCode.MODEL_RATE_LIMITED,
 }
 _NO_KEY = re.compile(r"api.?key|authenticat|credential", re.IGNORECASE)
 """How clients say, before any call, that they were given none."""
+
+
+@contextmanager
+def classified() -> Iterator[None]:
+    """Turn whatever a call raises into a `ServiceError` with one of the model's codes."""
+    try:
+        yield
+    except Exception as error:  # each package has classes of its own, and an odd answer raises anything
+        raise service_error(error) from error
 
 
 def service_error(error: BaseException) -> ServiceError:

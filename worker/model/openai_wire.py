@@ -1,32 +1,50 @@
-"""Calls to where OpenAI's client would call, with its address, headers and errors, over `worker.http.wire`."""
+"""Calls to a server that speaks OpenAI's protocol, over `worker.http.wire`: its address, our key, its errors.
 
+OpenAI's client and LangChain's take a second to import, which a stock worker would spend on every question.
+"""
+
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from typing import Any
 
-import httpx2
-import openai
 import orjson
+from pydantic import SecretStr
 
 from app.core.errors import ErrorCode, ServiceError
 from worker.http.wire import CallFailedError, CallTimeoutError, OnResponse, Wire, pieces, plain_headers
-from worker.model.provider_errors import PROVIDER_ERRORS, service_error
+from worker.model.provider_errors import NOT_THE_PROTOCOL, StatusError
+
+OPENAI_URL = "https://api.openai.com/v1"
+NO_KEY = SecretStr("none")
+"""Servers without keys still get an Authorization header: OpenAI's clients insist on one, so they expect it."""
+OK = 200
+
+_ACCOUNT = {"OpenAI-Organization": ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"), "OpenAI-Project": ("OPENAI_PROJECT_ID",)}
+"""Headers that say which account pays, from the variables that OpenAI's and LangChain's clients read."""
 
 
 class OpenAiWire:
-    """One server that speaks OpenAI's protocol. Safe to share between threads."""
+    """One server that speaks OpenAI's protocol; `url` None: OpenAI's own. Safe to share between threads."""
 
     def __init__(
-        self, client: openai.OpenAI, *, timeout_seconds: float, on_response: OnResponse | None = None
+        self,
+        url: str | None,
+        key: SecretStr | None,
+        *,
+        timeout_seconds: float,
+        on_response: OnResponse | None = None,
     ) -> None:
-        self._client = client
-        headers = {**client.default_headers, **client.auth_headers}
+        headers = {
+            "Authorization": f"Bearer {(key or NO_KEY).get_secret_value()}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": "rag-queue",
+            **_account(),
+        }
         self._wire = Wire(
-            str(client.base_url),
-            {name: value for name, value in headers.items() if isinstance(value, str)},  # else it is to be left out
-            timeout_seconds=timeout_seconds,
-            on_response=on_response,
+            (url or OPENAI_URL).rstrip("/"), headers, timeout_seconds=timeout_seconds, on_response=on_response
         )
 
     def close(self) -> None:
@@ -35,34 +53,23 @@ class OpenAiWire:
 
     @contextmanager
     def post(self, path: str, payload: Mapping[str, Any]) -> Iterator[HTTPResponse]:
-        """The response, when its status is 200; else raises OpenAI's exception for it."""
-        with self._wire.post(path, orjson.dumps(payload)) as response:
-            if response.status != httpx2.codes.OK:
-                raise self._status_error(response)
-            yield response
-
-    def _status_error(self, response: HTTPResponse) -> openai.APIStatusError:
-        # Of the headers only the one that is looked at: the others may speak of an encoding that is undone already.
-        headers = {name: value for name, value in plain_headers(response).items() if name == "retry-after"}
-        body = b"".join(pieces(response))
-        return self._client._make_status_error_from_response(
-            httpx2.Response(
-                response.status,
-                headers=headers,
-                content=body,
-                request=httpx2.Request("POST", self._client.base_url),
-            )
-        )
+        """The response, when its status is 200. Raises `ServiceError` with one of the model's codes, also for what
+        happens within the context; a `StatusError` for any other status.
+        """
+        try:
+            with self._wire.post(path, orjson.dumps(payload)) as response:
+                if response.status != OK:
+                    retry_after = plain_headers(response).get("retry-after", "")
+                    raise StatusError(response.status, b"".join(pieces(response)), retry_after=retry_after)
+                yield response
+        except CallTimeoutError as error:
+            raise ServiceError(ErrorCode.MODEL_TIMEOUT) from error
+        except CallFailedError as error:
+            raise ServiceError(ErrorCode.MODEL_UNAVAILABLE) from error
+        except NOT_THE_PROTOCOL as error:
+            raise ServiceError(ErrorCode.MODEL_UNAVAILABLE) from error
 
 
-@contextmanager
-def classified() -> Iterator[None]:
-    """Turn whatever a call raises into a `ServiceError` with one of the model's codes."""
-    try:
-        yield
-    except CallTimeoutError as error:
-        raise ServiceError(ErrorCode.MODEL_TIMEOUT) from error
-    except CallFailedError as error:
-        raise ServiceError(ErrorCode.MODEL_UNAVAILABLE) from error
-    except PROVIDER_ERRORS as error:
-        raise service_error(error) from error
+def _account() -> dict[str, str]:
+    given = {header: next(filter(None, map(os.environ.get, names)), None) for header, names in _ACCOUNT.items()}
+    return {header: value for header, value in given.items() if value}

@@ -1,4 +1,4 @@
-"""Which client speaks to the chat model: ours for OpenAI's protocol, LangChain's for every other provider."""
+"""Which client speaks to the chat model: ours for chat completions, LangChain's for whatever else there is."""
 
 from typing import Protocol
 
@@ -31,6 +31,10 @@ def open_chat_model(settings: Settings, *, on_response: OnResponse | None = None
         from worker.model.langchain_chat import LangchainChatModel
 
         return LangchainChatModel(settings, provider, on_response=on_response)
+    from worker.model.responses_api import ResponsesModel, needs_responses_api
+
+    if needs_responses_api(settings.chat_model):
+        return ResponsesModel(settings)
     from worker.model.chat import ChatModel
 
     return ChatModel(settings, on_response=on_response)

@@ -1,28 +1,16 @@
-"""What the exceptions of OpenAI's client mean, for chat and embeddings alike."""
+"""What the errors of a server of OpenAI's protocol mean: by status, and by the `error` object of its body."""
 
 from typing import Any
 
-import openai
+import orjson
 
 from app.core.errors import ErrorCode, ServiceError
 
-PROVIDER_ERRORS = (openai.OpenAIError, ValueError, TypeError, KeyError, IndexError, AttributeError)
-"""What the clients raise: the last five at an answer that is not of OpenAI's protocol, say a proxy's page."""
+NOT_THE_PROTOCOL = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What reading an answer raises that is not of OpenAI's protocol: a proxy's page, say."""
 
-
-def service_error(error: Exception) -> ServiceError:
-    """`error` as a code, with the time that the provider asked us to wait."""
-    return ServiceError(_code_of(error), retry_after_seconds=_retry_after_seconds(error))
-
-
-def error_in_body(body: Any) -> ServiceError:
-    """What an error means that a server sends within an answer: OpenAI's `error` object, or anything else."""
-    error = body.get("error") if isinstance(body, dict) else None
-    details = error if isinstance(error, dict) else {}
-    words = {str(details.get(field)) for field in ("code", "type", "status")}
-    codes = [code for word, code in _CODES.items() if word in words]
-    return ServiceError(codes[0] if codes else ErrorCode.MODEL_UNAVAILABLE)
-
+_PASSING = frozenset({407, 408, 409})
+"""Statuses of the 400s that are not about the request."""
 
 _CODES = {
     "insufficient_quota": ErrorCode.MODEL_REJECTED,
@@ -40,27 +28,52 @@ _CODES = {
 """In the order of what they say when an error has several: OpenAI's words, and statuses as gateways put them."""
 
 
-def _code_of(error: Exception) -> ErrorCode:
-    match error:
-        case openai.APITimeoutError():
-            return ErrorCode.MODEL_TIMEOUT
-        case openai.AuthenticationError() | openai.PermissionDeniedError():
+class StatusError(ServiceError):
+    """A response whose status is not 200: what it means, its `status`, and what the server `said`."""
+
+    def __init__(self, status: int, said: bytes, *, retry_after: str = "") -> None:
+        super().__init__(_code_of(status, said), retry_after_seconds=_seconds(retry_after))
+        self.status = status
+        self.said = said
+
+
+def error_in_body(body: Any) -> ServiceError:
+    """What an error means that a server sends within an answer: OpenAI's `error` object, or anything else."""
+    details = _details(body)
+    words = {str(details.get(field)) for field in ("code", "type", "status")}
+    codes = [code for word, code in _CODES.items() if word in words]
+    return ServiceError(codes[0] if codes else ErrorCode.MODEL_UNAVAILABLE)
+
+
+def _code_of(status: int, said: bytes) -> ErrorCode:
+    match status, _word(said):
+        case ((401 | 403), _):
             return ErrorCode.MODEL_AUTH_FAILED
-        case openai.RateLimitError(code="insufficient_quota"):
+        case 429, "insufficient_quota":
             return ErrorCode.MODEL_REJECTED
-        case openai.RateLimitError():
+        case 429, _:
             return ErrorCode.MODEL_RATE_LIMITED
-        case openai.BadRequestError(code="content_filter"):
+        case 400, "content_filter":
             return ErrorCode.CONTENT_FILTERED
-        case openai.APIStatusError(status_code=status) if 400 <= status < 500 and status not in (407, 408, 409):
+        case _ if 400 <= status < 500 and status not in _PASSING:
             return ErrorCode.MODEL_REJECTED
         case _:
             return ErrorCode.MODEL_UNAVAILABLE
 
 
-def _retry_after_seconds(error: Exception) -> float | None:
-    """Retry-After (RFC 9110) in its form of a number; None for the form of a date, which no provider sends."""
-    if not isinstance(error, openai.APIStatusError):
+def _word(said: bytes) -> object:
+    """The error's `code`, when the body is JSON and has one."""
+    try:
+        return _details(orjson.loads(said)).get("code")
+    except orjson.JSONDecodeError:
         return None
-    value = error.response.headers.get("retry-after", "")
-    return float(value) if value.replace(".", "", 1).isdigit() else None
+
+
+def _details(body: Any) -> dict[str, Any]:
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Retry-After (RFC 9110) in its form of a number; None for the form of a date, which no provider sends."""
+    return float(retry_after) if retry_after.replace(".", "", 1).isdigit() else None

@@ -2,11 +2,8 @@
 
 import inspect
 
-import httpx2
-import openai
 import pytest
-from langchain_core.messages import HumanMessage
-from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from langchain_openai import OpenAIEmbeddings
 from pydantic import SecretStr
 from rq import Queue, worker_registration
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
@@ -115,27 +112,9 @@ def test_a_retry_goes_by_the_fields_that_the_job_sets() -> None:
     assert "should_retry" in inspect.getsource(BaseWorker.handle_job_failure)
 
 
-def test_langchain_makes_the_request_and_openais_client_address_headers_and_errors() -> None:
-    model = ChatOpenAI(model="m", base_url="http://h/v1", api_key=SecretStr("k"), max_retries=0)
-    client = model.root_client
-    assert not model._use_responses_api({})
-    assert model._get_request_payload([HumanMessage("hello")], stream=True) == {
-        "model": "m",
-        "stream": True,
-        "messages": [{"role": "user", "content": "hello"}],
-    }
-    assert str(client.base_url) == "http://h/v1/"
-    assert {**client.default_headers, **client.auth_headers}["Authorization"] == "Bearer k"
-    answer = httpx2.Response(429, json={"error": {"code": "c"}}, request=httpx2.Request("POST", "http://h"))
-    error = client._make_status_error_from_response(answer)
-    assert isinstance(error, openai.RateLimitError)
-    assert error.code == "c"
-
-
-def test_langchain_says_how_to_embed() -> None:
+def test_langchains_embeddings_take_what_they_are_given() -> None:
     model = OpenAIEmbeddings(model="m", openai_api_base="http://h/v1", openai_api_key=SecretStr("k"), dimensions=8)
     assert model._invocation_params == {"model": "m", "dimensions": 8}
-    assert isinstance(model.client._client, openai.OpenAI)
 
 
 def test_a_jobs_function_runs_as_rq_runs_it_but_for_the_record_that_persists_already() -> None:

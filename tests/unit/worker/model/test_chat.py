@@ -7,14 +7,20 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx2
+import openai
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage
+from langchain_openai import ChatOpenAI
+from langchain_openai.chat_models import base
 from pydantic import SecretStr
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from worker.model.chat import ChatModel
 from worker.model.embeddings import ProviderEmbeddings
+from worker.model.opening import ChatClient, open_chat_model
+from worker.model.responses_api import MAY_NEED_IT, ResponsesModel, needs_responses_api
 
 Body = dict[str, Any]
 Answer = Callable[[Body], tuple[int, bytes]]
@@ -69,14 +75,37 @@ def serving(answer: Answer, **settings: Any) -> Iterator[tuple[Server, ChatModel
             yield server, model
 
 
-def ask(model: ChatModel) -> tuple[str, str]:
+def ask(model: ChatClient) -> tuple[str, str]:
     """What was told, and the whole."""
     told: list[str] = []
-    whole = model.complete([HumanMessage("Is it so?")], told.append)
+    whole = model.complete([{"role": "user", "content": "Is it so?"}], told.append)
     return "".join(told), whole.text
 
 
-def test_the_request_is_langchains_with_the_clients_headers_and_asks_for_a_stream() -> None:
+RULES = {"role": "system", "content": "Be brief."}
+QUESTION = {"role": "user", "content": "Is it so?"}
+
+
+@pytest.mark.parametrize("name", ["m", "gpt-4o-mini", "gpt-5", "o3", "o4-mini", "qwen3:4b", "org/model"])
+def test_the_request_is_the_one_that_langchain_would_make(name: str) -> None:
+    with serving(lambda _: (200, STREAMED), chat_model=name) as (server, model):
+        model.complete([RULES, QUESTION], lambda _: None)
+    langchains = ChatOpenAI(model=name, api_key=SecretStr("k"))
+    stated: Any = {"stream": True, "stream_options": {"include_usage": True}}
+    assert server.bodies == [langchains._get_request_payload([RULES, QUESTION], **stated)]
+
+
+def test_who_pays_is_told_as_openais_client_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    client = openai.OpenAI(api_key="k")
+    with serving(lambda _: (200, STREAMED)) as (server, model):
+        ask(model)
+    for name in ("OpenAI-Organization", "OpenAI-Project", "Authorization"):
+        assert server.headers[0][name.lower()] == {**client.default_headers, **client.auth_headers}[name]
+
+
+def test_the_request_has_the_key_and_asks_for_a_stream() -> None:
     with serving(lambda _: (200, STREAMED)) as (server, model):
         assert ask(model) == ("Yes, indeed.", "Yes, indeed.")
     assert server.paths == ["/v1/chat/completions"]
@@ -149,9 +178,56 @@ def test_a_status_has_a_code(status: int, body: bytes, code: ErrorCode) -> None:
 
 def test_a_model_that_speaks_the_responses_api_only_is_called_by_langchain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("langchain_openai.ChatOpenAI.invoke", lambda *_: AIMessage("Yes."))
-    with serving(lambda _: (500, b""), chat_model="gpt-5-pro") as (server, model):
+    with closing(open_chat_model(Settings(_env_file=None, chat_model="gpt-5-pro", openai_api_key="k"))) as model:
+        assert isinstance(model, ResponsesModel)
         assert ask(model) == ("Yes.", "Yes.")
-    assert server.bodies == []
+
+
+def test_langchain_is_asked_about_every_name_that_it_takes_for_one_of_the_responses_api() -> None:
+    names = [*base._RESPONSES_API_ONLY_PREFIXES, "codex-mini-latest", "gpt-5.1-codex"]
+    assert all(needs_responses_api(name) for name in names)
+    assert not any(needs_responses_api(name) for name in ("m", "gpt-4o-mini", "gpt-5", "gpt-5-turbo", "o3"))
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mini", "gpt-5", "gpt-5-mini", "gpt-5.2-chat-latest", "o3", "llama3.1:8b"])
+def test_a_model_with_another_name_costs_no_import_of_langchain(name: str) -> None:
+    assert not MAY_NEED_IT.search(name)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (lambda answer: openai.AuthenticationError("", response=answer(401), body=None), ErrorCode.MODEL_AUTH_FAILED),
+        (lambda answer: openai.RateLimitError("", response=answer(429), body=None), ErrorCode.MODEL_RATE_LIMITED),
+        (
+            lambda answer: openai.RateLimitError("", response=answer(429), body={"code": "insufficient_quota"}),
+            ErrorCode.MODEL_REJECTED,
+        ),
+        (
+            lambda answer: openai.BadRequestError("", response=answer(400), body={"code": "content_filter"}),
+            ErrorCode.CONTENT_FILTERED,
+        ),
+        (lambda answer: openai.APIStatusError("", response=answer(407), body=None), ErrorCode.MODEL_UNAVAILABLE),
+        (lambda answer: openai.InternalServerError("", response=answer(500), body=None), ErrorCode.MODEL_UNAVAILABLE),
+        (lambda answer: openai.APITimeoutError(answer(500).request), ErrorCode.MODEL_TIMEOUT),
+        (lambda answer: openai.APIConnectionError(request=answer(500).request), ErrorCode.MODEL_UNAVAILABLE),
+        (lambda _: KeyError("choices"), ErrorCode.MODEL_UNAVAILABLE),
+    ],
+)
+def test_what_openais_client_raises_within_langchains_has_a_code(
+    monkeypatch: pytest.MonkeyPatch, raised: Callable[[Any], Exception], code: ErrorCode
+) -> None:
+    def answer(status: int) -> httpx2.Response:
+        return httpx2.Response(status, request=httpx2.Request("POST", "http://h"))
+
+    def fail(*_: object) -> None:
+        raise raised(answer)
+
+    monkeypatch.setattr("langchain_openai.ChatOpenAI.invoke", fail)
+    model = ResponsesModel(Settings(_env_file=None, chat_model="gpt-5-pro"))
+    with closing(model), pytest.raises(ServiceError) as caught:
+        ask(model)
+    assert caught.value.code is code
 
 
 def embedder(server: Server) -> ProviderEmbeddings:

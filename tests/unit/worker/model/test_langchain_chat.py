@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from langchain.chat_models.base import _get_chat_model_creator
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from app.core.errors import ErrorCode, ServiceError
@@ -26,6 +26,7 @@ from worker.vectors import Hit
 Script = Callable[[Body], Reply]
 SSE = {"content-type": "text/event-stream"}
 SLOW_SECONDS = 5.0
+ASKED = [{"role": "user", "content": "Is it so?"}]
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,7 @@ def serving(
 def ask(model: ChatClient) -> tuple[list[str], Completion]:
     """What was told, piece by piece, and the whole."""
     told: list[str] = []
-    return told, model.complete([HumanMessage("Is it so?")], told.append)
+    return told, model.complete(ASKED, told.append)
 
 
 def failed(model: ChatClient) -> ServiceError:
@@ -69,7 +70,7 @@ def test_anthropics_answer_comes_in_pieces_with_its_model_and_its_tokens(monkeyp
     assert server.headers[0]["authorization"] == "Bearer sk-test"
     asked = server.bodies[0]
     assert (asked["model"], asked["stream"]) == ("claude-test", True)
-    assert asked["messages"] == [{"role": "user", "content": "Is it so?"}]
+    assert asked["messages"] == ASKED
 
 
 def test_ollamas_answer_likewise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +97,9 @@ def test_a_piece_is_told_before_the_next_is_there(monkeypatch: pytest.MonkeyPatc
             yield event
 
     with serving(monkeypatch, lambda _: Reply(200, pieces(), SSE)) as (_, model):
-        whole = model.complete([HumanMessage("?")], lambda text: may_go_on.set() if text == "first" else None)
+        whole = model.complete(
+            [{"role": "user", "content": "?"}], lambda text: may_go_on.set() if text == "first" else None
+        )
     assert whole.text == "firstsecond"
 
 
@@ -328,4 +331,4 @@ def test_what_fails_where_the_pieces_go_is_not_laid_at_the_models_door(monkeypat
         raise ValueError("Valkey")
 
     with pytest.raises(ValueError, match="Valkey"):
-        opened(monkeypatch, Made).complete([HumanMessage("x")], refuse)
+        opened(monkeypatch, Made).complete(ASKED, refuse)
