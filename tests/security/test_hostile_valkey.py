@@ -85,7 +85,7 @@ def measured() -> Iterator[None]:
 
 
 def put(valkey: Redis, status: str, *, kind: str = "answer", meta: bytes | None = None, **result: bytes) -> None:
-    record: dict[str, Any] = {"status": status, "origin": QUERY_QUEUE, "created_at": "", "retries_left": 0}
+    record: Any = {"status": status, "origin": QUERY_QUEUE, "created_at": "", "retries_left": 0}
     own = PlainSerializer.dumps({"tenant": "default", "kind": kind, "retries": 0})
     record["meta"] = own if meta is None else meta
     valkey.hset(Job.key_for("j"), mapping=record)
