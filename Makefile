@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz clean \
+.PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
 	bench bench-index bench-worker bench-api bench-ingest bench-retrieval drill
 
 help:  ## list the commands
@@ -74,8 +74,14 @@ bench-ingest: install-dev  ## our ingest beside the usual pipeline: make bench-i
 bench-retrieval: install-dev  ## how well we find: make bench-retrieval path=FOLDER
 	@$(RUN) -m benchmarks.retrieval $(path)
 
-fuzz: install-dev  ## the API against its OpenAPI document, for longer
-	FUZZ_EXAMPLES=200 $(RUN) -m pytest -q tests/integration/app/test_openapi.py
+fuzz: install-dev  ## the API against its OpenAPI document, and a hostile model's answers, for longer
+	FUZZ_EXAMPLES=200 $(RUN) -m pytest -q tests/integration/app/test_openapi.py tests/security/test_hostile_model.py
+
+audit: install-dev  ## known vulnerabilities of what requirements.lock installs
+	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock
+
+sbom: install-dev  ## a CycloneDX bill of materials of requirements.lock: sbom.cdx.json
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o sbom.cdx.json
 
 drill: install-dev  ## kill, stop and starve the parts, and count the jobs
 	@$(RUN) -m benchmarks.drill
