@@ -325,3 +325,31 @@ def test_who_leaves_in_the_middle_of_a_body_is_a_quiet_line_in_the_log(
     assert not list(place.data_dir.rglob("tmp*"))
     if route in WITH_A_BODY and (kind == FORM) == (route[1] == "/documents") and "too much" not in sent:
         assert line["status"] == CLIENT_LEFT
+
+
+WAITING = {
+    "a question": (("POST", "/chat"), "Prefer: wait=1", b'{"query": "Who leaves?"}'),
+    "a search": (("POST", "/search"), "Prefer: wait=1", b'{"query": "Who leaves?"}'),
+    "a status": (("GET", "/job-status/{job_id}?wait=1"), "Accept: */*", b""),
+    "a result": (("GET", "/result/{job_id}?wait=1"), "Accept: */*", b""),
+    "a stream": (("GET", "/stream/{job_id}"), "Accept: */*", b""),
+    "an upload": (("POST", "/documents"), "Accept: */*", FILE_PART + b"\r\n--b--\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", WAITING)
+def test_who_leaves_while_the_answer_is_waited_for_is_a_quiet_line_too(
+    place: Place, job: str, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (method, path), header, body = WAITING[what]
+    length = f"Content-Length: {len(body)}"
+    kind = FORM if path == "/documents" else JSON
+    headers = (f"Authorization: Bearer {ADMIN_KEY}", "X-Request-ID: leaving", header, f"Content-Type: {kind}")
+    with capture_lines() as lines, caplog.at_level("WARNING"):
+        with begun(place, (method, path.replace("{job_id}", job)), *headers, length, body=body):
+            sleep(SETTLE_SECONDS)
+        (line,) = wait_until(lambda: [one for one in lines if one["request_id"] == "leaving"], "its line in the log")
+        gc.collect(1)
+    assert (line["log_level"], line["status"] < 300) == ("info", True)
+    assert [record.getMessage() for record in caplog.records] == []
+    assert not list(place.data_dir.rglob("tmp*"))
