@@ -45,7 +45,7 @@ class Needs(SecurityBase):
 class AdmittedRoute(APIRoute):
     """Lets in the principal whom its function declares, then reads the body, then does what FastAPI's routes do.
 
-    FastAPI reads the body first: who has no key could make it hold one for each of his connections.
+    FastAPI reads the body first: whoever has no key could make it hold one for each connection.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
