@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from app.auth.api_keys import KeyRing
-from app.auth.loopback import is_local
+from app.auth.loopback import is_local, is_local_origin
 from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError, Principal
 from app.auth.rate_limits import RateLimitedError, RateLimits
 from app.core.errors import ConfigurationError
@@ -101,8 +101,18 @@ def open_gate(settings: Settings, link: Link) -> Gate:
     """The gate that `settings` ask for. Raises `ConfigurationError` when API_KEYS has a wrong form."""
     if not settings.has_credentials:
         log.info("no_credentials", serves="this machine alone", hint="API_KEYS or JWTs let others in")
+        _warn_of_origins(settings)
         return LocalGate()
     return CredentialGate(KeyRing(settings.api_keys or ()), _verifier(settings), RateLimits(link), settings)
+
+
+def _warn_of_origins(settings: Settings) -> None:
+    """Pages of other sites may not call a service that asks nobody for a key, whatever CORS_ORIGINS says."""
+    shut_out = [origin for origin in settings.cors_origins or () if not is_local_origin(origin.encode())]
+    if shut_out:
+        log.warning(
+            "cors_origins_without_effect", origins=shut_out, hint="without keys only pages of this machine may call"
+        )
 
 
 def _verifier(settings: Settings) -> "TokenVerifier | None":

@@ -112,7 +112,9 @@ class Settings(BaseSettings):
         None, description="Addresses or networks whose X-Forwarded-For is believed; unset: nobody's"
     )
     cors_origins: Words | None = Field(
-        None, description="Web pages that may call the API, e.g. https://app.example.com; unset: none"
+        None,
+        description="Web pages that may call the API, e.g. https://app.example.com; unset: none. "
+        "Without keys only those of this machine, e.g. http://localhost:3000, may",
     )
 
     worker_concurrency: int = Field(32, ge=1, le=1024, description="Questions one worker process answers at once")

@@ -23,7 +23,8 @@ class BodyTooLargeError(HTTPException):
 class BodyLimitMiddleware:
     """Makes reading a body that is too large, stated or sent, raise `BodyTooLargeError`.
 
-    The limit is `BODY_MAX_BYTES`, or what `larger` says for the path.
+    The limit is `BODY_MAX_BYTES`, or what `larger` says for the path. Who has begun to answer reads no body any more
+    and listens for the client's leaving alone, so that nothing is raised then.
     """
 
     def __init__(self, app: ASGIApp, larger: Mapping[str, int] | None = None) -> None:
@@ -38,18 +39,24 @@ class BodyLimitMiddleware:
         limit = self._larger.get(scope["path"], BODY_MAX_BYTES)
         stated = _content_length(scope)
         received = 0
+        is_answered = False
 
         async def limited() -> Message:
             nonlocal received
-            if stated > limit:
+            if stated > limit and not is_answered:
                 raise BodyTooLargeError(limit)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > limit:
+            if received > limit and not is_answered:
                 raise BodyTooLargeError(limit)
             return message
 
-        await self._app(scope, limited, send)
+        async def send_and_note(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        await self._app(scope, limited, send_and_note)
 
 
 def _content_length(scope: Scope) -> int:

@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from app.core.logging import get_logger
 from app.problems.details import ProblemDetails, ProblemResponse, Row
 from app.problems.table import STANDARD, TABLE, UNEXPECTED
+
+CLIENT_LEFT = 499
+"""nginx's status for a client that left before its answer: nobody gets it, and the log shows it."""
 
 log = get_logger(__name__)
 
@@ -15,12 +19,18 @@ def install(app: FastAPI) -> None:
     """Answer every error of `app` with a problem document."""
     for error in _ROWS:
         app.add_exception_handler(error, respond)
+    app.add_exception_handler(ClientDisconnect, _respond_to_nobody)
 
 
 async def respond(request: Request, error: Exception) -> ProblemResponse:
     """The handler of them all. Async: Starlette sends others through a thread."""
     problem = problem_of(request, error) or UNEXPECTED.details(request, error)
     return problem.response()
+
+
+async def _respond_to_nobody(request: Request, error: Exception) -> Response:
+    """To a client that left in the middle of its body: no error of the service's, nor one that it could be told."""
+    return Response(status_code=CLIENT_LEFT)
 
 
 def problem_of(request: Request, error: Exception) -> ProblemDetails | None:

@@ -172,7 +172,8 @@ TABLE: tuple[Row[Any], ...] = (
         NotLocalError,
         403,
         "keys-required",
-        "This service has no keys and serves its own machine alone. Its operator can set API_KEYS or JWTs.",
+        "This service has no keys and serves its own machine alone: nothing that came through a proxy, and no "
+        "page of another site. Its operator can set API_KEYS or JWTs.",
     ),
     Row(
         RateLimitedError,

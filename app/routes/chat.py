@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.auth.dependencies import ASKER
+from app.auth.dependencies import AdmittedRoute, Asker
 from app.core.contract import AnswerJob, Webhook
 from app.core.settings import Settings
 from app.dependencies import api_of, request_id_of
@@ -29,7 +29,7 @@ QUERY_PARAMETER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": QUERY_PARAMETER_MAX_CHARACTERS},
 }
 
-router = APIRouter(tags=["chat"])
+router = APIRouter(tags=["chat"], route_class=AdmittedRoute)
 
 
 @router.post(
@@ -39,17 +39,15 @@ router = APIRouter(tags=["chat"])
     responses=problem_responses(400, 401, 403, 413, 415, 422, 429, 503)
     | {200: {"model": JobResult, "description": "It has ended within `Prefer: wait=N`"}},
     openapi_extra={
-        "security": [{ASKER.scheme_name: []}],
         "parameters": [QUERY_PARAMETER, IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER],
         "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChatRequest"}}}},
     },
 )
-async def ask(request: Request) -> Response:
+async def ask(request: Request, principal: Asker) -> Response:
     """Put a question on the queue and answer at once with the job's id.
 
     Follow `/stream/{job_id}`, wait with `/result/{job_id}?wait=60`, or poll `/job-status/{job_id}`.
     """
-    principal = await ASKER(request)
     api = api_of(request)
     asked = await _asked(request)
     webhook = _webhook(asked.webhook, api.settings) if asked.webhook else None

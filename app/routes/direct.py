@@ -12,14 +12,16 @@ from pydantic import ValidationError
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from app.auth.dependencies import ASKER, Principal
+
 
 class DirectRoute(Route):
-    """A Starlette route that tells its name to those who ask the scope for it, as FastAPI's do.
+    """A Starlette route for askers, which tells its name to those who ask the scope for it, as FastAPI's do.
 
     What `answer` raises is left to the application's handlers, which are the same as a route's own.
     """
 
-    def __init__(self, method: str, path: str, answer: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(self, method: str, path: str, answer: Callable[[Request, Principal], Awaitable[Response]]) -> None:
         super().__init__(path, answer)
         self.methods = {method}  # without HEAD, as FastAPI's are
         self.app = self._respond
@@ -31,7 +33,8 @@ class DirectRoute(Route):
         return match, {**child, "route": self}
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(Request(scope, receive, send))
+        request = Request(scope, receive, send)
+        response = await self._answer(request, await ASKER.admit(request))
         await response(scope, receive, send)
 
 

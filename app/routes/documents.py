@@ -8,7 +8,7 @@ from fastapi import Query as QueryParameter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 
-from app.auth.dependencies import Asker, Ingester
+from app.auth.dependencies import AdmittedRoute, Asker, Ingester
 from app.core.contract import DEFAULT_COLLECTION, LABEL, Label
 from app.core.documents.files import open_store
 from app.core.queue.producer import Idempotency
@@ -32,7 +32,7 @@ LIST_LIMIT_MAX = 100
 
 BAD_COLLECTION = Refusal(422, "invalid-request", "`collection` is 1 to 128 letters, digits and any of _ . : -")
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], route_class=AdmittedRoute)
 
 _LABEL = TypeAdapter[str](Label)
 

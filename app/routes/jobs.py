@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
-from app.auth.dependencies import ASKER, Admin, Asker, Principal
+from app.auth.dependencies import Admin, AdmittedRoute, Asker, Principal
 from app.core.queue.producer import JobRunningError
 from app.core.queue.records import JobView
 from app.dependencies import Api, ApiDep, api_of
@@ -20,7 +20,7 @@ STOP_SECONDS = 5
 """How long a removal waits for a running job to stop."""
 EVENT_NUMBER_MAX = 2**53
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=AdmittedRoute)
 
 JobId = Annotated[str, Path(description="The id that POST /chat gave")]
 Wait = Annotated[
@@ -57,8 +57,7 @@ async def result(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -
 
 
 def _direct(path: str, read: Callable[[str, Principal, Api, int], Awaitable[Response]]) -> DirectRoute:
-    async def answer(request: Request) -> Response:
-        principal = await ASKER(request)
+    async def answer(request: Request, principal: Principal) -> Response:
         return await read(request.path_params["job_id"], principal, api_of(request), _wait(request))
 
     return DirectRoute("GET", path, answer)

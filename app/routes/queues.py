@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter
 
-from app.auth.dependencies import Admin
+from app.auth.dependencies import Admin, AdmittedRoute
 from app.core.queue.producer import QUEUES, JobNotFoundError, JobQueue
 from app.dependencies import ApiDep
 from app.schemas import Queues, QueueState, WorkerState, problem_responses
 
-router = APIRouter(tags=["operators"])
+router = APIRouter(tags=["operators"], route_class=AdmittedRoute)
 
 
 @router.get("/queues", responses=problem_responses(401, 403, 429, 503))

@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.auth.dependencies import Asker
+from app.auth.dependencies import AdmittedRoute, Asker
 from app.core.contract import SearchJob
 from app.dependencies import ApiDep, request_id_of
 from app.request_headers import IdempotencyKey, Prefer
 from app.routes.submission import submit
 from app.schemas import JobAccepted, JobResult, SearchRequest, problem_responses
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=AdmittedRoute)
 
 
 @router.post(

@@ -11,8 +11,8 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 
+from app.auth.dependencies import AdmittedRoute
 from app.core.errors import ErrorCode, JobError
 from app.problems import problem_of
 from app.problems.details import ProblemDetails
@@ -53,7 +53,7 @@ class OpenAIError(Exception):
         self.body = ErrorResponse(error=ErrorDetail(message=message, type=_type(status), param=param, code=code))
 
 
-class OpenAIRoute(APIRoute):
+class OpenAIRoute(AdmittedRoute):
     """A route whose errors have OpenAI's shape."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.auth.gate import check_address
-from app.auth.loopback import is_local
+from app.auth.loopback import is_local, is_local_origin
 from app.core.errors import ConfigurationError
 from app.core.loopback import is_loopback
 from app.core.settings import Settings
@@ -14,7 +14,8 @@ from tests.support.credentials import SECRET, api_key
 
 def scope(*, server: Any = ("127.0.0.1", 8000), host: str = "127.0.0.1:8000", **headers: str) -> dict[str, Any]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return {"server": server, "headers": [(n.encode(), v.encode()) for n, v in {"host": host, **named}.items()]}
+    sent = [(name.encode(), value.encode()) for name, value in {"host": host, **named}.items()]
+    return {"method": "GET", "http_version": "1.1", "server": server, "headers": sent}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
@@ -69,6 +70,7 @@ def test_a_page_of_another_site_is_not_local(origin: str) -> None:
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", "http://localhost:3000", "http://[::1]:8000"])
 def test_a_page_of_this_machine_is_local(origin: str) -> None:
     assert is_local(scope(origin=origin))
+    assert is_local_origin(origin.encode())
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1"])
