@@ -9,7 +9,7 @@ from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobQueue
-from app.core.services import qdrant_url
+from app.core.services import qdrant_server
 from app.core.settings import Settings
 from app.dependencies import ApiDep
 from app.problems.table import VALKEY_RETRY_SECONDS
@@ -64,7 +64,7 @@ async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
 async def _qdrant(http: httpx.AsyncClient, settings: Settings) -> Check:
     """Qdrant's own readiness: the one thing that the API asks of it, and it needs no key."""
     try:
-        answer = await http.get(f"{qdrant_url(settings)}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
+        answer = await http.get(f"{qdrant_server(settings).url}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
     except (httpx.HTTPError, ConfigurationError):
         return "unavailable"
     return "ok" if answer.is_success else "unavailable"
