@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.core.private_files import OTHERS, write_private
 
 SECRET_BYTES = 32
-SECRET = Field(min_length=SECRET_BYTES, pattern="^[A-Za-z0-9_-]+$")
-"""URL-safe: the password stands in a URL, and both in what a shell evaluates."""
+SECRET = Field(pattern=f"^[0-9a-f]{{{2 * SECRET_BYTES}}}$", repr=False)
+"""In hexadecimal digits: the password stands in a URL, and both in what a shell evaluates."""
 
 
 class Credentials(BaseModel):
@@ -29,9 +29,7 @@ class Credentials(BaseModel):
     @classmethod
     def new(cls) -> Self:
         """Random ones."""
-        return cls(
-            valkey_password=secrets.token_urlsafe(SECRET_BYTES), qdrant_api_key=secrets.token_urlsafe(SECRET_BYTES)
-        )
+        return cls(valkey_password=secrets.token_hex(SECRET_BYTES), qdrant_api_key=secrets.token_hex(SECRET_BYTES))
 
 
 def credentials_file(data_dir: Path) -> Path:

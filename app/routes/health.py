@@ -51,9 +51,10 @@ async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness
 
 async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
     try:
+        is_full = await queue.depth() >= settings.max_queue_depth or await queue.is_memory_full()
         return {
             "workers": "ok" if await queue.workers_alive() else "unavailable",
-            "queue": "ok" if await queue.depth() < settings.max_queue_depth else "full",
+            "queue": "full" if is_full else "ok",
             "valkey": "ok",
         }
     except VALKEY_UNAVAILABLE as error:

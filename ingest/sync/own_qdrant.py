@@ -43,7 +43,7 @@ def located(settings: Settings, *, dry_run: bool = False) -> Iterator[Settings |
         if dry_run and not folder.exists():
             yield None
             return
-        key = secrets.token_urlsafe()  # for this run alone
+        key = secrets.token_hex()  # for this run alone
         with _started(folder, key) as url:
             yield _at(settings, url, key)
     else:

@@ -108,12 +108,13 @@ def _distribute(
     on_start: Callable[[str], None],
     on_done: Callable[[Outcome], None],
 ) -> None:
-    from app.core.queue.connections import VALKEY_UNAVAILABLE
+    from app.core.queue.connections import VALKEY_FULL, VALKEY_UNAVAILABLE
 
     try:
         jobs.run(actions, on_start=on_start, on_done=on_done)
     except VALKEY_UNAVAILABLE as error:
-        raise ConfigurationError("Valkey cannot be reached any more; what is on the queue is there still") from error
+        away = "has no memory left" if isinstance(error, VALKEY_FULL) else "cannot be reached any more"
+        raise ConfigurationError(f"Valkey {away}; what is on the queue is there still") from error
 
 
 def repair_catalog(settings: Settings) -> int:
