@@ -51,6 +51,8 @@ NEW: Mapping[Route, Mapping[str, Any]] = {
     ("POST", "/v1/responses"): {"json": {"model": "rag-queue", "input": "?", "background": True}},
 }
 """Routes that put something new on the queue, and how they are called."""
+FAILED = {"params": {"status": "failed"}}
+CALLS: Mapping[Route, Mapping[str, Any]] = {**NEW, ("GET", "/jobs"): FAILED, ("DELETE", "/jobs"): FAILED}
 BY_A_JOB = {("DELETE", "/documents/{document_id}")}
 """What is asked of a job too, though it frees."""
 
@@ -117,7 +119,7 @@ def test_every_route_says_so_or_does_what_it_does(
     method, template = route
     entry = WITH_ID.get(route)
     path = path_of(template, entry.add(client) if entry else "rag-queue")
-    call = NEW.get(route) or (entry.call if entry else {})
+    call = CALLS.get(route) or (entry.call if entry else {})
     before, files = everything_in(valkey), stored(settings)
     with full(valkey), client.stream(method, path, **call) as answer:
         status = answer.status_code
@@ -184,6 +186,21 @@ def test_a_worker_that_starts_then_brings_to_its_end_what_was_taken(
             assert "event: answer.completed" in client.get(urls["stream"]).text
         assert_full(client.post("/chat", json=QUESTION))
     assert client.get("/queues").json()["queues"][0]["finished"] == len(asked)
+
+
+def test_a_burst_which_rq_itself_does_not_let_begin_leaves_the_queue_as_it_is(
+    client: httpx.Client, valkey: Redis, settings: Settings
+) -> None:
+    urls = client.post("/chat", json=QUESTION).json()["urls"]
+
+    def burst() -> str:
+        with connect(redis_url(settings)) as connection:
+            ConcurrentWorker(QUEUES, connection=connection, settings=settings).work(burst=True)
+        return str(client.get(urls["status"]).json()["status"])
+
+    with full(valkey):
+        assert burst() == "queued"
+    assert burst() == "finished"
 
 
 def test_what_runs_long_does_not_seem_dead_and_can_be_stopped(

@@ -1,5 +1,8 @@
 """What the processes that we start get of our environment."""
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from app.core.services import Services
 from app.core.settings import Settings
 from app.embedded.credentials import Credentials
 from app.embedded.service import Service
+from tests.support import ROOT
 
 NEEDED_BY_ALL = {
     "PATH": "/usr/bin",
@@ -96,3 +100,27 @@ def test_a_qdrant_of_the_users_own_keeps_its_key(monkeypatch: pytest.MonkeyPatch
     found = environments(monkeypatch, qdrant_url="http://qdrant:6333")
     assert set(found) == {"valkey", "worker"}
     assert found["worker"]["QDRANT_API_KEY"] == "a setting"
+
+
+STARTERS = (
+    "subprocess.Popen",
+    "subprocess.run",
+    "subprocess.call",
+    "subprocess.check_call",
+    "subprocess.check_output",
+)
+STARTERS += ("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell")
+
+
+def starts() -> Iterator[tuple[Path, ast.Call]]:
+    """Every call in our code that starts a process."""
+    for path in (path for package in ("app", "worker", "ingest") for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in STARTERS:
+                yield path, node
+
+
+def test_no_process_is_started_with_whatever_stands_in_our_environment() -> None:
+    found = list(starts())
+    assert len(found) >= 7
+    assert [(path.name, node.lineno) for path, node in found if "env" not in {k.arg for k in node.keywords}] == []
