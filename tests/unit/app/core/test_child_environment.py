@@ -102,14 +102,8 @@ def test_a_qdrant_of_the_users_own_keeps_its_key(monkeypatch: pytest.MonkeyPatch
     assert found["worker"]["QDRANT_API_KEY"] == "a setting"
 
 
-STARTERS = (
-    "subprocess.Popen",
-    "subprocess.run",
-    "subprocess.call",
-    "subprocess.check_call",
-    "subprocess.check_output",
-)
-STARTERS += ("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell")
+STARTERS = [f"subprocess.{name}" for name in ("Popen", "run", "call", "check_call", "check_output")]
+STARTERS += ["asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell"]
 
 
 def starts() -> Iterator[tuple[Path, ast.Call]]:
