@@ -13,7 +13,7 @@ from app.auth.principals import Role
 from app.core.contract import DEFAULT_TENANT
 from app.core.errors import ConfigurationError
 from app.core.logging import configure_logging
-from app.core.services import qdrant_url, redis_url
+from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings, explain
 
 RQ_CLASSES = {"RQ_WORKER_CLASS": "worker.ConcurrentWorker", "RQ_JOB_CLASS": "worker.OwnJob"}
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ingest", type=Path, metavar="FOLDER", help="index FOLDER first when the index is empty")
     commands = parser.add_subparsers(title="other commands", metavar="")
     env = commands.add_parser(
-        "env", help="print exports for `rq` and other programs: the running service's addresses, its worker"
+        "env", help="print exports for `rq` and other programs: the running service's addresses and keys, its worker"
     )
     env.set_defaults(run=_env)
     key = commands.add_parser("key", help="make an API key, and its entry for API_KEYS")
@@ -78,7 +78,10 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _env(settings: Settings, arguments: argparse.Namespace) -> int:
     print(f"export REDIS_URL={quote(redis_url(settings))}")
-    print(f"export QDRANT_URL={quote(qdrant_url(settings))}")
+    url, key = qdrant_server(settings)
+    print(f"export QDRANT_URL={quote(url)}")
+    if key is not None:
+        print(f"export QDRANT_API_KEY={quote(key)}")
     for name, value in RQ_CLASSES.items():
         print(f"export {name}={value}")
     return 0

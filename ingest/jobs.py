@@ -20,6 +20,7 @@ from app.core.documents.records import Changes, DocumentError, DocumentStatus
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.locks import take_lock
 from ingest.failures import document_error, failure_of_document
 from ingest.indexing.writer import Target, parse
 from ingest.resources import Ingestion, open_ingestion
@@ -194,10 +195,10 @@ def _alone(resources: Ingestion, job: IngestJob | DeleteJob, record: Job | None)
     """While no other job of this document runs. A job that is run again after its worker's death is the same job."""
     connection = resources.connection
     key = f"rag:ingest:{job.tenant}:{job.document_id}"
-    holder = (record.id if record is not None else uuid4().hex).encode()
+    holder = record.id if record is not None else uuid4().hex
     seconds = resources.settings.ingest_timeout_seconds
     give_up = monotonic() + WAIT_FOR_OTHER_SECONDS
-    while not connection.set(key, holder, nx=True, ex=seconds) and connection.get(key) != holder:
+    while not take_lock(connection, key, holder, seconds=seconds) and connection.get(key) != holder.encode():
         if monotonic() > give_up:
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE)
         sleep(WAIT_POLL_SECONDS)
@@ -205,7 +206,7 @@ def _alone(resources: Ingestion, job: IngestJob | DeleteJob, record: Job | None)
         yield
     finally:
         with suppress(*VALKEY_UNAVAILABLE):  # it expires
-            if connection.get(key) == holder:
+            if connection.get(key) == holder.encode():
                 connection.delete(key)
 
 

@@ -13,10 +13,11 @@ from limits import RateLimitItem, parse
 from limits.aio.storage.redis.bridge import RedisBridge
 
 from app.core.queue.pipelined import Link, Script
+from app.core.queue.scripts import BEYOND_MAXMEMORY
 
 KEY_PREFIX = "rag:limits"
 
-HIT = Script(f"""
+HIT = Script(f"""{BEYOND_MAXMEMORY}
 local function acquire(ARGV)
 {RedisBridge.SCRIPT_ACQUIRE_MOVING_WINDOW.decode()}
 end

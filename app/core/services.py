@@ -1,27 +1,42 @@
-"""Where Valkey and Qdrant are: what the settings say, else what `python -m app` started in `DATA_DIR`."""
+"""Where Valkey and Qdrant are, and their keys: by the settings, else by what `python -m app` says in DATA_DIR."""
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_serializer
 
 from app.core.errors import ConfigurationError
+from app.core.private_files import write_private
 from app.core.settings import Settings
 
 
 class Services(BaseModel):
     """Where a running `python -m app` (process `pid`) listens, and where its Valkey and Qdrant are.
 
-    `is_ready` once all has started and a first start's documents are indexed.
+    `redis_url` holds the password; `qdrant_api_key` is the embedded Qdrant's, None for another one. `is_ready` once
+    all has started and a first start's documents are indexed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pid: int
     http_url: str
-    redis_url: str
+    redis_url: SecretStr
     qdrant_url: str
+    qdrant_api_key: SecretStr | None = None
     is_ready: bool = False
+
+    @field_serializer("redis_url", "qdrant_api_key", when_used="json")
+    def _reveal(self, secret: SecretStr | None) -> str | None:
+        return secret.get_secret_value() if secret is not None else None
+
+
+class QdrantServer(NamedTuple):
+    """A Qdrant, and the key that it wants."""
+
+    url: str
+    api_key: str | None
 
 
 def services_file(data_dir: Path) -> Path:
@@ -30,11 +45,8 @@ def services_file(data_dir: Path) -> Path:
 
 
 def publish(services: Services, data_dir: Path) -> None:
-    """Write `services` so that a reader sees the old or the new file whole."""
-    target = services_file(data_dir)
-    draft = target.with_suffix(".tmp")
-    draft.write_text(services.model_dump_json())
-    draft.replace(target)
+    """Write `services`, for this user's processes alone."""
+    write_private(services_file(data_dir), services.model_dump_json())
 
 
 def running(data_dir: Path) -> Services | None:
@@ -47,23 +59,30 @@ def running(data_dir: Path) -> Services | None:
 
 
 def redis_url(settings: Settings) -> str:
-    """Valkey's address. Raises `ConfigurationError` when none is set and no embedded one runs."""
+    """Valkey's address with its password, so not for a log.
+
+    Raises `ConfigurationError` when none is set and no embedded one runs.
+    """
     if settings.redis_url is not None:
         return settings.redis_url.get_secret_value()
     found = running(settings.data_dir)
     if found is None:
         raise ConfigurationError(_nothing_runs("Valkey", "REDIS_URL", settings.data_dir))
-    return found.redis_url
+    return found.redis_url.get_secret_value()
 
 
-def qdrant_url(settings: Settings) -> str:
-    """Qdrant's address. Raises `ConfigurationError` when none is set and no embedded one runs."""
-    if settings.qdrant_url is not None:
-        return settings.qdrant_url
-    found = running(settings.data_dir)
-    if found is None:
-        raise ConfigurationError(_nothing_runs("Qdrant", "QDRANT_URL", settings.data_dir))
-    return found.qdrant_url
+def qdrant_server(settings: Settings) -> QdrantServer:
+    """Qdrant's address and key. QDRANT_API_KEY belongs to QDRANT_URL: the embedded one has a key of its own.
+
+    Raises `ConfigurationError` when no address is set and no embedded one runs.
+    """
+    url, key = settings.qdrant_url, settings.qdrant_api_key
+    if url is None:
+        found = running(settings.data_dir)
+        if found is None:
+            raise ConfigurationError(_nothing_runs("Qdrant", "QDRANT_URL", settings.data_dir))
+        url, key = found.qdrant_url, found.qdrant_api_key or key
+    return QdrantServer(url, key.get_secret_value() if key is not None else None)
 
 
 def _nothing_runs(name: str, variable: str, data_dir: Path) -> str:

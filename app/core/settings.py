@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one")
     data_dir: Path = Field(Path(".data"), description="Folder of the embedded Valkey and Qdrant")
+    valkey_maxmemory_mb: int | None = Field(
+        None, ge=8, description="Memory of the embedded Valkey at most, in MiB; unset: a quarter of the machine's"
+    )
     documents_url: str | None = Field(
         None, description="Where documents' files are kept: a folder, or s3://bucket/path; unset: in DATA_DIR"
     )
@@ -234,6 +237,12 @@ class Settings(BaseSettings):
         """Whether answers come from a model; else they are extractive."""
         is_ours = self.openai_api_key is not None or self.openai_base_url is not None
         return is_ours or provider_of(self.chat_model, "chat_models") is not None
+
+    @property
+    def has_packages(self) -> bool:
+        """Whether LangChain's provider or fsspec's store is named: their packages read variables of their own."""
+        providers = provider_of(self.chat_model, "chat_models"), provider_of(self.embedding_model or "", "embeddings")
+        return any(providers) or "://" in (self.documents_url or "")
 
     @property
     def has_credentials(self) -> bool:

@@ -1,16 +1,31 @@
 """DATA_DIR belongs to one `python -m app` at a time."""
 
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Self
 
 from app.core.errors import ConfigurationError
-from app.core.services import running
+from app.core.private_files import make_private, make_private_folder
+from app.core.services import running, services_file
+from app.embedded.credentials import credentials_file
 from app.embedded.folder_lock import FolderLock
 
 TAKE_OVER_SECONDS = 5.0
 """How long the children of a killed service may take to let go of its folder."""
 TAKE_OVER_POLL_SECONDS = 0.1
+
+OURS = ("valkey", "qdrant", "documents")
+"""The folders that the service makes in DATA_DIR. What else is there may be somebody's."""
+
+
+def tighten(data_dir: Path) -> None:
+    """Take from others what 0.1.0 let them read in `data_dir`, once: what has been written since is private."""
+    if credentials_file(data_dir).exists():
+        return
+    for path in (services_file(data_dir), *(data_dir / name for name in OURS)):
+        with suppress(FileNotFoundError, PermissionError):  # what another user has put there is not ours to change
+            make_private(path)
 
 
 class DataDirLock:
@@ -37,7 +52,7 @@ class DataDirLock:
 
     def _open(self) -> FolderLock:
         try:
-            self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(self._data_dir)
             return FolderLock(self._data_dir)
         except OSError as error:
             raise ConfigurationError(

@@ -15,13 +15,16 @@ import uvloop
 from pydantic import SecretStr
 
 from app.auth.gate import check_address
+from app.core.child_environment import QDRANT_KEY_VARIABLE, for_store, for_worker
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
+from app.core.private_files import OTHERS
 from app.core.proxies import proxy_for
 from app.core.services import Services, publish, services_file
 from app.core.settings import Settings
 from app.embedded.children import Child
-from app.embedded.data_dir import DataDirLock
+from app.embedded.credentials import Credentials, credentials
+from app.embedded.data_dir import DataDirLock, tighten
 from app.embedded.ports import LOOPBACK, CannotListenError, free_port, listen
 from app.embedded.valkey import valkey_command
 from app.main import create_app
@@ -53,17 +56,20 @@ class Service:
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, then stop everything in order."""
+        os.umask(OTHERS)  # what this process and its children write is for this user alone
         with ExitStack() as stack:
             listener = stack.enter_context(self._listener())
             host, port = listener.getsockname()[:2]
             check_address(host, self._settings)
             lock = stack.enter_context(DataDirLock(self._settings.data_dir))
             shown = LOOPBACK if host in UNSPECIFIED_ADDRESSES else host
-            services = self._services(f"http://{f'[{shown}]' if ':' in shown else shown}:{port}")
+            tighten(self._settings.data_dir)
+            secrets = credentials(self._settings.data_dir)
+            services = self._services(f"http://{f'[{shown}]' if ':' in shown else shown}:{port}", secrets)
             publish(services, self._settings.data_dir)
             stack.callback(services_file(self._settings.data_dir).unlink, missing_ok=True)
             settings = self._settings.model_copy(
-                update={"redis_url": SecretStr(services.redis_url), "qdrant_url": services.qdrant_url}
+                update={"redis_url": services.redis_url, "qdrant_url": services.qdrant_url}
             )
             server = _Server(
                 uvicorn.Config(
@@ -77,7 +83,7 @@ class Service:
                 )
             )
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._serve(server, listener, services, self._children(services, lock.fd)))
+                runner.run(self._serve(server, listener, services, self._children(services, secrets, lock.fd)))
 
     def _listener(self) -> socket.socket:
         port = self._settings.port
@@ -86,39 +92,40 @@ class Service:
         except CannotListenError as error:
             raise ConfigurationError(f"{error}; set PORT or HOST to another, e.g. PORT={port + 1}") from error
 
-    def _services(self, http_url: str) -> Services:
+    def _services(self, http_url: str, secrets: Credentials) -> Services:
         """Where everything is, or will be."""
         given = self._settings
+        own_valkey = f"redis://:{secrets.valkey_password}@{LOOPBACK}:{free_port(VALKEY_PORT)}/0"
         return Services(
             pid=os.getpid(),
             http_url=http_url,
-            redis_url=given.redis_url.get_secret_value()
-            if given.redis_url
-            else f"redis://{LOOPBACK}:{free_port(VALKEY_PORT)}/0",
+            redis_url=given.redis_url or SecretStr(own_valkey),
             qdrant_url=given.qdrant_url or f"http://{LOOPBACK}:{free_port(QDRANT_PORT)}",
+            qdrant_api_key=None if given.qdrant_url else SecretStr(secrets.qdrant_api_key),
         )
 
-    def _children(self, services: Services, lock_fd: int) -> list[Child]:
-        """In the order of their start; they stop in the reverse."""
+    def _children(self, services: Services, secrets: Credentials, lock_fd: int) -> list[Child]:
+        """In the order of their start; they stop in the reverse. None is told a secret by its command line."""
         given, data_dir = self._settings, self._settings.data_dir
-        commands: dict[str, list[str]] = {}
+        children = []
         if given.redis_url is None:
-            commands["valkey"] = valkey_command(data_dir, _port(services.redis_url))
+            command = valkey_command(
+                data_dir,
+                _port(services.redis_url.get_secret_value()),
+                password=secrets.valkey_password,
+                maxmemory_mb=given.valkey_maxmemory_mb,
+            )
+            env = for_store(os.environ)
+            children.append(Child("valkey", command, env=env, fds=[lock_fd], grace_seconds=STORE_GRACE_SECONDS))
         if given.qdrant_url is None:
             place = ["--data-dir", str(data_dir / "qdrant"), "--port", str(_port(services.qdrant_url))]
-            commands["qdrant"] = [sys.executable, "-m", "app.embedded.qdrant", *place]
-        commands["worker"] = [sys.executable, "-m", "worker"]
-        graces = {"worker": given.shutdown_grace_seconds + WORKER_EXTRA_GRACE_SECONDS}
-        return [
-            Child(
-                name,
-                command,
-                env=_environment(services),
-                fds=[lock_fd],
-                grace_seconds=graces.get(name, STORE_GRACE_SECONDS),
-            )
-            for name, command in commands.items()
-        ]
+            command = [sys.executable, "-m", "app.embedded.qdrant", *place]
+            env = for_store(os.environ) | {QDRANT_KEY_VARIABLE: secrets.qdrant_api_key}
+            children.append(Child("qdrant", command, env=env, fds=[lock_fd], grace_seconds=STORE_GRACE_SECONDS))
+        grace = given.shutdown_grace_seconds + WORKER_EXTRA_GRACE_SECONDS
+        env = _environment(services, given)
+        worker = Child("worker", [sys.executable, "-m", "worker"], env=env, fds=[lock_fd], grace_seconds=grace)
+        return [*children, worker]
 
     async def _serve(
         self, server: uvicorn.Server, listener: socket.socket, services: Services, children: Sequence[Child]
@@ -155,19 +162,27 @@ class Service:
             while not await _is_ready(client):
                 await asyncio.sleep(READY_POLL_SECONDS)
         if self._documents is not None and await self._is_empty(services):
-            await _ingest(self._documents, services)
+            await _ingest(self._documents, _environment(services, self._settings))
         publish(services.model_copy(update={"is_ready": True}), self._settings.data_dir)
         print(
             f"\nReady at {services.http_url}  (API at {services.http_url}/docs)\n"
             f"  ask:   curl -s '{services.http_url}/chat' --json '{{\"query\": \"...\"}}'\n"
             f"  then:  curl -s '{services.http_url}/result/JOB_ID'      or both: make ask q=\"...\"\n"
+            f"{self._shell_line()}"
             "  stop:  Ctrl-C\n",
             file=sys.stderr,
         )
 
+    def _shell_line(self) -> str:
+        """How other programs reach what is embedded, which lets in nobody without its secrets; else nothing."""
+        given = self._settings
+        if given.redis_url is not None and given.qdrant_url is not None:
+            return ""
+        return '  shell: eval "$(python -m app env)"     then `rq worker rag_queries`, `rq info` and others find it\n'
+
     async def _is_empty(self, services: Services) -> bool:
         """Whether the index holds no chunk, by Qdrant's own count."""
-        key = self._settings.qdrant_api_key
+        key = services.qdrant_api_key or self._settings.qdrant_api_key
         headers = {"api-key": key.get_secret_value()} if key else {}
         url = f"{services.qdrant_url}/collections/{self._settings.qdrant_collection}"
         transport = httpx.AsyncHTTPTransport(proxy=proxy_for(url))
@@ -190,10 +205,8 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
         return False
 
 
-async def _ingest(folder: Path, services: Services) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ingest", str(folder), env=_environment(services)
-    )
+async def _ingest(folder: Path, environment: dict[str, str]) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "ingest", str(folder), env=environment)
     try:
         code = await process.wait()
     except asyncio.CancelledError:
@@ -204,9 +217,13 @@ async def _ingest(folder: Path, services: Services) -> None:
         log.warning("ingest_failed", folder=str(folder), exit_code=code)
 
 
-def _environment(services: Services) -> dict[str, str]:
-    """This process's environment, and where the services are."""
-    return {**os.environ, "REDIS_URL": services.redis_url, "QDRANT_URL": services.qdrant_url}
+def _environment(services: Services, settings: Settings) -> dict[str, str]:
+    """What a worker needs of this process's environment, and where the services are."""
+    found = {"REDIS_URL": services.redis_url.get_secret_value(), "QDRANT_URL": services.qdrant_url}
+    if services.qdrant_api_key is not None:
+        found["QDRANT_API_KEY"] = services.qdrant_api_key.get_secret_value()
+    kept = for_worker(os.environ, Settings.model_fields, has_packages=settings.has_packages)
+    return {name: value for name, value in kept.items() if name.upper() not in found} | found
 
 
 def _port(url: str) -> int:

@@ -16,7 +16,7 @@ from app.auth.rate_limits import RateLimitedError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
-from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.connections import VALKEY_FULL, VALKEY_UNREACHABLE
 from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotFailedError,
@@ -216,7 +216,16 @@ TABLE: tuple[Row[Any], ...] = (
             headers=_retry_after(VALKEY_RETRY_SECONDS),
             event="valkey_unavailable",
         )
-        for error in VALKEY_UNAVAILABLE
+        for error in VALKEY_UNREACHABLE
+    ),
+    Row(
+        VALKEY_FULL,
+        503,
+        "queue-memory-full",
+        "The queue's memory is full, so that nothing new is taken; nothing was lost. What was taken before is still "
+        "worked on. Try again after the time in Retry-After.",
+        headers=_retry_after(QUEUE_FULL_RETRY_SECONDS),
+        event="valkey_unavailable",
     ),
     # Documents
     Row(

@@ -9,7 +9,7 @@ from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobQueue
-from app.core.services import qdrant_url
+from app.core.services import qdrant_server
 from app.core.settings import Settings
 from app.dependencies import ApiDep
 from app.problems.table import VALKEY_RETRY_SECONDS
@@ -51,9 +51,10 @@ async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness
 
 async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
     try:
+        is_full = await queue.depth() >= settings.max_queue_depth or await queue.is_memory_full()
         return {
             "workers": "ok" if await queue.workers_alive() else "unavailable",
-            "queue": "ok" if await queue.depth() < settings.max_queue_depth else "full",
+            "queue": "full" if is_full else "ok",
             "valkey": "ok",
         }
     except VALKEY_UNAVAILABLE as error:
@@ -64,7 +65,7 @@ async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
 async def _qdrant(http: httpx.AsyncClient, settings: Settings) -> Check:
     """Qdrant's own readiness: the one thing that the API asks of it, and it needs no key."""
     try:
-        answer = await http.get(f"{qdrant_url(settings)}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
+        answer = await http.get(f"{qdrant_server(settings).url}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
     except (httpx.HTTPError, ConfigurationError):
         return "unavailable"
     return "ok" if answer.is_success else "unavailable"

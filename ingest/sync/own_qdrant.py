@@ -1,6 +1,8 @@
 """Where Qdrant is; when there is none, an embedded one for the time of this run."""
 
 import json
+import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -11,8 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from pydantic import SecretStr
+
+from app.core.child_environment import QDRANT_KEY_VARIABLE, for_store
 from app.core.errors import ConfigurationError
-from app.core.services import qdrant_url
+from app.core.services import qdrant_server
 from app.core.settings import Settings
 
 START_SECONDS_MAX = 60
@@ -26,27 +31,32 @@ class QdrantStartError(Exception):
 
 
 @contextmanager
-def qdrant_address(settings: Settings, *, dry_run: bool = False) -> Iterator[str | None]:
-    """The address of the Qdrant that is set or runs, else of one that is started, and stopped at the end.
+def located(settings: Settings, *, dry_run: bool = False) -> Iterator[Settings | None]:
+    """`settings` with the Qdrant that is set or runs, else with one that is started, and stopped at the end.
 
     None when nothing was ever indexed and a dry run must not make the index. Raises `QdrantStartError`.
     """
     try:
-        address = qdrant_url(settings)
+        url, key = qdrant_server(settings)
     except ConfigurationError:
         folder = settings.data_dir / "qdrant"
         if dry_run and not folder.exists():
             yield None
             return
-        with _started(folder) as address:
-            yield address
+        key = secrets.token_hex()  # for this run alone
+        with _started(folder, key) as url:
+            yield _at(settings, url, key)
     else:
-        yield address
+        yield _at(settings, url, key)
+
+
+def _at(settings: Settings, url: str, key: str | None) -> Settings:
+    return settings.model_copy(update={"qdrant_url": url, "qdrant_api_key": SecretStr(key) if key else None})
 
 
 @contextmanager
-def _started(folder: Path) -> Iterator[str]:
-    with tempfile.TemporaryFile() as errors, _launch(folder, errors) as process:
+def _started(folder: Path, key: str) -> Iterator[str]:
+    with tempfile.TemporaryFile() as errors, _launch(folder, key, errors) as process:
         try:
             yield _address(process, errors)
         finally:
@@ -57,13 +67,14 @@ def _started(folder: Path) -> Iterator[str]:
                 process.kill()
 
 
-def _launch(folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _launch(folder: Path, key: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
     # The launcher sees to it that Qdrant does not outlive us, even when we are killed.
     return subprocess.Popen(  # noqa: S603 - the folder is the operator's own
         [
             *(sys.executable, "-m", "app.embedded.launch"),
             *(sys.executable, "-m", "app.embedded.qdrant", "--data-dir", str(folder), "--port", "0"),
         ],
+        env=for_store(os.environ) | {QDRANT_KEY_VARIABLE: key},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,

@@ -17,7 +17,7 @@ from ingest.sync.apply import Hashing, Sync
 from ingest.sync.display import Bar, Lines
 from ingest.sync.mirror import Mirror, open_mirror
 from ingest.sync.naming import Naming, naming_of
-from ingest.sync.own_qdrant import qdrant_address
+from ingest.sync.own_qdrant import located
 from ingest.sync.plan import Action, Step
 from ingest.sync.report import Outcome, Report
 from worker.index.vector_index import VectorIndex, open_index
@@ -43,9 +43,8 @@ def run(found: Found, settings: Settings, options: Options, report: Report, disp
     """Bring the index to match `found`. Raises `ServiceError`, `QdrantStartError` or `ConfigurationError`."""
     with ExitStack() as stack:
         hashing = stack.enter_context(Hashing(found.files))
-        address = stack.enter_context(qdrant_address(settings, dry_run=options.dry_run))
-        located = settings.model_copy(update={"qdrant_url": address})
-        index = stack.enter_context(closing(open_index(located))) if address is not None else None
+        reached = stack.enter_context(located(settings, dry_run=options.dry_run))
+        index = stack.enter_context(closing(open_index(reached))) if reached is not None else None
         naming = naming_of(settings, options.collection)
         connection = stack.enter_context(_valkey(settings))
         where = {"tenant": naming.tenant, "collection": naming.collection}
@@ -72,8 +71,8 @@ def run(found: Found, settings: Settings, options: Options, report: Report, disp
             _distribute(jobs, actions, display.starting, on_done)
         if here:
             writing = None if options.dry_run else index
-            budget = open_budget(connection, located) if connection is not None and mirror is not None else None
-            _change(sync, here, writing, budget, located, display.starting, on_done)
+            budget = open_budget(connection, settings) if connection is not None and mirror is not None else None
+            _change(sync, here, writing, budget, settings, display.starting, on_done)
         sync.sweep()
 
 
@@ -109,12 +108,13 @@ def _distribute(
     on_start: Callable[[str], None],
     on_done: Callable[[Outcome], None],
 ) -> None:
-    from app.core.queue.connections import VALKEY_UNAVAILABLE
+    from app.core.queue.connections import VALKEY_FULL, VALKEY_UNAVAILABLE
 
     try:
         jobs.run(actions, on_start=on_start, on_done=on_done)
     except VALKEY_UNAVAILABLE as error:
-        raise ConfigurationError("Valkey cannot be reached any more; what is on the queue is there still") from error
+        away = "has no memory left" if isinstance(error, VALKEY_FULL) else "cannot be reached any more"
+        raise ConfigurationError(f"Valkey {away}; what is on the queue is there still") from error
 
 
 def repair_catalog(settings: Settings) -> int:
@@ -124,9 +124,9 @@ def repair_catalog(settings: Settings) -> int:
 
     with ExitStack() as stack:
         connection = stack.enter_context(closing(connect(redis_url(settings))))
-        address = stack.enter_context(qdrant_address(settings))
-        located = settings.model_copy(update={"qdrant_url": address})
-        index = stack.enter_context(closing(open_index(located)))
+        found = stack.enter_context(located(settings))
+        assert found is not None  # only a dry run makes none
+        index = stack.enter_context(closing(open_index(found)))
         try:
             return repair(index, connection)
         except VALKEY_UNAVAILABLE as error:

@@ -67,7 +67,7 @@ def test_ask_says_when_the_question_is_refused(service: Running) -> None:
 
 def test_env_prints_where_the_services_are(service: Running) -> None:
     shown = service.command(sys.executable, "-m", "app", "env").stdout
-    assert f"export REDIS_URL={service.services.redis_url}\n" in shown
+    assert f"export REDIS_URL={service.services.redis_url.get_secret_value()}\n" in shown
     assert f"export QDRANT_URL={service.services.qdrant_url}\n" in shown
     assert "export RQ_WORKER_CLASS=worker.ConcurrentWorker\nexport RQ_JOB_CLASS=worker.OwnJob\n" in shown
 

@@ -5,6 +5,7 @@ The service itself searches through `worker.retrieval.search`, whose imports are
 
 from collections.abc import Sequence
 from typing import Any, NoReturn, cast
+from urllib.parse import urlsplit
 
 import httpx
 from langchain_core.embeddings import Embeddings
@@ -13,8 +14,9 @@ from langchain_qdrant import SparseVector as LangchainSparseVector
 from qdrant_client import QdrantClient, models
 
 from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
+from app.core.loopback import names_loopback
 from app.core.proxies import proxy_for
-from app.core.services import qdrant_url
+from app.core.services import qdrant_server
 from app.core.settings import Settings
 from worker.model.embeddings import ClosableEmbeddings, open_embeddings
 from worker.vectors import DENSE, METADATA, SPARSE, TEXT, SparseVector, document_vector, query_vector
@@ -127,9 +129,12 @@ def open_vector_store(
 
 def open_client(settings: Settings) -> QdrantClient:
     """qdrant-client for the Qdrant of `settings`. Opens no connection; raises as `open_vector_store` does."""
-    url = qdrant_url(settings)
-    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+    url, key = qdrant_server(settings)
     transport = httpx.HTTPTransport(proxy=proxy_for(url))
+    if key is not None and names_loopback(urlsplit(url).hostname or ""):
+        # As a header: qdrant-client would warn of a connection that is not encrypted, and this one leaves no machine.
+        headers = {"api-key": key}
+        return QdrantClient(url=url, headers=headers, check_compatibility=False, transport=transport)
     return QdrantClient(url=url, api_key=key, check_compatibility=False, transport=transport)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from app.core.errors import ErrorCode, ServiceError
-from app.core.services import qdrant_url
+from app.core.services import qdrant_server
 from app.core.settings import Settings
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
 from worker.index.points import Chunk, Document, Version, document_of, points_of
@@ -49,11 +49,8 @@ __all__ = ["Chunk", "Document", "VectorIndex", "Version", "open_index"]
 
 def open_index(settings: Settings) -> "VectorIndex":
     """The configured index. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to."""
-    http = WritingHttp(
-        qdrant_url(settings),
-        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
-        timeout_seconds=settings.qdrant_timeout_seconds,
-    )
+    url, key = qdrant_server(settings)
+    http = WritingHttp(url, api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
 
     def embeddings() -> "ClosableEmbeddings | None":
         from worker.model.embeddings import open_embeddings

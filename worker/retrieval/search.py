@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from app.core.contract import SearchFilters
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
-from app.core.services import qdrant_url
+from app.core.services import qdrant_server
 from app.core.settings import Settings
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
 from worker.retrieval.duplicates import distinct
@@ -49,8 +49,8 @@ def open_searcher(settings: Settings) -> "Searcher":
 
     Raises `ConfigurationError` when there is no Qdrant to go to, or no client of the embedding model.
     """
-    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-    http = QdrantHttp(qdrant_url(settings), api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
+    url, key = qdrant_server(settings)
+    http = QdrantHttp(url, api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
     embed, rerank, closing = None, None, [http.close]
     # Imported where they are needed: BM25 alone need not spend the half second.
     if settings.embedding_model:

@@ -16,6 +16,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.scripts import BEYOND_MAXMEMORY
 from app.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
 redis.call('ZADD', KEYS[1], seconds + ARGV[2], ARGV[3])
 return 1
 """
-_RENEW = """
+_RENEW = f"""{BEYOND_MAXMEMORY}
 local now = redis.call('TIME')
 redis.call('ZADD', KEYS[1], 'XX', now[1] + now[2] / 1000000 + ARGV[1], ARGV[2])
 """

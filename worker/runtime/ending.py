@@ -15,6 +15,7 @@ from rq.job import Job
 
 from app.core.events import MAX_EVENTS, log_key
 from app.core.queue.outbox import OPEN, OUTBOX
+from app.core.queue.scripts import RUN
 from worker.runtime import scripts
 from worker.runtime.event_writer import NOTHING, Unwritten
 
@@ -29,7 +30,7 @@ class Outcome(IntEnum):
 
 
 class Endings:
-    """Writes the ends of jobs. Its method raises redis-py's errors when Valkey is unavailable."""
+    """Writes the ends of jobs, also when Valkey's memory is full. Raises redis-py's errors when it is unavailable."""
 
     def __init__(self, connection: Redis) -> None:
         self._connection = connection
@@ -41,6 +42,11 @@ class Endings:
             for step in steps:
                 step(pipeline)
             return [part for command, _ in pipeline.command_stack for part in (len(command), *command)]
+
+    def run(self, *steps: Callable[[Pipeline], None], pipeline: Pipeline | None = None) -> None:
+        """Carry out in one step what `steps` put into a pipeline; as a part of `pipeline`, if it is given."""
+        client = self._connection if pipeline is None else pipeline
+        client.eval(RUN, 0, *self.recorded(*steps))
 
     def write(
         self,

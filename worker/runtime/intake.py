@@ -21,6 +21,7 @@ from rq.utils import now, utcformat
 
 from app.core.events import MAX_EVENTS
 from app.core.logging import get_logger
+from app.core.queue.connections import VALKEY_FULL
 from worker.runtime import scripts
 from worker.runtime.budget import PAUSE, Budget
 from worker.runtime.event_writer import EventLog, EventWriter
@@ -172,6 +173,9 @@ class Intake:
         try:
             found = Queue.lmove(self._connection, self._queue.key, None if self._burst else POP_SECONDS)
         except DequeueTimeout:
+            return None
+        except VALKEY_FULL:  # it may not move a job to another list; the script TAKE, which needs none, looks again
+            self._stopping.wait(POP_SECONDS)
             return None
         return found[1].decode() if found is not None else None
 

@@ -11,6 +11,7 @@ from rq.utils import as_text, current_timestamp, now, parse_composite_key, utcfo
 from rq.worker.base import BaseWorker, WorkerStatus
 
 from app.core.logging import get_logger
+from app.core.queue.locks import take_lock
 from worker.runtime import scripts
 from worker.runtime.ending import Endings, Outcome
 from worker.runtime.own_job import OwnJob
@@ -28,9 +29,8 @@ log = get_logger(__name__)
 
 def recover(queue: Queue) -> None:
     """RQ's maintenance of `queue`, by one process at a time, with jobs put back in one step each."""
-    if not queue.acquire_maintenance_lock():
+    if not take_lock(queue.connection, queue.registry_cleaning_key, "1", seconds=LEASE_SECONDS):
         return
-    queue.connection.expire(queue.registry_cleaning_key, LEASE_SECONDS)
     _put_back_lost(queue)
     _return_unstarted(queue)
     for registry in (FinishedJobRegistry, FailedJobRegistry, DeferredJobRegistry):

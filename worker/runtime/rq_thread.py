@@ -14,7 +14,7 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from rq import Queue
+from rq import Queue, worker_registration
 from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
@@ -105,8 +105,20 @@ class ThreadWorker(SimpleWorker):
     def bootstrap(self, *args: Any) -> None:
         """Overrides RQ: register in Valkey only; logging is set up, commands come over the process's connection."""
         self._calls = own_calls()
-        self.register_birth()  # type: ignore[no-untyped-call]
-        self.set_state(WorkerStatus.IDLE)
+        self.register_birth()
+
+    def register_birth(self) -> None:
+        """Overrides RQ: register as it does, idle from the start, and also when Valkey's memory is full."""
+
+        def register(pipeline: Pipeline) -> None:
+            self.birth_date = self.last_heartbeat = now()
+            pipeline.delete(self.key)
+            pipeline.hset(self.key, mapping=self.serialize())
+            worker_registration.register(self, pipeline)
+            self.set_state(WorkerStatus.IDLE, pipeline=pipeline)
+            pipeline.expire(self.key, self.worker_ttl + 60)
+
+        self._endings.run(register)
 
     def get_heartbeat_ttl(self, job: Job) -> int:
         """Overrides RQ: `HEARTBEAT_TTL_SECONDS`, which is short, since heartbeats go on while a job runs."""
@@ -122,12 +134,17 @@ class ThreadWorker(SimpleWorker):
 
         Returns the job's id, and where among the pipeline's answers it stands whether the job is to be stopped.
         """
-        self.heartbeat(HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
         job, execution = self._job, self.execution
+
+        def renew(commands: Pipeline) -> None:
+            self.heartbeat(HEARTBEAT_TTL_SECONDS, pipeline=commands)
+            if job is not None and execution is not None:
+                execution.heartbeat(job.started_job_registry, HEARTBEAT_TTL_SECONDS, pipeline=commands)
+
+        self._endings.run(renew, pipeline=pipeline)  # also when Valkey's memory is full: what runs must not seem dead
         if job is None or execution is None:
             return None
         self._budget.renew(self.name, pipeline)
-        execution.heartbeat(job.started_job_registry, HEARTBEAT_TTL_SECONDS, pipeline=pipeline)
         pipeline.hget(job.key, "stop_requested")
         return job.id, len(pipeline) - 1
 

@@ -4,6 +4,7 @@ Each runs as a Lua script, so that two processes can't both make a change that o
 """
 
 from app.core.queue.outbox import ENDED
+from app.core.queue.scripts import BEYOND_MAXMEMORY
 
 _EVENTS = """
 local function record(log, limit, keep, first, from, count)
@@ -80,7 +81,8 @@ that nobody else has them and a cancelled one never runs. For each its id, the n
 false when something holds them back."""
 
 IF_STARTED = (
-    ENDED
+    BEYOND_MAXMEMORY
+    + ENDED
     + _EVENTS
     + """
 local state = redis.call('HMGET', KEYS[1], 'status', 'worker_name')
@@ -113,7 +115,8 @@ Runs RQ's own commands in one step, and only when the job has not ended meanwhil
 for this one's end; else 0."""
 
 RECORD = (
-    _EVENTS
+    BEYOND_MAXMEMORY
+    + _EVENTS
     + """
 local i = 2
 for k = 1, #KEYS, 2 do
@@ -132,7 +135,9 @@ its log, number of the first event, how many, and the events (type and data).
 
 Appends the events of running jobs; those of a job that is another worker's by now are dropped."""
 
-PUT_BACK = """
+PUT_BACK = (
+    BEYOND_MAXMEMORY
+    + """
 local alive_until = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not alive_until then return 'not running' end
 if tonumber(alive_until) > tonumber(ARGV[4]) then return 'alive' end
@@ -147,6 +152,7 @@ end
 redis.call('ZREM', KEYS[2], ARGV[1])
 return 'put back'
 """
+)
 """KEYS: job, wip, queue. ARGV: execution, job id, 1 when it counts as an attempt, when it must have fallen silent.
 
 Gives a running job back to the queue, before all others. What became of it: "exhausted" leaves it to be failed."""

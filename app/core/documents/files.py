@@ -20,6 +20,7 @@ from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 from app.core.contract import LABEL
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
+from app.core.private_files import make_private_folder
 from app.core.settings import Settings
 
 COPY_BYTES = 1024 * 1024
@@ -131,7 +132,7 @@ class DocumentStore:
         with _classified():
             if self._folder is not None:
                 target = self._inside(name)
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_private_folder(target.parent)
                 draft.replace(target)
             else:
                 self._filesystem().put_file(str(draft), f"{self._root()}/{name}")
@@ -142,7 +143,7 @@ class DocumentStore:
             return None
         drafts = self._folder / DRAFTS
         with _classified():
-            drafts.mkdir(parents=True, exist_ok=True)
+            make_private_folder(drafts)
             _drop_abandoned(drafts)
         return drafts
 

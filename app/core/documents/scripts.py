@@ -1,4 +1,9 @@
-"""Steps of the catalog of documents that must be one step in Valkey."""
+"""Steps of the catalog of documents that must be one step in Valkey.
+
+They go on when its memory is full: what is then refused is the job of a new document.
+"""
+
+from app.core.queue.scripts import BEYOND_MAXMEMORY
 
 PUT = """
 if redis.call('EXISTS', KEYS[5]) == 1 then return 'busy' end
@@ -25,12 +30,15 @@ return old
 ARGV: document id, prefix of the users' keys, then the record's fields and values. The old record, or 'busy'.
 """
 
-UPDATE = """
+UPDATE = (
+    BEYOND_MAXMEMORY
+    + """
 local sha256 = redis.call('HGET', KEYS[1], 'sha256')
 if not sha256 or (ARGV[1] ~= '' and sha256 ~= ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 1
 """
+)
 """KEYS: record. ARGV: the hash that it must have or nothing, then fields and values. 1 when it was there."""
 
 GET = "return redis.call('HGETALL', KEYS[1])"
@@ -59,11 +67,14 @@ return page
 """
 """KEYS: order. ARGV: from which place down, how many, prefix of the records' keys. Id, place and record of each."""
 
-BEGIN_REMOVAL = """
+BEGIN_REMOVAL = (
+    BEYOND_MAXMEMORY
+    + """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('SET', KEYS[2], '1', 'EX', ARGV[1])
 return 1
 """
+)
 """KEYS: users of the file, the file's removal. ARGV: seconds. 1 when nothing uses the file."""
 
 END_REMOVAL = "return redis.call('DEL', KEYS[1])"

@@ -8,6 +8,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -18,8 +19,12 @@ HEALTH_CHECK_INTERVAL_SECONDS = 30
 API_CONNECTIONS = 1
 """What one API process needs beside its link and its subscription, for what is asked seldom."""
 
-VALKEY_UNAVAILABLE = (RedisConnectionError, RedisTimeoutError)
+VALKEY_UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
 """What redis-py raises when Valkey can't be reached or is still loading its file."""
+VALKEY_FULL = OutOfMemoryError
+"""What it raises when Valkey is at its `maxmemory` and refuses a write."""
+VALKEY_UNAVAILABLE = (*VALKEY_UNREACHABLE, VALKEY_FULL)
+"""A command that was not carried out, and may be later."""
 
 
 def connect(redis_url: str, **options: Any) -> "Redis":

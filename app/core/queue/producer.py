@@ -17,6 +17,7 @@ from typing import Any
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import ResponseError
 from rq import Queue
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.job import Job
@@ -288,6 +289,14 @@ class JobQueue:
     async def depth(self, queue: str = QUERY_QUEUE) -> int:
         """How many jobs wait."""
         return int(await self._valkey.llen(_queue_key(queue)))
+
+    async def is_memory_full(self) -> bool:
+        """Whether Valkey is at its `maxmemory`; False where it does not say, as INFO may be forbidden."""
+        try:
+            memory: Any = await self._valkey.info("memory")
+        except ResponseError:
+            return False
+        return bool(0 < memory["maxmemory"] <= memory["used_memory"])
 
     async def oldest_enqueued_at(self, queue: str) -> datetime | None:
         """Since when the job that is next has waited."""

@@ -2,6 +2,10 @@
 
 from app.core.queue.outbox import ENDED
 
+BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
+"""Begins a script that must not be refused when Valkey's memory is full, since it ends, frees or keeps alive what was
+taken before: Valkey refuses a first write that may need memory, but lets a script that has written end its work."""
+
 SUBMIT = """
 if ARGV[3] ~= '' then
   local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
@@ -60,7 +64,8 @@ return {job, more}
 status makes interesting: its place in the queue from 0, its last event, or its last result."""
 
 CANCEL = (
-    ENDED
+    BEYOND_MAXMEMORY
+    + ENDED
     + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'queued' or status == 'scheduled' or status == 'deferred' then
@@ -121,3 +126,17 @@ end
 return #due
 """
 """KEYS: scheduled, queue. ARGV: now as a number, now as RQ writes it, how many at most, prefix of job keys."""
+
+RUN = (
+    BEYOND_MAXMEMORY
+    + """
+local answers, i = {}, 1
+while i <= #ARGV do
+  local size = tonumber(ARGV[i])
+  answers[#answers + 1] = redis.call(unpack(ARGV, i + 1, i + size))
+  i = i + size + 1
+end
+return answers
+"""
+)
+"""ARGV: commands, each behind its length. Runs them in one step, also when Valkey's memory is full; their answers."""

@@ -2,13 +2,15 @@
 
     python -m app.embedded.qdrant --data-dir DIR --port N
 
-One process owns the directory. Port 0 takes any free one. When it is ready, it prints {"url": ...} to stdout.
+One process owns the directory. Port 0 takes any free one. With QDRANT__SERVICE__API_KEY set, as for Qdrant itself,
+only those who show that key are let in. When it is ready, it prints {"url": ...} to stdout.
 An adapter, not a database: what Edge cannot do exactly as Qdrant does it is answered with 501.
 """
 
 import argparse
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -18,6 +20,7 @@ from typing import NoReturn
 import orjson
 import uvicorn
 
+from app.core.child_environment import QDRANT_KEY_VARIABLE
 from app.embedded.ports import LOOPBACK, CannotListenError, listen
 from app.embedded.qdrant.server import create_app
 from app.embedded.qdrant.store import Store, StoreError
@@ -40,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         listener = listen(LOOPBACK, options.port)
         with contextlib.closing(Store.open(options.data_dir.resolve())) as store:
-            serve(store, listener)
+            serve(store, listener, api_key=os.environ.get(QDRANT_KEY_VARIABLE))
     except CannotListenError as error:
         return refuse(f"{error}. Choose another port with --port (0 takes any)")
     except StoreError as error:
@@ -59,10 +62,10 @@ def stop(*_: object) -> NoReturn:
     sys.exit(0)
 
 
-def serve(store: Store, listener: socket.socket) -> None:
-    """Serve `store` on `listener` until a signal comes."""
+def serve(store: Store, listener: socket.socket, *, api_key: str | None) -> None:
+    """Serve `store` on `listener`, to those who show `api_key` if there is one, until a signal comes."""
     url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-    app = create_app(store, on_ready=lambda: print(orjson.dumps({"url": url}).decode(), flush=True))
+    app = create_app(store, api_key=api_key, on_ready=lambda: print(orjson.dumps({"url": url}).decode(), flush=True))
     config = uvicorn.Config(
         app,
         log_config=None,

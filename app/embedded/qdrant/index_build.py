@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections import deque
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import qdrant_edge as q
 
+from app.core.child_environment import for_store
 from app.embedded.qdrant.edge.writes import Write
 
 log = logging.getLogger(__name__)
@@ -73,9 +75,10 @@ class Journal:
 
 async def build_indexes(path: Path) -> bool:
     """Optimize the shard at `path` in a child process; False when that failed."""
-    # It gets none of our own streams: outliving us, it would keep them open.
+    # It gets none of our own streams: outliving us, it would keep them open. Nor our key.
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app.embedded.qdrant.optimize", str(path)),
+        env=for_store(os.environ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

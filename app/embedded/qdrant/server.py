@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.loopback import is_local
 from app.embedded.qdrant.envelope import refusal, unknown
+from app.embedded.qdrant.keys import KeyRequired
 from app.embedded.qdrant.routes import routes
 from app.embedded.qdrant.store import Store
 
@@ -34,8 +35,11 @@ def is_from_a_page(scope: Scope) -> bool:
     return any(name == b"origin" for name, _ in scope["headers"])
 
 
-def create_app(store: Store, on_ready: Callable[[], None]) -> ASGIApp:
-    """The server's application; `on_ready` is called once, before the first request."""
+def create_app(store: Store, *, api_key: str | None, on_ready: Callable[[], None]) -> ASGIApp:
+    """The server's application; `on_ready` is called once, before the first request.
+
+    Only who shows `api_key` is let in, if there is one.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -48,4 +52,4 @@ def create_app(store: Store, on_ready: Callable[[], None]) -> ASGIApp:
 
     app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers={HTTPException: unknown})
     app.state.store = store
-    return LocalOnly(app)
+    return LocalOnly(KeyRequired(app, api_key) if api_key else app)

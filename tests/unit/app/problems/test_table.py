@@ -23,7 +23,7 @@ from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthent
 from app.auth.rate_limits import RateLimitedError, Standing
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
-from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.connections import VALKEY_FULL, VALKEY_UNAVAILABLE, VALKEY_UNREACHABLE
 from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotFailedError,
@@ -116,7 +116,8 @@ SAMPLES = [
     Sample(JobRunningError("secret"), 409, "job-running"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),
     Sample(QueueFullError(3), 503, "queue-full", {"retry-after": "10"}),
-    *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNAVAILABLE),
+    *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNREACHABLE),
+    Sample(VALKEY_FULL("secret"), 503, "queue-memory-full", {"retry-after": "10"}),
     Sample(DocumentNotFoundError("secret"), 404, "document-not-found"),
     Sample(StoredFileNotFoundError("secret"), 404, "file-not-kept"),
     Sample(
