@@ -258,6 +258,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """End the connection if its client has taken too long for what it is awaited to do, at `now` (seconds)."""
+        if self._is_served():
+            self._stage_seen = None
+            return
         stage, cycle = self._stage(), self.cycle
         allowed = self._seconds(stage)
         if stage is not self._stage_seen or cycle is not self._cycle_seen:
@@ -272,6 +275,18 @@ class HttpProtocol(HttpToolsProtocol):
         self._mark = mark
         if now >= self._deadline:
             self._end(stage)
+
+    def _is_served(self) -> bool:
+        """Whether it plainly waits for us, as thousands of streams do: the quick half of `_stage`."""
+        cycle = self.cycle
+        return (
+            cycle is not None
+            and not cycle.response_complete
+            and not cycle.more_body
+            and not cycle.disconnected
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
 
     def _stage(self) -> Stage:
         cycle = self.cycle
