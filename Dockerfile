@@ -10,6 +10,8 @@ RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin rag &
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # So `rq worker rag_queries` is the worker that runs this service's own jobs and nothing else.
 ENV RQ_WORKER_CLASS=worker.ConcurrentWorker RQ_JOB_CLASS=worker.OwnJob
+# And so that every `uvicorn` reads HTTP within the limits of `app.server`.
+ENV UVICORN_HTTP=app.server:HttpProtocol
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY app app

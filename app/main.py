@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -35,6 +36,8 @@ UPKEEP_SECONDS = 1.0
 GC_THRESHOLD = 10_000
 """New objects after which Python looks for garbage cycles. A request makes none that stay, and Python's own 700 made
 the search a tenth of a request's cost."""
+SERVER = "app.server"
+"""The module of the class that uvicorn should read HTTP with. Not imported here: that it is tells that it is used."""
 
 log = get_logger(__name__)
 
@@ -57,7 +60,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
         gc.set_threshold(GC_THRESHOLD)
         waiters.start()
         tasks = [asyncio.create_task(_every_second(name, act)) for name, act in upkeep.items()]
@@ -65,7 +68,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(proxy=qdrant_proxy)) as http, valkey:
             app.state.http = http
             with on_stop(lambda: loop.call_soon_threadsafe(waiters.close)):
-                yield
+                yield {"settings": settings}  # for `app.server`
             await waiters.aclose()
             await end(*tasks)
             await queue.aclose()
@@ -97,7 +100,12 @@ async def _every_second(name: str, act: Callable[[], Awaitable[int]]) -> None:
 
 
 def from_environment() -> FastAPI:
-    """For `uvicorn --factory app.main:from_environment`."""
+    """For `uvicorn --http app.server:HttpProtocol --factory app.main:from_environment`."""
     settings = Settings()
     configure_logging(settings)
+    if SERVER not in sys.modules:  # uvicorn imports its protocol before the application
+        log.warning(
+            "headers_and_time_unlimited",
+            hint=f"run uvicorn with --http {SERVER}:HttpProtocol, or set UVICORN_HTTP to it",
+        )
     return create_app(settings)

@@ -68,8 +68,8 @@ def site() -> Iterator[tuple[str, str, str, int]]:
         urls = []
         for app in ("app.main:from_environment", "benchmarks.peers.noop_app:app"):
             port = free_port(0)
-            factory = ["--factory"] if app.endswith("from_environment") else []
-            uvicorn = [sys.executable, "-m", "uvicorn", *factory, app, "--port", str(port), "--no-access-log"]
+            ours = ["--http", "app.server:HttpProtocol", "--factory"] if app.endswith("from_environment") else []
+            uvicorn = [sys.executable, "-m", "uvicorn", *ours, app, "--port", str(port), "--no-access-log"]
             quiet = ["--log-level", "warning", "--backlog", "8192"]
             process = Process([*uvicorn, *quiet], log=folder / f"{port}.log", environment=environment)
             stack.enter_context(process)

@@ -319,7 +319,8 @@ class Client:
 
     def __init__(self, site: Site) -> None:
         port = free_port(0)
-        command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:from_environment", "--port", str(port)]
+        command = [sys.executable, "-m", "uvicorn", "--http", "app.server:HttpProtocol"]
+        command += ["--factory", "app.main:from_environment", "--port", str(port)]
         self._server: Process = site.process("api", command)
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
         self._thread = threading.Thread(target=self._ask_on, name="client")

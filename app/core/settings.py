@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         None, description="Requests of one key that states no rate of its own, e.g. 600/minute; unset: no limit"
     )
     address_rate_limit: Rate = Field("60/minute", description="Wrong credentials that one address may try")
+    address_connections_max: int = Field(
+        1000,
+        ge=1,
+        description="Open connections of one address; this machine's and TRUSTED_PROXIES have no such limit",
+    )
     trusted_proxies: Words | None = Field(
         None, description="Addresses or networks whose X-Forwarded-For is believed; unset: nobody's"
     )

@@ -28,6 +28,7 @@ from app.embedded.data_dir import DataDirLock, tighten
 from app.embedded.ports import LOOPBACK, CannotListenError, free_port, listen
 from app.embedded.valkey import valkey_command
 from app.main import create_app
+from app.server import HttpProtocol
 
 VALKEY_PORT = 6379
 QDRANT_PORT = 6333
@@ -74,6 +75,7 @@ class Service:
             server = _Server(
                 uvicorn.Config(
                     create_app(settings),
+                    http=HttpProtocol,
                     log_config=None,
                     log_level="warning",
                     access_log=False,

@@ -14,6 +14,7 @@ from app.embedded.ports import free_port
 from tests.acceptance.conftest import ask, documents, environment
 from tests.support.processes import wait_until
 
+UVICORN = ["uvicorn", "--http", "app.server:HttpProtocol", "--factory", "app.main:from_environment"]
 WAYS = {
     "rq worker": ({}, ["rq", "worker", "rag_queries"]),
     "python -m worker": ({}, [sys.executable, "-m", "worker"]),
@@ -33,7 +34,7 @@ def variables(valkey_url: str, valkey: Redis, qdrant_url: str, tmp_path: Path) -
 @pytest.fixture
 def client(variables: dict[str, str], tmp_path: Path) -> Iterator[httpx.Client]:
     port = str(free_port(0))
-    command = ["uvicorn", "--factory", "app.main:from_environment", "--port", port, "--no-access-log"]
+    command = [*UVICORN, "--port", port, "--no-access-log"]
     process = subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:

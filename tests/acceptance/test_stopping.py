@@ -46,7 +46,8 @@ def test_uvicorn_stops_while_clients_wait(
 ) -> None:
     port = free_port(0)
     variables = environment(tmp_path / "data", REDIS_URL=valkey_url, QDRANT_URL=qdrant_url)
-    command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:from_environment", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", "--http", "app.server:HttpProtocol"]
+    command += ["--factory", "app.main:from_environment", "--port", str(port)]
     process = subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"

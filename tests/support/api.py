@@ -3,26 +3,43 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import uvicorn
 
 from app.core.settings import Settings
 from app.main import create_app
+from app.server import HttpProtocol
 from tests.support.processes import wait_until
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
+def serving(settings: Settings, protocol: type[HttpProtocol] = HttpProtocol) -> Iterator[str]:
     """The API of `settings`, answering until the block ends; its URL."""
+    app = create_app(settings)
+    # FastAPI would build the routes at the first request, and change the process's warnings meanwhile: of two
+    # servers in threads of one process, one would raise what the other has silenced.
+    app.openapi()
+    with serving_app(app, protocol, before_stop=app.state.api.waiters.close) as url:
+        yield url
+
+
+@contextmanager
+def serving_app(
+    app: Any,
+    protocol: type[HttpProtocol] = HttpProtocol,
+    *,
+    lifespan: Literal["on", "off"] = "on",
+    before_stop: Callable[[], object] = lambda: None,
+) -> Iterator[str]:
+    """An ASGI application, answering until the block ends, when its loop first calls `before_stop`; its URL."""
     with _listener() as listener:
-        app = create_app(settings)
-        # FastAPI would build the routes at the first request, and change the process's warnings meanwhile: of two
-        # servers in threads of one process, one would raise what the other has silenced.
-        app.openapi()
         server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="on")
+            uvicorn.Config(
+                app, http=protocol, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan=lifespan
+            )
         )
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=_run, args=(loop, server, listener))
@@ -31,7 +48,7 @@ def serving(settings: Settings) -> Iterator[str]:
             wait_until(lambda: server.started, "the API is started")
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            loop.call_soon_threadsafe(app.state.api.waiters.close)
+            loop.call_soon_threadsafe(before_stop)
             server.should_exit = True
             thread.join()
 

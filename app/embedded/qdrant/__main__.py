@@ -24,6 +24,7 @@ from app.core.child_environment import QDRANT_KEY_VARIABLE
 from app.embedded.ports import LOOPBACK, CannotListenError, listen
 from app.embedded.qdrant.server import create_app
 from app.embedded.qdrant.store import Store, StoreError
+from app.server import HttpProtocol
 
 KEEP_ALIVE_SECONDS = 75  # longer than a client keeps an idle connection, so that it is never us who close it
 SHUTDOWN_SECONDS = 10  # for the requests in flight
@@ -68,6 +69,7 @@ def serve(store: Store, listener: socket.socket, *, api_key: str | None) -> None
     app = create_app(store, api_key=api_key, on_ready=lambda: print(orjson.dumps({"url": url}).decode(), flush=True))
     config = uvicorn.Config(
         app,
+        http=HttpProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
