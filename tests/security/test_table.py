@@ -8,9 +8,7 @@ from collections import Counter
 from tests.support import ROOT
 
 ROW = re.compile(r"^\| (?P<who>[^|]+) \| (?P<promise>[^|]+) \| (?P<tried>[\d,]+) \| `(?P<file>tests/\S+\.py)` \|$")
-TABLE = [
-    row.groupdict() for line in (ROOT / "docs/security.md").read_text().splitlines() if (row := ROW.match(line))
-]
+TABLE = [row.groupdict() for line in (ROOT / "docs/security.md").read_text().splitlines() if (row := ROW.match(line))]
 OF_NO_CLASS = {"__init__.py", "test_table.py"}
 
 

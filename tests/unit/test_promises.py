@@ -147,6 +147,22 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Without keys the service serves its own machine alone": (
         "unit/app/auth/test_dependencies::without_keys_every_other_address_is_a_403_that_names_the_remedy",
         "acceptance/test_credentials::the_service_does_not_start_for_others_without_keys",
+        "security/test_without_keys::what_did_not_come_from_this_machine_is_refused_on_every_route",
+    ),
+    "Put no proxy before it without keys": (
+        "security/test_without_keys::behind_nginx_nobody_is_the_admin_without_a_key",
+    ),
+    "Other users of the machine reach neither": (
+        "security/test_local_user::another_user_reads_neither_files_nor_ports_nor_processes",
+        "security/test_local_user::nothing_beneath_data_dir_is_for_others",
+    ),
+    "Who asks is known before a body is read.": (
+        "security/test_admission::who_shows_no_good_key_is_refused_with_the_body_unread",
+    ),
+    "A header ends at 64 KiB": (
+        "security/test_network_client::a_header_too_large_is_a_431_long_before_its_end",
+        "security/test_network_client::who_says_nothing_more_is_let_go_while_those_who_wait_for_us_are_not",
+        "security/test_network_client::one_address_has_so_many_connections_and_another_is_served",
     ),
     "With them:": ("acceptance/test_credentials::a_service_with_keys_answers_those_who_show_one",),
     "A key has a tenant, a role": (
@@ -168,8 +184,16 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{JOBS}::queues_show_depth_age_and_workers",
     ),
     "`make run` takes the standard ports": (f"{SERVICE}::env_prints_where_the_services_are",),
+    "Its Valkey and Qdrant let in nobody": (
+        "security/test_local_user::valkey_answers_no_command_without_the_password",
+        "security/test_local_user::qdrant_answers_no_route_without_the_key_and_before_it_reads",
+    ),
+    "they let in `rq worker`": ("security/test_local_user::what_env_prints_opens_everything_word_for_word",),
+    "find the secrets by themselves": (
+        "security/test_local_user::commands_beside_the_service_find_the_secrets_in_data_dir",
+    ),
     "With `REDIS_URL` and `QDRANT_URL` set": (f"{MODES}::each_way_to_run_a_worker_answers",),
-    "`uvicorn --factory app.main:from_environment`": (f"{MODES}::each_way_to_run_a_worker_answers",),
+    "`uvicorn --http app.server:HttpProtocol": (f"{MODES}::each_way_to_run_a_worker_answers",),
     "`docker compose` wants a key": (
         f"{DEPLOYMENT}::the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes_who_says_to_be_a_proxy",
     ),
@@ -211,10 +235,16 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "import-linter keeps it so": ("unit/test_imports::of_the_api_only_the_kernel_may_be_imported",),
     "The embedded Qdrant is": ("integration/app/embedded/qdrant/test_queries::searches_agree",),
     "has every folder, and which file": (f"{README}::every_folder_of_the_three_packages_is_explained",),
+    "[docs/security.md](docs/security.md) what is promised": (
+        "security/test_table::as_much_is_tried_as_the_table_says",
+    ),
     "[CHANGELOG.md](CHANGELOG.md) what changed.": (f"{README}::every_link_to_a_file_leads_somewhere",),
     "`make help` lists every command": (f"{DEPLOYMENT}::each_make_target_is_explained",),
     "| 503 `urn:problem:queue-full` |": (f"{JOBS}::a_full_queue_is_a_503_and_readiness_says_so",),
     "| 503 `urn:problem:queue-unavailable` |": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
+    "| 503 `urn:problem:queue-memory-full` |": (
+        "security/test_full_memory::every_route_says_so_or_does_what_it_does",
+    ),
     "| a job stays `queued` |": (f"{JOBS}::queues_show_depth_age_and_workers",),
     "| a job has `failed` |": (f"{JOBS}::failed_jobs_are_listed_sent_back_and_removed",),
     "| `index_mismatch` |": (f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",),

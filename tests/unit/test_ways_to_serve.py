@@ -26,7 +26,6 @@ ELSEWHERE = {
     "tests/unit/test_promises.py": "quotes README.md",
     "docker-compose.yml": "runs the image, see below",
 }
-NOT_YET = {"README.md": "its sentence is written with the others of this change"}
 
 
 def files() -> Iterator[Path]:
@@ -45,8 +44,7 @@ def parameters() -> Iterator[object]:
     for path in naming(FACTORY):
         name = path.relative_to(ROOT).as_posix()
         if name not in ELSEWHERE:
-            marks = [pytest.mark.xfail(strict=True, reason=NOT_YET[name])] if name in NOT_YET else []
-            yield pytest.param(path, id=name, marks=marks)
+            yield pytest.param(path, id=name)
 
 
 @pytest.mark.parametrize("path", list(parameters()))
