@@ -236,7 +236,22 @@ class Settings(BaseSettings):
     @property
     def has_credentials(self) -> bool:
         """Whether the API asks who you are; else it serves this machine alone."""
-        return bool(self.api_keys) or self.jwt_secret is not None or self.jwt_jwks_url is not None
+        return bool(self.api_keys) or self._has_tokens
+
+    @property
+    def tenant_queue_depth(self) -> int:
+        """How many jobs of one tenant may wait on a queue: half of its depth, all of it where there is one tenant."""
+        return max(1, self.max_queue_depth // 2) if self._has_tenants else self.max_queue_depth
+
+    @property
+    def _has_tokens(self) -> bool:
+        return self.jwt_secret is not None or self.jwt_jwks_url is not None
+
+    @property
+    def _has_tenants(self) -> bool:
+        """Whether there can be more than one: a token may name any, a key names its own."""
+        named = {entry.partition(":")[2].rsplit(":", 3)[0] for entry in self.api_keys or ()}
+        return self._has_tokens or len(named) > 1
 
 
 def explain(error: ValidationError) -> str:

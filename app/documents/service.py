@@ -20,7 +20,7 @@ from app.core.documents.files import DocumentStore, StorageUnavailableError
 from app.core.documents.ids import document_id
 from app.core.documents.records import DocumentRecord, DocumentStatus, Page, new_record
 from app.core.logging import get_logger
-from app.core.queue.producer import Idempotency, IdempotencyConflictError, JobNotFoundError, JobQueue, QueueFullError
+from app.core.queue.producer import Idempotency, IdempotencyConflictError, JobNotFoundError, JobQueue
 from app.core.settings import Settings
 from app.documents.uploads import ReceivedFile
 
@@ -42,7 +42,7 @@ class Place:
 
 class Documents:
     """Adds, shows and removes documents. Methods raise `VALKEY_UNAVAILABLE`; those that change something also
-    `QueueFullError`, `FileBusyError` and `StorageUnavailableError`. `store` has the files."""
+    `QueueFullError`, `QueueShareError`, `FileBusyError` and `StorageUnavailableError`. `store` has the files."""
 
     def __init__(self, valkey: "Redis", store: DocumentStore, queue: JobQueue, settings: Settings) -> None:
         self._valkey = valkey
@@ -51,11 +51,9 @@ class Documents:
         self._queue = queue
         self._settings = settings
 
-    async def check_room(self) -> None:
-        """Raise `QueueFullError` while no document can be taken: better before a long upload than after it."""
-        depth = await self._queue.depth(INGEST_QUEUE)
-        if depth >= self._settings.max_queue_depth:
-            raise QueueFullError(depth)
+    async def check_room(self, tenant: str) -> None:
+        """Raise as `JobQueue.check_room` while no document can be taken: better before an upload than after it."""
+        await self._queue.check_room(INGEST_QUEUE, tenant=tenant)
 
     async def is_replay(self, place: Place, files: Sequence[ReceivedFile], idempotency: Idempotency) -> bool:
         """Whether this request was made before under this key.

@@ -23,6 +23,7 @@ from app.core.queue.producer import (
     JobNotFoundError,
     JobRunningError,
     QueueFullError,
+    QueueShareError,
 )
 from app.documents.downloads import RangeNotSatisfiableError
 from app.documents.schemas import FileProblem
@@ -204,6 +205,13 @@ TABLE: tuple[Row[Any], ...] = (
         503,
         "queue-full",
         "Too many jobs are waiting. Try again after the time in Retry-After.",
+        headers=_retry_after(QUEUE_FULL_RETRY_SECONDS),
+    ),
+    Row(
+        QueueShareError,
+        429,
+        "queue-share-full",
+        "Half of the jobs that may wait are your tenant's, which is its share. Try again after the time in Retry-After.",
         headers=_retry_after(QUEUE_FULL_RETRY_SECONDS),
     ),
     *(

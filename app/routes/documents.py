@@ -73,7 +73,7 @@ async def upload(
     problem itself. Follow `/documents/{document_id}` or the job.
     """
     key = checked_key(idempotency_key)
-    await documents.check_room()
+    await documents.check_room(principal.tenant)
     async with receiving(request, documents.store, api.settings) as received:
         place = Place(principal.tenant, _collection(received, collection), request_id_of(request))
         refusals = _refusals(received.files)

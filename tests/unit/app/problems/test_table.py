@@ -30,6 +30,7 @@ from app.core.queue.producer import (
     JobNotFoundError,
     JobRunningError,
     QueueFullError,
+    QueueShareError,
 )
 from app.documents.downloads import RangeNotSatisfiableError
 from app.documents.service import DocumentNotFoundError
@@ -116,6 +117,7 @@ SAMPLES = [
     Sample(JobRunningError("secret"), 409, "job-running"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),
     Sample(QueueFullError(3), 503, "queue-full", {"retry-after": "10"}),
+    Sample(QueueShareError(3), 429, "queue-share-full", {"retry-after": "10"}),
     *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNAVAILABLE),
     Sample(DocumentNotFoundError("secret"), 404, "document-not-found"),
     Sample(StoredFileNotFoundError("secret"), 404, "file-not-kept"),
