@@ -21,6 +21,7 @@ from app.core.services import redis_url
 from app.core.settings import Settings
 from app.dependencies import Api
 from app.documents.uploads import body_bytes_max
+from app.jobs.documents import DocumentJobs
 from app.jobs.outbox import Reader, Sweep
 from app.jobs.waiters import Waiters
 from app.jobs.webhooks import Webhooks
@@ -53,6 +54,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "enqueue_due": queue.enqueue_due,  # also where only stock workers run, which start no scheduler
         "sweep": Sweep(valkey).step,
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
+        "documents": Reader("documents", valkey, DocumentJobs(valkey).ended).read,
     }
     qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 

@@ -21,6 +21,7 @@ from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotFailedError,
     JobNotFoundError,
+    JobNotStoppableError,
     JobRunningError,
     QueueFullError,
     QueueShareError,
@@ -199,6 +200,7 @@ TABLE: tuple[Row[Any], ...] = (
         "There is no such job, or its answer has expired. Ask again with POST /chat.",
     ),
     Row(JobRunningError, 409, "job-running", "The job has not stopped yet. Try again in a moment."),
+    Row(JobNotStoppableError, 409, "job-not-stoppable", "A document's deletion is not stopped. Upload it again."),
     Row(JobNotFailedError, 409, "job-not-failed", "Only a job that has failed can be sent back."),
     Row(
         QueueFullError,
@@ -211,7 +213,7 @@ TABLE: tuple[Row[Any], ...] = (
         QueueShareError,
         429,
         "queue-share-full",
-        "Half of the jobs that may wait are your tenant's, which is its share. Try again after the time in Retry-After.",
+        "Half of the jobs that may wait are your tenant's, its whole share. Try again after the time in Retry-After.",
         headers=_retry_after(QUEUE_FULL_RETRY_SECONDS),
     ),
     *(

@@ -8,15 +8,21 @@ from typing import Any
 import httpx
 import pytest
 from redis import Redis
+from rq import Queue
 from rq.job import Job
 from rq.registry import ScheduledJobRegistry
 
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE
+from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WebhookJob
+from app.core.queue.producer import add_to_queue
+from app.core.queue.records import KINDS
+from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from tests.integration.app.test_isolation import ROUTES
 from tests.integration.app.test_jobs_api import fail
 from tests.support.api import serving
 from tests.support.credentials import api_key, bearer
 from tests.support.processes import wait_until
+from worker.runtime.recovery import recover
 
 DEPTH = 10
 SHARE = DEPTH // 2
@@ -172,3 +178,156 @@ def test_what_stands_in_valkey_for_a_tenant_breaks_no_count(valkey: Redis, valke
         valkey.rpush(f"rq:queue:{QUERY_QUEUE}", "no-job", b"\xff")
         assert [ask(other, number).status_code for number in range(SHARE)] == [202] * (DEPTH - 6) + [503]
         assert 0 < valkey.pttl(f"rag:waiting:{QUERY_QUEUE}") <= 1_000
+
+
+ROLE_KEYS = {"ask": ACME_ASK, "ingest": ACME_INGEST, "admin": ACME}
+KIND_ROLES = {"answer": "ask", "search": "ask", "ingest": "ingest", "delete": "ingest", "webhook": None}
+"""The role that makes jobs of a kind, and that may stop them; None: nobody."""
+RANKS = list(ROLE_KEYS)
+ACTS = {
+    ("POST", "/jobs/{job_id}/cancel"): "ask",
+    ("DELETE", "/jobs/{job_id}"): "ask",
+    ("POST", "/jobs/{job_id}/requeue"): "admin",
+    ("DELETE", "/jobs"): "admin",
+    ("POST", "/v1/responses/{response_id}/cancel"): "ask",
+    ("DELETE", "/v1/responses/{response_id}"): "ask",
+}
+"""Every route that acts on a job that there is, and the role that it is for at least."""
+
+
+def test_every_route_that_acts_on_a_job_is_in_the_table() -> None:
+    acting = {
+        (method, path)
+        for method, path in ROUTES
+        if method not in ("GET", "HEAD") and ("{job_id}" in path or "{response_id}" in path or path == "/jobs")
+    }
+    assert acting == set(ACTS)
+
+
+def test_every_kind_of_job_has_a_role() -> None:
+    assert {kind.name for kind in KINDS.values()} == set(KIND_ROLES)
+
+
+def made(client: httpx.Client, valkey: Redis, kind: str) -> str:
+    """A job of this kind of the tenant's, which waits; its id."""
+    if kind == "answer":
+        return str(ask(client, 1).json()["job_id"])
+    if kind == "search":
+        return str(search(client, 1).json()["job_id"])
+    document = upload(client, 1).json()["documents"][0]
+    if kind == "ingest":
+        return str(document["job_id"])
+    if kind == "delete":
+        client.delete(f"/documents/{document['document_id']}").raise_for_status()
+        return str(valkey.lindex(f"rq:queue:{INGEST_QUEUE}", -1).decode())  # type: ignore[union-attr]
+    with valkey.pipeline() as pipeline:
+        add_to_queue(pipeline, "delivery", WebhookJob(tenant="acme", job_id="job"), Settings())
+        pipeline.execute()
+    return "delivery"
+
+
+def expected(route: tuple[str, str], kind: str, role: str) -> int:
+    """What a route answers about a waiting job."""
+    method, path = route
+    maker = KIND_ROLES[kind]
+    if RANKS.index(role) < RANKS.index(ACTS[route]):
+        return 403
+    if path == "/jobs":
+        return 200
+    if maker is None or (path.startswith("/v1/") and kind != "answer"):
+        return 404
+    if path.endswith("/requeue"):
+        return 409
+    if RANKS.index(role) < RANKS.index(maker):
+        return 403
+    if kind == "delete":
+        return 409
+    return 204 if (method, path) == ("DELETE", "/jobs/{job_id}") else 200
+
+
+@pytest.mark.parametrize("kind", KIND_ROLES)
+def test_who_makes_a_kind_of_job_stops_it_and_nobody_less(
+    valkey: Redis, valkey_url: str, tmp_path: Path, kind: str
+) -> None:
+    with tenants(valkey_url, tmp_path) as (acme, _):
+        for route in ACTS:
+            for role, key in ROLE_KEYS.items():
+                valkey.flushall()
+                job_id = made(acme, valkey, kind)
+                before = valkey.hget(Job.key_for(job_id), "status")
+                path = route[1].replace("{job_id}", job_id).replace("{response_id}", f"resp_{job_id}")
+                query = {"status": "failed"} if path == "/jobs" else {}
+                answer = acme.request(route[0], path, headers=bearer(key), params=query)
+                assert answer.status_code == expected(route, kind, role), (route, role, answer.text)
+                if not answer.is_success:
+                    assert valkey.hget(Job.key_for(job_id), "status") == before == b"queued"
+
+
+def document_of(client: httpx.Client, document_id: str) -> Any:
+    return client.get(f"/documents/{document_id}").raise_for_status().json()
+
+
+def stop_as_rq_does(valkey: Redis, job_id: str) -> None:
+    job = Job.fetch(job_id, connection=valkey, serializer=PlainSerializer)
+    job.cancel()
+
+
+def lose_with_its_worker(valkey: Redis, job_id: str) -> None:
+    """As a worker's maintenance gives up a job that has no attempt left."""
+    execution = f"{job_id}:e"
+    valkey.lrem(f"rq:queue:{INGEST_QUEUE}", 0, job_id)
+    valkey.hset(Job.key_for(job_id), mapping={"status": "started", "retries_left": 0})
+    valkey.zadd(f"rq:wip:{INGEST_QUEUE}", {execution: 1})
+    recover(Queue(INGEST_QUEUE, connection=valkey, serializer=PlainSerializer))
+
+
+def stop_while_it_runs(valkey: Redis, job_id: str) -> None:
+    """As RQ's own worker ends a job that it was told to stop: it kills the child, which tells nobody."""
+    valkey.lrem(f"rq:queue:{INGEST_QUEUE}", 0, job_id)
+    valkey.hset(Job.key_for(job_id), "status", "stopped")
+
+
+ENDS: Mapping[str, Callable[[httpx.Client, Redis, str], object]] = {
+    "POST /jobs/{job_id}/cancel": lambda client, _, job_id: client.post(f"/jobs/{job_id}/cancel").raise_for_status(),
+    "DELETE /jobs/{job_id}": lambda client, _, job_id: client.delete(f"/jobs/{job_id}").raise_for_status(),
+    "RQ's cancel": lambda _, valkey, job_id: stop_as_rq_does(valkey, job_id),
+    "RQ's stop of a running job": lambda _, valkey, job_id: stop_while_it_runs(valkey, job_id),
+    "its worker's death": lambda _, valkey, job_id: lose_with_its_worker(valkey, job_id),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_document_whose_job_ends_before_its_time_does_not_wait_for_ever(
+    valkey: Redis, valkey_url: str, tmp_path: Path, end: str
+) -> None:
+    with tenants(valkey_url, tmp_path) as (acme, _):
+        document = upload(acme, 1).json()["documents"][0]
+        ENDS[end](acme, valkey, document["job_id"])
+        wait_until(
+            lambda: document_of(acme, document["document_id"])["status"] == "failed", "the catalog hears", seconds=10
+        )
+        error = document_of(acme, document["document_id"])["error"]
+        assert error["code"] == ("worker_lost" if end == "its worker's death" else "stopped")
+
+
+def test_a_document_whose_failed_job_is_sent_back_waits_again(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    with tenants(valkey_url, tmp_path) as (acme, _):
+        document = upload(acme, 1).json()["documents"][0]
+        lose_with_its_worker(valkey, document["job_id"])
+        wait_until(lambda: document_of(acme, document["document_id"])["status"] == "failed", "the catalog hears")
+        acme.post(f"/jobs/{document['job_id']}/requeue").raise_for_status()
+        again = document_of(acme, document["document_id"])
+        assert (again["status"], again["error"]) == ("queued", None)
+
+
+def test_a_newer_upload_does_not_fail_with_the_job_before_it(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    with tenants(valkey_url, tmp_path) as (acme, _):
+        first = upload(acme, 1).json()["documents"][0]
+        newer = acme.post("/documents", files={"files": ("1.txt", b"Other words.", "text/plain")}).json()[
+            "documents"
+        ][0]
+        assert newer["document_id"] == first["document_id"]
+        acme.post(f"/jobs/{first['job_id']}/cancel").raise_for_status()
+        assert document_of(acme, first["document_id"])["status"] == "queued"
+        acme.post(f"/jobs/{newer['job_id']}/cancel").raise_for_status()
+        assert document_of(acme, first["document_id"])["status"] == "failed"

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.core.contract import LABEL
 from app.core.documents import scripts
-from app.core.documents.records import Changes, DocumentRecord, Page
+from app.core.documents.records import AT_WORK, Changes, DocumentError, DocumentRecord, DocumentStatus, Page
 from app.core.logging import get_logger
 
 PAGE_LIMIT_MAX = 1_000
@@ -68,10 +68,31 @@ def update(
     With `if_sha256`, False also when the document has other bytes by now: a job's work that a newer upload has
     overtaken. Raises pydantic's `ValidationError` for values that no record may have.
     """
-    checked = _CHANGES.dump_python(_CHANGES.validate_python(changes), mode="json")
-    stamped = {**checked, "updated_at": datetime.now(UTC).isoformat()}
     expected = orjson.dumps(if_sha256) if if_sha256 is not None else b""
-    return Operation(scripts.UPDATE, [_record_key(tenant, document_id)], [expected, *_flat(stamped)], bool)
+    return Operation(scripts.UPDATE, [_record_key(tenant, document_id)], [expected, *_flat(_checked(changes))], bool)
+
+
+def job_ended(tenant: str, document_id: str, *, job_id: str, error: DocumentError) -> Operation[bool]:
+    """The job that was to index the document has ended: unless the record knows, it has failed with `error`.
+
+    False when it knows, or when another job is the document's by now.
+    """
+    return _of_job(tenant, document_id, job_id, AT_WORK, {"status": DocumentStatus.FAILED, "error": error})
+
+
+def job_sent_back(tenant: str, document_id: str, *, job_id: str) -> Operation[bool]:
+    """The job that failed to index the document waits again, and the document with it. False as of `job_ended`."""
+    failed = frozenset({DocumentStatus.FAILED})
+    return _of_job(tenant, document_id, job_id, failed, {"status": DocumentStatus.QUEUED, "error": None})
+
+
+def _of_job(
+    tenant: str, document_id: str, job_id: str, from_any: frozenset[DocumentStatus], changes: Changes
+) -> Operation[bool]:
+    states = [orjson.dumps(state) for state in sorted(from_any)]
+    fields = list(_flat(_checked(changes)))
+    arguments = [orjson.dumps(job_id), len(states), *states, *fields]
+    return Operation(scripts.UPDATE_OF_JOB, [_record_key(tenant, document_id)], arguments, bool)
 
 
 def get(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
@@ -111,6 +132,12 @@ def begin_removal(tenant: str, sha256: str) -> Operation[bool]:
 def end_removal(tenant: str, sha256: str) -> Operation[bool]:
     """The bytes are removed, or are left where they are."""
     return Operation(scripts.END_REMOVAL, [_removal_key(tenant, sha256)], [], bool)
+
+
+def _checked(changes: Changes) -> dict[str, Any]:
+    """The fields to write, with the time. Raises pydantic's `ValidationError`."""
+    checked = _CHANGES.dump_python(_CHANGES.validate_python(changes), mode="json")
+    return {**checked, "updated_at": datetime.now(UTC).isoformat()}
 
 
 def _replaced(reply: Any) -> DocumentRecord | None:

@@ -33,6 +33,20 @@ return 1
 """
 """KEYS: record. ARGV: the hash that it must have or nothing, then fields and values. 1 when it was there."""
 
+UPDATE_OF_JOB = """
+local record = redis.call('HMGET', KEYS[1], 'job_id', 'status')
+if record[1] ~= ARGV[1] then return 0 end
+for i = 3, 2 + ARGV[2] do
+  if record[2] == ARGV[i] then
+    redis.call('HSET', KEYS[1], unpack(ARGV, 3 + ARGV[2]))
+    return 1
+  end
+end
+return 0
+"""
+"""KEYS: record. ARGV: the job that it must have, how many states, the states of which it must have one, then fields
+and values. 1 when it was so."""
+
 GET = "return redis.call('HGETALL', KEYS[1])"
 """KEYS: record."""
 

@@ -97,6 +97,10 @@ class JobRunningError(Exception):
     """The job is running; it can't be removed before it has stopped."""
 
 
+class JobNotStoppableError(Exception):
+    """The job is a document's deletion, which was promised and would leave half a document."""
+
+
 class JobNotFailedError(Exception):
     """Only a job that has failed is sent back."""
 
@@ -212,10 +216,13 @@ class JobQueue:
     async def cancel(self, job_id: str, *, tenant: str) -> JobView:
         """Stop a job: one that waits never runs, one that runs leaves its model call. One that has ended stays so.
 
-        Returns the job's state now: a running one is stopped a moment later. Raises as `view` does.
+        Returns the job's state now: a running one is stopped a moment later. Raises `JobNotStoppableError`, and as
+        `view` does.
         """
         record = await self._record_of(tenant, job_id)
         if not record.status.is_terminal:
+            if record.meta.get("kind") == KINDS[DeleteJob].name:
+                raise JobNotStoppableError(job_id)
             queue = record.queue
             await self.link.run(
                 CANCEL,

@@ -72,9 +72,9 @@ return {'queued', ARGV[2], position, ARGV[6]}
 )
 """KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue. ARGV: most
 that may wait, job id, fingerprint or '', seconds to keep key and webhook, prefix of job keys, when the answer
-expires, webhook as JSON or '', most that may wait of one tenant, tenant, then the job's fields and values. What became
-of it: 'queued' or 'replay' with id, position and expiry; 'conflict' (the key was used with another body); 'full' with the
-depth; 'share' with the tenant's."""
+expires, webhook as JSON or '', most that may wait of one tenant, tenant, then the job's fields and values. What
+became of it: 'queued' or 'replay' with id, position and expiry; 'conflict' (the key was used with another body);
+'full' with the depth; 'share' with the tenant's."""
 
 CHECK_ROOM = (
     ROOM
@@ -150,8 +150,8 @@ return {'queued'}
 """
 )
 """KEYS: job, queue, failed, open jobs, scheduled, counts of the queue. ARGV: job id, time, metadata, retries, prefix
-of job keys, most that may wait, most of one tenant, tenant. 'queued' when the job had failed and now waits again, else
-'not failed' or 'share'."""
+of job keys, most that may wait, most of one tenant, tenant. 'queued' when the job had failed and now waits again,
+else 'not failed' or 'share'."""
 
 DELETE = """
 local status = redis.call('HGET', KEYS[1], 'status')

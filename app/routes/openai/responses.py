@@ -12,7 +12,8 @@ from app.core.queue.producer import JobNotFoundError
 from app.core.queue.records import JobView
 from app.jobs.streams import NOT_BEGUN, PING, EventStream
 from app.request_headers import IdempotencyKey
-from app.routes.jobs import EVENT_NUMBER_MAX, STOP_SECONDS
+from app.routes import job_actions
+from app.routes.jobs import EVENT_NUMBER_MAX
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses
 from app.routes.openai.jobs import Asking, AskingDep
 from app.routes.openai.notes import ResponseNote, ResponseNotes
@@ -87,15 +88,16 @@ async def retrieve_response(
 )
 async def cancel_response(response_id: ResponseId, asking: AskingDep) -> Response:
     """Stop a response, in the background or not. Idempotent: one that has ended is returned as it is."""
-    view = await _cancelled(asking, await _view(asking, response_id))
+    view = await job_actions.stop((await _view(asking, response_id)).job_id, asking.principal, asking.api)
+    view = await asking.wait(view, job_actions.STOP_SECONDS)
     return _json((await _maker(asking, view)).make(view))
 
 
 @router.delete("/responses/{response_id}", responses=error_responses(401, 403, 404, 409, 429, 503))
 async def delete_response(response_id: ResponseId, asking: AskingDep) -> ResponseDeleted:
     """Remove the response with its question and its events. One that is in progress is stopped first."""
-    view = await _cancelled(asking, await _view(asking, response_id))
-    await asking.api.queue.delete(view.job_id, tenant=asking.principal.tenant)
+    view = await _view(asking, response_id)
+    await job_actions.remove(view.job_id, asking.principal, asking.api)
     await _notes(asking).delete(view.job_id)
     return ResponseDeleted(id=response_id)
 
@@ -108,11 +110,6 @@ async def _view(asking: Asking, response_id: str) -> JobView:
     except JobNotFoundError:
         pass
     raise OpenAIError(404, "There is no such response, or it has expired.", param="response_id", code="not_found")
-
-
-async def _cancelled(asking: Asking, view: JobView) -> JobView:
-    view = await asking.api.queue.cancel(view.job_id, tenant=asking.principal.tenant)
-    return await asking.wait(view, STOP_SECONDS)
 
 
 def _notes(asking: Asking) -> ResponseNotes:
