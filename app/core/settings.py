@@ -117,7 +117,9 @@ class Settings(BaseSettings):
 
     worker_concurrency: int = Field(32, ge=1, le=1024, description="Questions one worker process answers at once")
     ingest_concurrency: int = Field(2, ge=1, le=64, description="Documents one worker process indexes at once")
-    webhook_concurrency: int = Field(4, ge=1, le=64, description="Webhooks one worker process delivers at once")
+    webhook_concurrency: int = Field(
+        8, ge=1, le=64, description="Webhooks one worker process delivers at once, half of them of one tenant at most"
+    )
     top_k: int = Field(5, ge=1, le=50, description="Chunks an answer is made of, unless the question says")
     chunk_size: int = Field(1000, ge=100, le=8000, description="Length of a chunk at most, in characters")
     chunk_overlap: int = Field(150, ge=0, le=2000, description="Characters that neighbouring chunks share")

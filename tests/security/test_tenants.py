@@ -1,8 +1,12 @@
 """A tenant with keys of its own, against another tenant of the same service: what is shared is shared by halves."""
 
+import base64
+import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import httpx
@@ -12,17 +16,23 @@ from rq import Queue
 from rq.job import Job
 from rq.registry import ScheduledJobRegistry
 
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WebhookJob
-from app.core.queue.producer import add_to_queue
-from app.core.queue.records import KINDS
+from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, AnswerJob, WebhookJob
+from app.core.queue.connections import connect
+from app.core.queue.producer import add_to_queue, webhook_key
+from app.core.queue.records import KINDS, WEBHOOK_RETRY_SECONDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.integration.app.test_isolation import ROUTES
 from tests.integration.app.test_jobs_api import fail
 from tests.support.api import serving
 from tests.support.credentials import api_key, bearer
+from tests.support.dripping import DRIPS, dripping
 from tests.support.processes import wait_until
+from tests.support.scripted_server import Reply, ScriptedServer
+from worker import webhooks
+from worker.concurrent import ConcurrentWorker
 from worker.runtime.recovery import recover
+from worker.webhooks import send
 
 DEPTH = 10
 SHARE = DEPTH // 2
@@ -32,6 +42,8 @@ ACME_INGEST, ACME_INGEST_ENTRY = api_key("loader", tenant="acme", role="ingest")
 ACME_ASK, ACME_ASK_ENTRY = api_key("asker", tenant="acme", role="ask")
 OTHER, OTHER_ENTRY = api_key("owner", tenant="other", role="admin")
 ENTRIES = ",".join([ACME_ENTRY, ACME_INGEST_ENTRY, ACME_ASK_ENTRY, OTHER_ENTRY])
+
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
 Send = Callable[[httpx.Client, int], httpx.Response]
 
@@ -331,3 +343,115 @@ def test_a_newer_upload_does_not_fail_with_the_job_before_it(valkey: Redis, valk
         assert document_of(acme, first["document_id"])["status"] == "queued"
         acme.post(f"/jobs/{newer['job_id']}/cancel").raise_for_status()
         assert document_of(acme, first["document_id"])["status"] == "failed"
+
+
+def test_own_failed_jobs_are_found_behind_any_number_of_anothers(
+    valkey: Redis, valkey_url: str, tmp_path: Path
+) -> None:
+    with tenants(valkey_url, tmp_path) as (acme, other):
+        own = [ask(acme, number).json()["job_id"] for number in range(2)]
+        for job_id in own:
+            fail(valkey, job_id)
+        template = ask(other, 0).json()["job_id"]
+        fail(valkey, template)
+        record, registry = valkey.dump(Job.key_for(template)), f"rq:failed:{QUERY_QUEUE}"
+        assert record is not None
+        with valkey.pipeline(transaction=False) as pipeline:
+            for number in range(10_500):
+                pipeline.restore(Job.key_for(f"flood-{number}"), 0, record)
+                pipeline.zadd(registry, {f"flood-{number}": 2**40 + number})
+            pipeline.execute()
+        listed = acme.get("/jobs", params={"status": "failed"}).json()["jobs"]
+        assert {job["job_id"] for job in listed} == set(own)
+        assert acme.delete("/jobs", params={"status": "failed"}).json() == {"removed": 2}
+        assert valkey.zcard(registry) == 10_501
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("how", DRIPS)
+def test_a_whole_delivery_has_its_time_however_the_receiver_drips(
+    how: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "TIMEOUT_SECONDS", 1.0)
+    settings, body = Settings(webhook_allow_private=True), b"x" * 20_000_000
+    began = monotonic()
+    with dripping(how) as (port, taken):
+        url = f"{scheme}://127.0.0.1:{port}/"
+        with pytest.raises(webhooks.WebhookFailedError):
+            send(url, body, {}, settings)
+    assert taken
+    assert monotonic() - began < 2.0
+
+
+def test_a_host_that_takes_long_to_find_is_given_up_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over = threading.Event()
+
+    def find(*_: object, **__: object) -> list[Any]:
+        is_over.wait(30)
+        return []
+
+    monkeypatch.setattr(webhooks, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    began = monotonic()
+    with pytest.raises(webhooks.WebhookFailedError):
+        send("https://hook.test/", b"{}", {}, Settings())
+    is_over.set()
+    assert monotonic() - began < 2.0
+
+
+def add_delivery(valkey: Redis, job_id: str, tenant: str, url: str) -> None:
+    """A delivery of an ended job's news to `url`, on its queue."""
+    settings = Settings()
+    with valkey.pipeline() as pipeline:
+        add_to_queue(pipeline, job_id, AnswerJob(tenant=tenant, query="?"), settings)
+        pipeline.lrem(f"rq:queue:{QUERY_QUEUE}", 0, job_id)
+        pipeline.hset(Job.key_for(job_id), "status", "stopped")
+        pipeline.hset(webhook_key(job_id), mapping={"url": url, "secret": WEBHOOK_SECRET})
+        add_to_queue(pipeline, f"{job_id}-webhook", WebhookJob(tenant=tenant, job_id=job_id), settings)
+        pipeline.execute()
+
+
+@contextmanager
+def delivering(valkey_url: str, places: int) -> Iterator[None]:
+    """A worker process that delivers webhooks, with so many places."""
+    settings = Settings(
+        redis_url=valkey_url, webhook_allow_private=True, webhook_concurrency=places, shutdown_grace_seconds=0
+    )
+    with connect(valkey_url) as connection:
+        worker = ConcurrentWorker([WEBHOOK_QUEUE], connection=connection, settings=settings)
+        thread = threading.Thread(target=worker.work)
+        thread.start()
+        try:
+            yield
+        finally:
+            worker.stop()
+            thread.join()
+
+
+@pytest.mark.parametrize("places", [2, 4, 5])
+def test_receivers_that_drip_leave_half_of_the_places_to_others(
+    valkey: Redis, valkey_url: str, places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "TIMEOUT_SECONDS", 8.0)
+    with dripping() as (port, dripped), closing(ScriptedServer(lambda _: Reply(204))) as receiver:
+        for number in range(12):
+            add_delivery(valkey, f"drip-{number}", "acme", f"http://127.0.0.1:{port}/")
+        add_delivery(valkey, "good", "other", receiver.url)
+        with delivering(valkey_url, places):
+            wait_until(lambda: receiver.bodies, "the other tenant's news arrive", seconds=5)
+            wait_until(lambda: len(dripped) == places // 2, "half of the places are taken")
+            sleep(0.3)
+            assert len(dripped) == places // 2
+            first = Job.fetch("drip-0-webhook", connection=valkey, serializer=PlainSerializer)
+            last = Job.fetch("drip-11-webhook", connection=valkey, serializer=PlainSerializer)
+            assert (first.get_status(), last.get_status()) == ("started", "queued")
+            assert last.retries_left == first.retries_left == len(WEBHOOK_RETRY_SECONDS), "no attempt is used up"
+
+
+def test_a_tenants_many_quick_deliveries_all_arrive_behind_its_share(valkey: Redis, valkey_url: str) -> None:
+    with closing(ScriptedServer(lambda _: Reply(204))) as receiver:
+        for number in range(60):
+            add_delivery(valkey, f"quick-{number}", "acme", receiver.url)
+        with delivering(valkey_url, 4):
+            wait_until(lambda: len(receiver.bodies) == 60, "all arrive", seconds=20)
+        assert not valkey.llen(f"rq:queue:{WEBHOOK_QUEUE}")

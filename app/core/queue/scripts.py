@@ -165,6 +165,18 @@ return 1
 """KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has. ARGV: job id.
 0 while it runs."""
 
+OWN_FAILED = """
+local ids = redis.call('ZREVRANGE', KEYS[1], ARGV[3], ARGV[3] + ARGV[4] - 1)
+local own = {}
+for _, id in ipairs(ids) do
+  local tenant = redis.pcall('HGET', ARGV[1] .. id, 'tenant')
+  if tenant == ARGV[2] or not tenant then own[#own + 1] = id end
+end
+return {#ids, own}
+"""
+"""KEYS: failed. ARGV: prefix of job keys, tenant, from which place, how many. How many there were, and those of the
+tenant or of nobody."""
+
 ENQUEUE_DUE = """
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
 for _, id in ipairs(due) do
