@@ -23,6 +23,7 @@ from app.dependencies import Api
 from app.documents.uploads import body_bytes_max
 from app.jobs.documents import DocumentJobs
 from app.jobs.outbox import Reader, Sweep
+from app.jobs.places import Places
 from app.jobs.waiters import Waiters
 from app.jobs.webhooks import Webhooks
 from app.middleware.body_limit import BodyLimitMiddleware
@@ -73,7 +74,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
             await queue.aclose()
 
     app = FastAPI(title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
-    app.state.api = Api(settings, valkey, queue, waiters)
+    app.state.api = Api(settings, valkey, queue, waiters, Places(settings))
     openapi.install(app)
     problems.install(app)
     auth.install(app, settings, queue.link)

@@ -159,6 +159,12 @@ class Settings(BaseSettings):
     )
     max_queue_depth: int = Field(10_000, ge=1, description="Waiting questions above which the API answers 503")
 
+    key_max_streams: int = Field(1000, ge=1, description="Streams of one key that one API process has open at once")
+    key_max_waits: int = Field(1000, ge=1, description="Requests of one key that wait there for a job's end at once")
+    key_max_uploads: int = Field(8, ge=1, description="Uploads of one key that it takes at once")
+    tenant_max_documents: int = Field(100_000, ge=1, description="Documents of one tenant")
+    tenant_max_stored_mb: int = Field(102_400, ge=1, description="Size of one tenant's documents in all, in MiB")
+
     webhook_secret: SecretStr | None = Field(
         None, description="Signs webhooks whose request names no secret: whsec_ and 24 to 64 bytes in base64"
     )

@@ -50,6 +50,8 @@ class Documents:
         self.store = store
         self._queue = queue
         self._settings = settings
+        quota = operations.Quota(settings.tenant_max_documents, settings.tenant_max_stored_mb)
+        self._quota = quota if settings.has_credentials else None
 
     async def check_room(self, tenant: str) -> None:
         """Raise as `JobQueue.check_room` while no document can be taken: better before an upload than after it."""
@@ -71,7 +73,8 @@ class Documents:
     async def add(self, place: Place, file: ReceivedFile, *, is_replay: bool = False) -> DocumentRecord:
         """Keep a file that has no refusal, and put its indexing on the queue; the document as it now is.
 
-        With `is_replay`, a document with these bytes is returned as it is.
+        With `is_replay`, a document with these bytes is returned as it is. Raises `LimitReachedError` when the tenant
+        would have more than it may.
         """
         assert file.format is not None
         job = _ingest_job(place, file)
@@ -80,7 +83,8 @@ class Documents:
             standing = await self._catalog.do(operations.get(place.tenant, record.document_id))
             if standing is not None and standing.sha256 == record.sha256 and standing.job_id is not None:
                 return standing
-        replaced = await self._catalog.do(operations.put(place.tenant, record))  # nobody removes the bytes now
+        put = operations.put(place.tenant, record, quota=self._quota)
+        replaced = await self._catalog.do(put)  # nobody removes the bytes now
         try:
             await run_in_threadpool(file.draft.keep, place.tenant)
             job_id = (await self._queue.submit(job)).job_id

@@ -9,6 +9,7 @@ from app.core.queue.producer import JobRunningError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import Api
 from app.jobs.documents import DocumentJobs
+from app.routes.waiting import wait_for_end
 
 STOP_SECONDS = 5
 """How long a removal waits for a running job to stop."""
@@ -38,7 +39,7 @@ async def stop(job_id: str, principal: Principal, api: Api) -> JobView:
 async def remove(job_id: str, principal: Principal, api: Api) -> None:
     """Stop the job, wait until it has stopped, and remove it. Raises as `stop`, and `JobRunningError`."""
     view = await stop(job_id, principal, api)
-    view = await api.waiters.wait_for_end(view, STOP_SECONDS, tenant=principal.tenant)
+    view = await wait_for_end(view, STOP_SECONDS, principal, api)
     await _tell_end(view, api)  # what is removed tells nobody any more
     await api.queue.delete(job_id, tenant=principal.tenant)
 

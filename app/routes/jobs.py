@@ -7,13 +7,15 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from app.auth.dependencies import ASKER, Admin, Asker, Principal
+from app.core.errors import Limit
 from app.core.queue.records import JobView
-from app.dependencies import Api, ApiDep, api_of
+from app.dependencies import Api, ApiDep, UntilAnswered, api_of
 from app.jobs.streams import NOT_BEGUN, EventStream, JobEvents
 from app.request_headers import WAIT_SECONDS_MAX
 from app.routes import job_actions
 from app.routes.direct import DirectRoute, refusal
 from app.routes.submission import POLL_SECONDS, result_response
+from app.routes.waiting import wait_for_end
 from app.schemas import JobList, JobResult, JobState, Progress, Removed, problem_responses
 
 LIST_MAX = 1000
@@ -35,7 +37,7 @@ FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those t
 async def job_status(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
     """Where the job is, and why it failed if it did. Retry-After is there until it has ended."""
     view = await api.queue.view(job_id, tenant=principal.tenant)
-    view = await api.waiters.wait_for_end(view, wait, tenant=principal.tenant)
+    view = await wait_for_end(view, wait, principal, api)
     retry = {} if view.status.is_terminal else {"Retry-After": str(POLL_SECONDS)}
     return Response(state_of(view).model_dump_json(), headers=retry, media_type="application/json")
 
@@ -51,7 +53,7 @@ async def job_status(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 
 async def result(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
     """The answer, once the job has ended; 202 with Retry-After before that."""
     view = await api.queue.view(job_id, tenant=principal.tenant)
-    view = await api.waiters.wait_for_end(view, wait, tenant=principal.tenant)
+    view = await wait_for_end(view, wait, principal, api)
     return result_response(view)
 
 
@@ -87,6 +89,7 @@ async def stream(
     job_id: JobId,
     principal: Asker,
     api: ApiDep,
+    until_answered: UntilAnswered,
     starting_after: Annotated[
         int | None, Query(ge=0, le=EVENT_NUMBER_MAX, description="Number of the last event that you have")
     ] = None,
@@ -100,6 +103,7 @@ async def stream(
     `answer.delta`, and at last `answer.completed`, `job.failed` or `job.stopped`. They can be replayed until the job
     expires. To leave does not stop the job.
     """
+    until_answered.enter_context(api.places.held(Limit.STREAMS, principal.key))
     view = await api.queue.view(job_id, tenant=principal.tenant)
     events = JobEvents(api.waiters, api.queue, job_id=job_id, tenant=principal.tenant)
     after = _after(starting_after, last_event_id)

@@ -3,8 +3,10 @@
 import base64
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -17,13 +19,18 @@ from rq.job import Job
 from rq.registry import ScheduledJobRegistry
 
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, AnswerJob, WebhookJob
+from app.core.errors import Limit
+from app.core.events import EventType, log_key
 from app.core.queue.connections import connect
+from app.core.queue.outbox import OPEN
 from app.core.queue.producer import add_to_queue, webhook_key
 from app.core.queue.records import KINDS, WEBHOOK_RETRY_SECONDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from app.jobs.places import Places
 from tests.integration.app.test_isolation import ROUTES
 from tests.integration.app.test_jobs_api import fail
+from tests.integration.app.test_waiting import append
 from tests.support.api import serving
 from tests.support.credentials import api_key, bearer
 from tests.support.dripping import DRIPS, dripping
@@ -95,7 +102,11 @@ WAYS: Mapping[tuple[str, str], tuple[str, Send]] = {
     ("POST", "/v1/responses"): (QUERY_QUEUE, respond),
     ("POST", "/documents"): (INGEST_QUEUE, upload),
 }
-"""Every route that puts a new job on a queue, and the queue."""
+"""Every route that puts a new job on a queue, and the queue; but for a document's deletion."""
+
+
+def test_every_post_that_makes_no_job_acts_on_one() -> None:
+    assert {(method, path) for method, path in ROUTES if method == "POST"} - set(WAYS) <= set(ACTS)
 
 
 @pytest.mark.parametrize("route", WAYS, ids=lambda route: route[1])
@@ -118,6 +129,14 @@ def test_the_refusal_says_that_it_is_the_tenants_share(valkey: Redis, valkey_url
             ask(acme, number)
         assert ask(acme, 99).json()["type"] == "urn:problem:queue-share-full"
         assert respond(acme, 99).json()["error"]["code"] == "queue_share_full"
+
+
+def test_a_document_is_deleted_within_the_share_too(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    with tenants(valkey_url, tmp_path) as (acme, other):
+        documents = [upload(acme, number).json()["documents"][0]["document_id"] for number in range(SHARE)]
+        assert acme.delete(f"/documents/{documents[0]}").status_code == 429
+        assert document_of(acme, documents[0])["status"] == "queued", "it is there as it was"
+        assert upload(other, 0).is_success
 
 
 def test_a_full_queue_is_nobodys_share(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
@@ -455,3 +474,227 @@ def test_a_tenants_many_quick_deliveries_all_arrive_behind_its_share(valkey: Red
         with delivering(valkey_url, 4):
             wait_until(lambda: len(receiver.bodies) == 60, "all arrive", seconds=20)
         assert not valkey.llen(f"rq:queue:{WEBHOOK_QUEUE}")
+
+
+@dataclass(frozen=True)
+class Hold:
+    """How a request is sent that stays open: a stream or a wait for a job of the tenant's that nobody runs."""
+
+    limit: str
+    call: Mapping[str, Any] = field(default_factory=dict)
+
+
+CHAT: Mapping[str, Any] = {"model": "rag-queue", "messages": [{"role": "user", "content": "?"}]}
+RESPONSE: Mapping[str, Any] = {"model": "rag-queue", "input": "?"}
+WAIT: Mapping[str, Any] = {"headers": {"Prefer": "wait=60"}}
+
+HOLDS: Mapping[tuple[str, str], tuple[Hold, ...]] = {
+    ("GET", "/stream/{job_id}"): (Hold("streams"),),
+    ("GET", "/job-status/{job_id}"): (Hold("waits", {"params": {"wait": 60}}),),
+    ("GET", "/result/{job_id}"): (Hold("waits", {"params": {"wait": 60}}),),
+    ("POST", "/chat"): (Hold("waits", {"json": {"query": "?"}, **WAIT}),),
+    ("POST", "/search"): (Hold("waits", {"json": {"query": "?"}, **WAIT}),),
+    ("POST", "/v1/chat/completions"): (
+        Hold("waits", {"json": CHAT}),
+        Hold("streams", {"json": {**CHAT, "stream": True}}),
+    ),
+    ("POST", "/v1/responses"): (
+        Hold("waits", {"json": RESPONSE}),
+        Hold("streams", {"json": {**RESPONSE, "stream": True}}),
+        Hold("streams", {"json": {**RESPONSE, "stream": True, "background": True}}),
+    ),
+    ("GET", "/v1/responses/{response_id}"): (Hold("streams", {"params": {"stream": True}}),),
+    ("DELETE", "/jobs/{job_id}"): (Hold("waits"),),
+    ("POST", "/v1/responses/{response_id}/cancel"): (Hold("waits"),),
+    ("DELETE", "/v1/responses/{response_id}"): (Hold("waits"),),
+    ("POST", "/documents"): (Hold("uploads"),),
+}
+"""Every route that may keep a connection open, and each way in which it does."""
+QUICK = {
+    ("POST", "/jobs/{job_id}/cancel"),
+    ("POST", "/jobs/{job_id}/requeue"),
+    ("GET", "/jobs"),
+    ("DELETE", "/jobs"),
+    ("GET", "/queues"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model}"),
+    ("GET", "/documents"),
+    ("GET", "/documents/{document_id}"),
+    ("DELETE", "/documents/{document_id}"),
+    ("GET", "/documents/{document_id}/file"),
+    ("HEAD", "/documents/{document_id}/file"),
+}
+"""Routes that answer at once."""
+
+
+def test_every_route_says_whether_it_keeps_a_connection_open() -> None:
+    assert not QUICK & set(HOLDS)
+    assert set(ROUTES) == QUICK | set(HOLDS)
+
+
+def running(client: httpx.Client, valkey: Redis) -> str:
+    """A job that runs until `stop_all`."""
+    job_id = str(ask(client, 1).raise_for_status().json()["job_id"])
+    valkey.lrem(f"rq:queue:{QUERY_QUEUE}", 0, job_id)
+    valkey.hset(Job.key_for(job_id), "status", "started")
+    return job_id
+
+
+def stop_all(valkey: Redis, job_ids: Iterable[str]) -> None:
+    for job_id in job_ids:
+        valkey.hset(Job.key_for(job_id), "status", "stopped")
+        append(valkey, job_id, EventType.ENDED)
+
+
+def half_an_upload(is_over: threading.Event) -> Iterator[bytes]:
+    """A body whose end comes when the event is set."""
+    yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\n' + 600_000 * b"A"
+    while not is_over.wait(0.05):
+        yield b"A"
+    yield b"\r\n--x--\r\n"
+
+
+def upload_slowly(client: httpx.Client, is_over: threading.Event) -> httpx.Response:
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    return client.post("/documents", content=half_an_upload(is_over), headers=form)
+
+
+MOST = 2
+CAPS = {"key_max_streams": MOST, "key_max_waits": MOST, "key_max_uploads": MOST, "max_queue_depth": 100}
+
+
+@contextmanager
+def taken_up(limit: str, client: httpx.Client, valkey: Redis, data_dir: Path) -> Iterator[None]:
+    """While the client's key has as many of these open as it may."""
+    job_ids, is_over = [running(client, valkey) for _ in range(MOST)], threading.Event()
+
+    def stream(job_id: str) -> str:
+        return client.get(f"/stream/{job_id}").text
+
+    def wait(job_id: str) -> str:
+        return client.get(f"/result/{job_id}", params={"wait": 60}).text
+
+    def send(job_id: str) -> str:
+        return upload_slowly(client, is_over).text
+
+    open_one = {"streams": stream, "waits": wait, "uploads": send}[limit]
+    with ThreadPoolExecutor(MOST) as pool:
+        opened = [pool.submit(open_one, job_id) for job_id in job_ids]
+        try:
+            if limit == "uploads":
+                wait_until(lambda: len(list(data_dir.glob("documents/@drafts/*"))) == MOST, "uploads are under way")
+            else:
+                channels = [log_key(job_id) for job_id in job_ids]
+                wait_until(lambda: all(count for _, count in valkey.pubsub_numsub(*channels)), "clients are attached")
+            yield
+        finally:
+            is_over.set()
+            stop_all(valkey, job_ids)
+            for each in opened:
+                each.result(30)
+
+
+@pytest.mark.parametrize(
+    ("route", "hold"),
+    [(route, hold) for route, holds in HOLDS.items() for hold in holds],
+    ids=lambda value: value.limit if isinstance(value, Hold) else " ".join(value),
+)
+def test_a_key_that_has_as_much_open_as_it_may_is_told_of_what(
+    valkey: Redis, valkey_url: str, tmp_path: Path, route: tuple[str, str], hold: Hold
+) -> None:
+    with tenants(valkey_url, tmp_path, **CAPS) as (acme, _), taken_up(hold.limit, acme, valkey, tmp_path):
+        job_id = running(acme, valkey)
+        path = route[1].replace("{job_id}", job_id).replace("{response_id}", f"resp_{job_id}")
+        jobs = valkey.scard(OPEN)
+        refused = acme.request(route[0], path, **hold.call)
+        body = refused.json()
+        assert refused.status_code == 429, body
+        said = body["error"]["code"] if path.startswith("/v1/") else body["limit"]
+        assert said == ("limit_reached" if path.startswith("/v1/") else hold.limit)
+        assert refused.headers["retry-after"]
+        assert valkey.scard(OPEN) == jobs, "who is refused has made no job"
+
+
+@pytest.mark.parametrize("limit", ["streams", "waits", "uploads"])
+def test_what_one_key_has_open_is_no_other_keys_and_is_given_back(
+    valkey: Redis, valkey_url: str, tmp_path: Path, limit: str
+) -> None:
+    with (
+        tenants(valkey_url, tmp_path, **CAPS) as (acme, other),
+        httpx.Client(base_url=acme.base_url, headers=bearer(ACME_INGEST), timeout=30) as colleague,
+    ):
+        for client in (colleague, other, acme, acme):
+            with taken_up(limit, client, valkey, tmp_path):
+                pass
+        if limit != "uploads":
+            with taken_up(limit, acme, valkey, tmp_path), taken_up(limit, colleague, valkey, tmp_path):
+                pass
+
+
+def test_a_client_that_leaves_gives_its_place_back(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    with tenants(valkey_url, tmp_path, **CAPS) as (acme, _):
+        job_id = running(acme, valkey)
+
+        def follows() -> bool:
+            with acme.stream("GET", f"/stream/{job_id}") as answer:
+                return answer.status_code == 200
+
+        for _ in range(5 * MOST):
+            wait_until(follows, "there is a place", seconds=5)
+
+
+def test_without_keys_there_is_no_such_limit(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    places = Places(Settings(key_max_streams=1))
+    with places.held(Limit.STREAMS, "default/anonymous"), places.held(Limit.STREAMS, "default/anonymous"):
+        pass
+    few = {"api_keys": None, "tenant_max_documents": 1, "tenant_max_stored_mb": 1}
+    with tenants(valkey_url, tmp_path, **few) as (client, _):
+        assert [upload(client, number).status_code for number in range(3)] == [202] * 3
+
+
+def test_a_tenant_has_so_many_documents_and_is_told(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    with tenants(valkey_url, tmp_path, tenant_max_documents=2, max_queue_depth=100) as (acme, other):
+        first = upload(acme, 1).json()["documents"][0]["document_id"]
+        assert upload(acme, 2).is_success
+        refused = upload(acme, 3)
+        assert (refused.status_code, refused.json()["limit"]) == (429, "documents")
+        assert upload(acme, 2).is_success, "a document may be replaced"
+        assert upload(other, 3).is_success
+        acme.delete(f"/documents/{first}").raise_for_status()
+        assert upload(acme, 3).is_success
+        assert len(acme.get("/documents").json()["documents"]) == 2
+
+
+MIB = 2**20
+
+
+def upload_bytes(client: httpx.Client, name: str, size: int) -> httpx.Response:
+    return client.post("/documents", files={"files": (f"{name}.txt", size * b"a", "text/plain")})
+
+
+def test_a_tenant_has_so_many_bytes_and_is_told(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    with tenants(valkey_url, tmp_path, tenant_max_stored_mb=2, max_queue_depth=100) as (acme, other):
+        first = upload_bytes(acme, "a", MIB).json()["documents"][0]["document_id"]
+        assert upload_bytes(acme, "b", MIB).is_success
+        refused = upload_bytes(acme, "c", 1)
+        assert (refused.status_code, refused.json()["limit"]) == (429, "stored-bytes")
+        assert len(list((tmp_path / "documents" / "acme").rglob("*"))) == 2, "its file is not kept: a folder and one"
+        assert upload_bytes(other, "c", MIB).is_success
+        assert upload_bytes(acme, "b", MIB - 1).is_success, "a document may shrink"
+        assert upload_bytes(acme, "b", MIB).is_success
+        acme.delete(f"/documents/{first}").raise_for_status()
+        assert upload_bytes(acme, "c", MIB).is_success
+        assert upload_bytes(acme, "d", 1).status_code == 429
+        assert valkey.get("rag:stored:acme") == b"%d" % (2 * MIB)
+
+
+def test_what_is_stored_is_counted_anew_from_the_documents_themselves(
+    valkey: Redis, valkey_url: str, tmp_path: Path
+) -> None:
+    with tenants(valkey_url, tmp_path, tenant_max_stored_mb=2, max_queue_depth=100) as (acme, _):
+        upload_bytes(acme, "a", MIB)
+        upload_bytes(acme, "b", MIB // 2)
+        assert 0 < valkey.ttl("rag:stored:acme") <= 3600
+        valkey.delete("rag:stored:acme")
+        assert upload_bytes(acme, "c", MIB).status_code == 429
+        assert upload_bytes(acme, "c", MIB // 2).is_success

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.core.contract import LABEL
 from app.core.documents import scripts
 from app.core.documents.records import AT_WORK, Changes, DocumentError, DocumentRecord, DocumentStatus, Page
+from app.core.errors import Limit, LimitReachedError
 from app.core.logging import get_logger
 
 PAGE_LIMIT_MAX = 1_000
@@ -43,10 +44,19 @@ class Operation(Generic[T]):
     read: Callable[[Any], T]
 
 
-def put(tenant: str, record: DocumentRecord) -> Operation[DocumentRecord | None]:
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a tenant may have: so many documents, of so many MiB in all."""
+
+    documents: int
+    mib: int
+
+
+def put(tenant: str, record: DocumentRecord, *, quota: Quota | None = None) -> Operation[DocumentRecord | None]:
     """Add a document, or a new version of it, which keeps its `created_at`; what was replaced, if anything.
 
-    The bytes of a replaced version are the caller's to remove: see `begin_removal`. Doing it raises `FileBusyError`.
+    The bytes of a replaced version are the caller's to remove: see `begin_removal`. Doing it raises `FileBusyError`,
+    and `LimitReachedError` when the tenant would have more than its `quota`.
     """
     document = record.document_id
     keys = [
@@ -55,9 +65,12 @@ def put(tenant: str, record: DocumentRecord) -> Operation[DocumentRecord | None]
         _order_key(tenant, record.collection),
         _users_key(tenant, record.sha256),
         _removal_key(tenant, record.sha256),
+        _stored_key(tenant),
     ]
-    arguments = [document, _users_key(tenant, ""), *_flat(record.model_dump(mode="json"))]
-    return Operation(scripts.PUT, keys, arguments, _replaced)
+    limits = (quota.documents, quota.mib * 2**20) if quota is not None else ("", "")
+    arguments = [document, _users_key(tenant, ""), *limits, record.size_bytes, _record_key(tenant, "")]
+    fields = _flat(record.model_dump(mode="json"))
+    return Operation(scripts.PUT, keys, [*arguments, *fields], lambda reply: _replaced(reply, quota))
 
 
 def update(
@@ -102,7 +115,7 @@ def get(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
 
 def delete(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
     """Forget a document; what it was. Its bytes are the caller's to remove: see `begin_removal`."""
-    keys = [_record_key(tenant, document_id), _order_key(tenant)]
+    keys = [_record_key(tenant, document_id), _order_key(tenant), _stored_key(tenant)]
     return Operation(scripts.DELETE, keys, [document_id, _order_key(tenant, ""), _users_key(tenant, "")], _parsed)
 
 
@@ -140,9 +153,13 @@ def _checked(changes: Changes) -> dict[str, Any]:
     return {**checked, "updated_at": datetime.now(UTC).isoformat()}
 
 
-def _replaced(reply: Any) -> DocumentRecord | None:
+def _replaced(reply: Any, quota: Quota | None) -> DocumentRecord | None:
     if reply == b"busy":
         raise FileBusyError
+    if quota is not None and reply == b"documents":
+        raise LimitReachedError(Limit.DOCUMENTS, quota.documents)
+    if quota is not None and reply == b"bytes":
+        raise LimitReachedError(Limit.STORED_BYTES, quota.mib)
     return _parsed(reply)
 
 
@@ -181,6 +198,10 @@ def _record_key(tenant: str, document: str) -> str:
 def _order_key(tenant: str, collection: str | None = None) -> str:
     key = f"rag:documents:{_label(tenant)}"
     return key if collection is None else f"{key}/{_label(collection)}"
+
+
+def _stored_key(tenant: str) -> str:
+    return f"rag:stored:{_label(tenant)}"
 
 
 def _users_key(tenant: str, sha256: str) -> str:

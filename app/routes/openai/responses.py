@@ -7,6 +7,7 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Path, Query, Response
 
+from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.queue.producer import JobNotFoundError
 from app.core.queue.records import JobView
@@ -21,6 +22,7 @@ from app.routes.openai.questions import collection_of, response_question
 from app.routes.openai.response_events import ResponseEvents, StreamEvent
 from app.routes.openai.response_objects import ID_PREFIX, ResponseMaker
 from app.routes.openai.schemas import ResponseDeleted, ResponseObject, ResponseRequest, stream_or_json
+from app.routes.waiting import wait_for_end
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
@@ -43,6 +45,8 @@ async def create_response(
     """
     collection, question = collection_of(body.model), response_question(body)
     note = ResponseNote(model=body.model, background=bool(body.background), metadata=body.metadata or {})
+    if body.stream or not body.background:
+        asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
     taken = await asking.submit(question, collection, idempotency_key)
     notes = _notes(asking)
     if taken.is_replay:
@@ -74,6 +78,8 @@ async def retrieve_response(
     ] = NOT_BEGUN,
 ) -> Response:
     """The response as it is now; with `stream`, its events from the first or after the one that you name."""
+    if stream:
+        asking.hold(Limit.STREAMS)
     view = await _view(asking, response_id)
     maker = await _maker(asking, view)
     if stream:
@@ -89,7 +95,7 @@ async def retrieve_response(
 async def cancel_response(response_id: ResponseId, asking: AskingDep) -> Response:
     """Stop a response, in the background or not. Idempotent: one that has ended is returned as it is."""
     view = await job_actions.stop((await _view(asking, response_id)).job_id, asking.principal, asking.api)
-    view = await asking.wait(view, job_actions.STOP_SECONDS)
+    view = await wait_for_end(view, job_actions.STOP_SECONDS, asking.principal, asking.api)
     return _json((await _maker(asking, view)).make(view))
 
 

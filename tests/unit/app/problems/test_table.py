@@ -23,6 +23,7 @@ from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthent
 from app.auth.rate_limits import RateLimitedError, Standing
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
+from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import (
     IdempotencyConflictError,
@@ -113,6 +114,9 @@ SAMPLES = [
     Sample(
         RateLimitedError(STANDING), 429, "quota-exceeded", {"retry-after": "7"}, {"violated-policies": ["default"]}
     ),
+    Sample(
+        LimitReachedError(Limit.STREAMS, 1000), 429, "limit-reached", {"retry-after": "5"}, {"limit": "streams"}
+    ),
     Sample(KeysUnavailableError(), 503, "issuer-unavailable", {"retry-after": "10"}),
     Sample(JobNotFoundError("secret"), 404, "job-not-found"),
     Sample(JobRunningError("secret"), 409, "job-running"),
@@ -144,6 +148,7 @@ SAMPLES = [
 EXACT = {
     BodyTooLargeError: "The body is larger than 256 KiB.",
     ForbiddenError: "This needs a key with the role admin.",
+    LimitReachedError: "Your key has 1,000 streams open here, as many as it may. Close one.",
     RequestValidationError: "See `errors`, and /docs for what this address takes.",
     UploadRefusedError: "What to do.",
 }
