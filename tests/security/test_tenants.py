@@ -206,7 +206,8 @@ def test_what_stands_in_valkey_for_a_tenant_breaks_no_count(valkey: Redis, valke
     with tenants(valkey_url, tmp_path) as (acme, other):
         for number, hostile in enumerate((b"", b"*", b"\xff\0", b"x" * 100_000)):
             valkey.hset(Job.key_for(ask(acme, number).json()["job_id"]), "tenant", hostile)
-        valkey.rpush(f"rq:queue:{QUERY_QUEUE}", "no-job", b"\xff")
+        valkey.set(Job.key_for("no-hash"), "a string")
+        valkey.rpush(f"rq:queue:{QUERY_QUEUE}", "no-hash", b"\xff")
         assert [ask(other, number).status_code for number in range(SHARE)] == [202] * (DEPTH - 6) + [503]
         assert 0 < valkey.pttl(f"rag:waiting:{QUERY_QUEUE}") <= 1_000
 
