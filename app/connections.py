@@ -32,6 +32,7 @@ LINGER_BYTES_MAX = 256 * 1024
 is closed before all that has come was read."""
 PIPELINE_MAX = 64
 """Requests that wait on one connection for the one before them: each costs 3 KB, and 18 bytes to send."""
+RETRY_SECONDS = 5
 SWEEP_SECONDS = 1.0
 """Between two looks at all connections; deadlines are as exact. One timer for them all: one for each request would be
 a percent of what a request costs."""
@@ -61,12 +62,13 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """An answer for a client whose request does not reach the application, in the form of `app.problems`."""
 
     status: int
     kind: str
     detail: str
+    retry_after_seconds: int | None = None
 
     def response(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The whole response, with the server's own `headers`."""
@@ -78,19 +80,23 @@ class Refusal:
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
             (b"connection", b"close"),
+            *([(b"retry-after", str(self.retry_after_seconds).encode())] if self.retry_after_seconds else []),
         )
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in (*headers, *own))
         return f"HTTP/1.1 {self.status} {title}\r\n".encode() + lines + b"\r\n" + body
 
 
-HEADERS_TOO_LARGE = Refusal(
+HEADERS_TOO_LARGE = Rejection(
     431,
     "headers-too-large",
     f"The header is longer than {HEADER_BYTES_MAX // 1024} KiB or has more than {HEADER_LINES_MAX} lines.",
 )
-TOO_SLOW = Refusal(408, "request-timeout", "The request did not come in time.")
-TOO_MANY_OF_ADDRESS = Refusal(429, "too-many-connections", "Your address has too many open connections.")
-TOO_MANY = Refusal(503, "too-many-connections", "Too many connections are open. Try again in a few seconds.")
+TOO_SLOW = Rejection(408, "request-timeout", "The request did not come in time.")
+TOO_MANY_OF_ADDRESS = Rejection(
+    429, "too-many-connections", "Your address has too many open connections. Close some.", RETRY_SECONDS
+)
+TOO_MANY = Rejection(503, "connections-exhausted", "Too many connections are open. Come back later.", RETRY_SECONDS)
+REJECTIONS = (HEADERS_TOO_LARGE, TOO_SLOW, TOO_MANY_OF_ADDRESS, TOO_MANY)
 
 
 class Connection(Protocol):
@@ -133,7 +139,7 @@ class Connections:
         self._turned_away = 0
         self._has_searched = False
 
-    def add(self, connection: Connection) -> Refusal | None:
+    def add(self, connection: Connection) -> Rejection | None:
         """Take a new connection in, or tell why not."""
         address = connection.address
         of_address = self._of_address.get(address, 0) if address is not None else 0

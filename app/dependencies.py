@@ -1,5 +1,7 @@
 """What routes are given. Coroutines: FastAPI runs other dependencies in a thread."""
 
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -8,6 +10,7 @@ from redis.asyncio import Redis
 
 from app.core.queue.producer import JobQueue
 from app.core.settings import Settings
+from app.jobs.places import Places
 from app.jobs.waiters import Waiters
 
 
@@ -19,6 +22,7 @@ class Api:
     valkey: "Redis"
     queue: JobQueue
     waiters: Waiters
+    places: Places
 
 
 def api_of(request: Request) -> Api:
@@ -36,4 +40,11 @@ def request_id_of(request: Request) -> str | None:
     return getattr(request.state, "request_id", None)
 
 
+async def until_answered() -> AsyncIterator[ExitStack]:
+    """What is entered here is left when the request is over, a stream's last byte too."""
+    with ExitStack() as stack:
+        yield stack
+
+
+UntilAnswered = Annotated[ExitStack, Depends(until_answered)]
 ApiDep = Annotated[Api, Depends(get_api)]

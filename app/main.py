@@ -22,7 +22,9 @@ from app.core.services import redis_url
 from app.core.settings import Settings
 from app.dependencies import Api
 from app.documents.uploads import body_bytes_max
+from app.jobs.documents import DocumentJobs
 from app.jobs.outbox import Reader, Sweep
+from app.jobs.places import Places
 from app.jobs.waiters import Waiters
 from app.jobs.webhooks import Webhooks
 from app.middleware.body_limit import BodyLimitMiddleware
@@ -56,6 +58,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "enqueue_due": queue.enqueue_due,  # also where only stock workers run, which start no scheduler
         "sweep": Sweep(valkey).step,
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
+        "documents": Reader("documents", valkey, DocumentJobs(valkey).ended).read,
     }
     qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 
@@ -74,7 +77,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
             await queue.aclose()
 
     app = FastAPI(title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
-    app.state.api = Api(settings, valkey, queue, waiters)
+    app.state.api = Api(settings, valkey, queue, waiters, Places(settings))
     openapi.install(app)
     problems.install(app)
     auth.install(app, settings, queue.link)

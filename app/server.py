@@ -20,7 +20,7 @@ from app.connections import (
     TOO_SLOW,
     Connections,
     Limits,
-    Refusal,
+    Rejection,
     counted_as,
     places,
 )
@@ -75,7 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._aside_bytes = 0  # that came instead of a body's: extensions of chunks, trailers
         self._dropped_bytes = 0
         self._is_deaf = False
-        self._refusal: Refusal | None = None
+        self._refusal: Rejection | None = None
         self._stage_seen: Stage | None = None
         self._cycle_seen: RequestResponseCycle | None = None
         self._deadline = ENDLESS
@@ -198,7 +198,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     # -- Refusing
 
-    def _refuse(self, refusal: Refusal | None) -> None:
+    def _refuse(self, refusal: Rejection | None) -> None:
         """Read no more. Answer with `refusal`, None for uvicorn's 400, where an answer can stand; and close."""
         self._is_deaf = True
         if self.transport.is_closing():
@@ -220,7 +220,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_deaf = True
         cycle.keep_alive = False
 
-    def _abandon(self, cycle: RequestResponseCycle, refusal: Refusal | None) -> None:
+    def _abandon(self, cycle: RequestResponseCycle, refusal: Rejection | None) -> None:
         """End the request whose body can't be read; for its application its client has left."""
         has_begun = cycle.response_started or bool(self.pipeline)
         cycle.disconnected = True
@@ -230,7 +230,7 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._answer(refusal)
 
-    def _answer(self, refusal: Refusal | None) -> None:
+    def _answer(self, refusal: Rejection | None) -> None:
         """The last that this connection writes. What still comes is dropped for a while, lest the answer be lost."""
         self._is_deaf = True
         self._connections.may_yield(self)

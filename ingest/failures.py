@@ -2,7 +2,7 @@
 
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
-from app.core.documents.records import DocumentError
+from app.core.documents.records import STOPPED, DocumentError
 from app.core.errors import MESSAGES, ErrorCode
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from ingest.reading.reasons import SENTENCES, FileError, Reason
@@ -36,7 +36,7 @@ def failure_of_document(error: BaseException) -> Failure:
 def document_error(failure: Failure | None) -> DocumentError:
     """What the catalog says of `failure`; None: the job was told to end."""
     if failure is None:
-        return DocumentError(code="stopped", message="Its indexing was stopped.")
+        return STOPPED
     return DocumentError(code=failure.reason, message=failure.message)
 
 

@@ -146,6 +146,8 @@ class ConcurrentWorker(SimpleWorker):
             self._stopping,
             lease_seconds=HEARTBEAT_TTL_SECONDS,
             keep_seconds=settings.result_ttl_seconds,
+            # Whose servers hang for as long as they may leaves places for others.
+            tenant_most=max(1, settings.webhook_concurrency // 2) if queue.name == WEBHOOK_QUEUE else 0,
             burst=burst,
         )
 

@@ -11,12 +11,15 @@ import hashlib
 import hmac
 import ipaddress
 import socket
-from collections.abc import Mapping
-from contextlib import closing
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from datetime import UTC, datetime
-from time import time
+from queue import Empty, SimpleQueue
+from time import monotonic, time
 from typing import Any
 
+import httpcore2
 import httpx2
 import orjson
 import structlog
@@ -30,9 +33,14 @@ from app.core.queue.records import JobView
 from app.core.settings import Settings
 from worker.resources import this_process
 from worker.runtime.boundary import Failure, boundary, failure_of
+from worker.runtime.deadlines import CallLimit
+from worker.runtime.interrupts import own_calls
 
 TIMEOUT_SECONDS = 15.0
-"""For the whole delivery to connect, and for each read of its answer; the specification names 15 to 30."""
+"""For a whole delivery: to look up the host, connect, send, and read the answer; the specification names 15 to 30."""
+SECONDS_MIN = 0.1
+OPENED = ("connect_tcp.complete", "start_tls.complete")
+"""The steps of which httpcore's `trace` tells that give a connection another socket."""
 GONE = 410
 """The receiver wants no more of these (Standard Webhooks, "Responses")."""
 
@@ -162,13 +170,81 @@ def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str], *, proxy: str | None, allow_private: bool) -> int:
+    give_up, wire = monotonic() + TIMEOUT_SECONDS, Wire()
     transport = httpx2.HTTPTransport(proxy=proxy)
-    with httpx2.Client(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+    with (
+        own_calls().waiting(wire),
+        CallLimit(wire, TIMEOUT_SECONDS) as limit,
+        httpx2.Client(transport=transport, trust_env=False) as client,
+    ):
         request = client.build_request("POST", url, content=body, headers=dict(headers))
         if not allow_private:
-            _pin(request)
-        with closing(client.send(request, stream=True, follow_redirects=False)) as answer:
-            return answer.status_code
+            _in_time(TIMEOUT_SECONDS, lambda: _pin(request))
+        # A connection opens in two steps, TCP's and TLS's, of which each may take so long; then it can be shut.
+        connect_seconds = max(SECONDS_MIN, (give_up - monotonic()) / 2)
+        request.extensions["timeout"] = httpx2.Timeout(TIMEOUT_SECONDS, connect=connect_seconds).as_dict()
+        request.extensions["trace"] = wire.see
+        try:
+            with closing(client.send(request, stream=True, follow_redirects=False)) as answer:
+                return answer.status_code
+        except httpx2.HTTPError:
+            if limit.has_fired:
+                raise WebhookFailedError(f"no answer in {TIMEOUT_SECONDS:g} s") from None
+            raise
+
+
+class Wire:
+    """The connection of one delivery, as httpcore's `trace` shows it; another thread may shut it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sock: socket.socket | None = None
+        self._is_shut = False
+
+    def see(self, event: str, info: Mapping[str, Any]) -> None:
+        """A step was taken: when it has opened the connection, or begun TLS over it, that is the socket now."""
+        stream = info.get("return_value")
+        if event.endswith(OPENED) and isinstance(stream, httpcore2.NetworkStream):
+            with self._lock:
+                self._sock = stream.get_extra_info("socket")
+                if self._is_shut:
+                    self._shut()
+
+    def shut(self) -> None:
+        """End all waiting for it, now and later."""
+        with self._lock:
+            self._is_shut = True
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._sock is not None:
+            with suppress(OSError):  # the other side was first
+                # A TLS socket's own would forget its session meanwhile.
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+
+def _in_time(seconds: float, act: Callable[[], None]) -> None:
+    """Do `act`, and raise what it raises; `WebhookFailedError` when it takes longer, and is left behind.
+
+    A resolver has time-outs of its own, beyond ours, and nothing else ends a look-up.
+    """
+    done: SimpleQueue[Exception | None] = SimpleQueue()
+
+    def try_it() -> None:
+        try:
+            act()
+        except Exception as error:  # the caller's to see
+            done.put(error)
+        else:
+            done.put(None)
+
+    threading.Thread(target=try_it, name="look-up", daemon=True).start()
+    try:
+        error = done.get(timeout=seconds)
+    except Empty:
+        raise WebhookFailedError("the host was not found in time") from None
+    if error is not None:
+        raise error
 
 
 def _pin(request: httpx2.Request) -> None:

@@ -81,3 +81,22 @@ class ServiceError(Exception):
 
 class ConfigurationError(Exception):
     """The service can't start as it is configured. The message says what to change."""
+
+
+class Limit(StrEnum):
+    """What a key or a tenant may have so much of, in the word that a client is told."""
+
+    STREAMS = "streams"
+    WAITS = "waits"
+    UPLOADS = "uploads"
+    DOCUMENTS = "documents"
+    STORED_BYTES = "stored-bytes"
+
+
+class LimitReachedError(Exception):
+    """The key, or its tenant, has as much of `limit` as it may: `most`."""
+
+    def __init__(self, limit: Limit, most: int) -> None:
+        super().__init__(f"{limit}: {most} at most")
+        self.limit = limit
+        self.most = most

@@ -127,7 +127,9 @@ class Settings(BaseSettings):
 
     worker_concurrency: int = Field(32, ge=1, le=1024, description="Questions one worker process answers at once")
     ingest_concurrency: int = Field(2, ge=1, le=64, description="Documents one worker process indexes at once")
-    webhook_concurrency: int = Field(4, ge=1, le=64, description="Webhooks one worker process delivers at once")
+    webhook_concurrency: int = Field(
+        8, ge=1, le=64, description="Webhooks one worker process delivers at once, half of them of one tenant at most"
+    )
     top_k: int = Field(5, ge=1, le=50, description="Chunks an answer is made of, unless the question says")
     chunk_size: int = Field(1000, ge=100, le=8000, description="Length of a chunk at most, in characters")
     chunk_overlap: int = Field(150, ge=0, le=2000, description="Characters that neighbouring chunks share")
@@ -166,6 +168,12 @@ class Settings(BaseSettings):
         30, ge=0, le=3600, description="How long a stopping worker lets questions finish before it puts them back"
     )
     max_queue_depth: int = Field(10_000, ge=1, description="Waiting questions above which the API answers 503")
+
+    key_max_streams: int = Field(1000, ge=1, description="Streams of one key that one API process has open at once")
+    key_max_waits: int = Field(1000, ge=1, description="Requests of one key that wait there for a job's end at once")
+    key_max_uploads: int = Field(8, ge=1, description="Uploads of one key that it takes at once")
+    tenant_max_documents: int = Field(100_000, ge=1, description="Documents of one tenant")
+    tenant_max_stored_mb: int = Field(102_400, ge=1, description="Size of one tenant's documents in all, in MiB")
 
     webhook_secret: SecretStr | None = Field(
         None, description="Signs webhooks whose request names no secret: whsec_ and 24 to 64 bytes in base64"
@@ -252,7 +260,22 @@ class Settings(BaseSettings):
     @property
     def has_credentials(self) -> bool:
         """Whether the API asks who you are; else it serves this machine alone."""
-        return bool(self.api_keys) or self.jwt_secret is not None or self.jwt_jwks_url is not None
+        return bool(self.api_keys) or self._has_tokens
+
+    @property
+    def tenant_queue_depth(self) -> int:
+        """How many jobs of one tenant may wait on a queue: half of its depth, all of it where there is one tenant."""
+        return max(1, self.max_queue_depth // 2) if self._has_tenants else self.max_queue_depth
+
+    @property
+    def _has_tokens(self) -> bool:
+        return self.jwt_secret is not None or self.jwt_jwks_url is not None
+
+    @property
+    def _has_tenants(self) -> bool:
+        """Whether there can be more than one: a token may name any, a key names its own."""
+        named = {entry.partition(":")[2].rsplit(":", 3)[0] for entry in self.api_keys or ()}
+        return self._has_tokens or len(named) > 1
 
 
 def explain(error: ValidationError) -> str:

@@ -20,7 +20,7 @@ from app.core.documents.files import DocumentStore, StorageUnavailableError
 from app.core.documents.ids import document_id
 from app.core.documents.records import DocumentRecord, DocumentStatus, Page, new_record
 from app.core.logging import get_logger
-from app.core.queue.producer import Idempotency, IdempotencyConflictError, JobNotFoundError, JobQueue, QueueFullError
+from app.core.queue.producer import Idempotency, IdempotencyConflictError, JobNotFoundError, JobQueue
 from app.core.settings import Settings
 from app.documents.uploads import ReceivedFile
 
@@ -42,7 +42,7 @@ class Place:
 
 class Documents:
     """Adds, shows and removes documents. Methods raise `VALKEY_UNAVAILABLE`; those that change something also
-    `QueueFullError`, `FileBusyError` and `StorageUnavailableError`. `store` has the files."""
+    `QueueFullError`, `QueueShareError`, `FileBusyError` and `StorageUnavailableError`. `store` has the files."""
 
     def __init__(self, valkey: "Redis", store: DocumentStore, queue: JobQueue, settings: Settings) -> None:
         self._valkey = valkey
@@ -50,12 +50,12 @@ class Documents:
         self.store = store
         self._queue = queue
         self._settings = settings
+        quota = operations.Quota(settings.tenant_max_documents, settings.tenant_max_stored_mb)
+        self._quota = quota if settings.has_credentials else None
 
-    async def check_room(self) -> None:
-        """Raise `QueueFullError` while no document can be taken: better before a long upload than after it."""
-        depth = await self._queue.depth(INGEST_QUEUE)
-        if depth >= self._settings.max_queue_depth:
-            raise QueueFullError(depth)
+    async def check_room(self, tenant: str) -> None:
+        """Raise as `JobQueue.check_room` while no document can be taken: better before an upload than after it."""
+        await self._queue.check_room(INGEST_QUEUE, tenant=tenant)
 
     async def is_replay(self, place: Place, files: Sequence[ReceivedFile], idempotency: Idempotency) -> bool:
         """Whether this request was made before under this key.
@@ -73,7 +73,8 @@ class Documents:
     async def add(self, place: Place, file: ReceivedFile, *, is_replay: bool = False) -> DocumentRecord:
         """Keep a file that has no refusal, and put its indexing on the queue; the document as it now is.
 
-        With `is_replay`, a document with these bytes is returned as it is.
+        With `is_replay`, a document with these bytes is returned as it is. Raises `LimitReachedError` when the tenant
+        would have more than it may.
         """
         assert file.format is not None
         job = _ingest_job(place, file)
@@ -82,7 +83,8 @@ class Documents:
             standing = await self._catalog.do(operations.get(place.tenant, record.document_id))
             if standing is not None and standing.sha256 == record.sha256 and standing.job_id is not None:
                 return standing
-        replaced = await self._catalog.do(operations.put(place.tenant, record))  # nobody removes the bytes now
+        put = operations.put(place.tenant, record, quota=self._quota)
+        replaced = await self._catalog.do(put)  # nobody removes the bytes now
         try:
             await run_in_threadpool(file.draft.keep, place.tenant)
             job_id = (await self._queue.submit(job)).job_id

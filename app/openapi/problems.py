@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from app.connections import REJECTIONS
 from app.problems.details import URN
 from app.problems.table import TABLE
 
@@ -30,8 +31,10 @@ def types() -> list[str]:
 def _meanings() -> dict[tuple[int, str], list[str]]:
     """What each type means: more than one thing, where errors of different addresses share it."""
     found: dict[tuple[int, str], list[str]] = {}
-    for row in sorted(TABLE, key=lambda row: row.status):
+    for row in TABLE:
         meanings = found.setdefault((row.status, row.kind), [])
         if row.detail not in meanings:
             meanings.append(row.detail)
-    return found
+    for rejection in REJECTIONS:
+        found.setdefault((rejection.status, rejection.kind), []).append(rejection.detail)
+    return dict(sorted(found.items(), key=lambda entry: entry[0][0]))

@@ -16,13 +16,16 @@ from app.auth.rate_limits import RateLimitedError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
+from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNREACHABLE
 from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotFailedError,
     JobNotFoundError,
+    JobNotStoppableError,
     JobRunningError,
     QueueFullError,
+    QueueShareError,
 )
 from app.documents.downloads import RangeNotSatisfiableError
 from app.documents.schemas import FileProblem
@@ -38,6 +41,7 @@ QUEUE_FULL_RETRY_SECONDS = 10
 STORAGE_RETRY_SECONDS = 5
 FILE_BUSY_RETRY_SECONDS = 1
 JWKS_RETRY_SECONDS = 10
+OPEN_RETRY_SECONDS = 5
 
 CHALLENGE = 'Bearer realm="rag-queue"'
 
@@ -53,6 +57,21 @@ def _scope_challenge(error: ForbiddenError) -> Mapping[str, str]:
 
 def _retry_after(seconds: int) -> Callable[[Exception], Mapping[str, str]]:
     return lambda error: {"Retry-After": str(seconds)}
+
+
+_LIMITS = {
+    Limit.STREAMS: "Your key has {:,} streams open here, as many as it may. Close one.",
+    Limit.WAITS: "{:,} requests of your key wait here for a job's end, as many as may. Let one come back, or poll.",
+    Limit.UPLOADS: "Your key has {:,} uploads under way here, as many as it may. Let one come to its end.",
+    Limit.DOCUMENTS: "Your tenant has {:,} documents, as many as it may. Delete some.",
+    Limit.STORED_BYTES: "Your tenant's documents would have more than {:,} MiB, which is all they may. Delete some.",
+}
+_STORED = (Limit.DOCUMENTS, Limit.STORED_BYTES)
+
+
+def _when_closed(error: LimitReachedError) -> Mapping[str, str] | None:
+    """What is open will be closed; what is stored stays until it is deleted."""
+    return None if error.limit in _STORED else {"Retry-After": str(OPEN_RETRY_SECONDS)}
 
 
 def _closing(error: Exception) -> Mapping[str, str]:
@@ -191,6 +210,15 @@ TABLE: tuple[Row[Any], ...] = (
         "The issuer's keys can't be fetched, so no token can be checked. Try again after the time in Retry-After.",
         headers=_retry_after(JWKS_RETRY_SECONDS),
     ),
+    Row(
+        LimitReachedError,
+        429,
+        "limit-reached",
+        "Your key has as much of something open, or your tenant has stored as much, as it may: `limit` says of what.",
+        exactly=lambda _, error: _LIMITS[error.limit].format(error.most),
+        headers=_when_closed,
+        members=lambda error: {"limit": error.limit.value},
+    ),
     # Jobs
     Row(
         JobNotFoundError,
@@ -199,12 +227,20 @@ TABLE: tuple[Row[Any], ...] = (
         "There is no such job, or its answer has expired. Ask again with POST /chat.",
     ),
     Row(JobRunningError, 409, "job-running", "The job has not stopped yet. Try again in a moment."),
+    Row(JobNotStoppableError, 409, "job-not-stoppable", "A document's deletion is not stopped. Upload it again."),
     Row(JobNotFailedError, 409, "job-not-failed", "Only a job that has failed can be sent back."),
     Row(
         QueueFullError,
         503,
         "queue-full",
         "Too many jobs are waiting. Try again after the time in Retry-After.",
+        headers=_retry_after(QUEUE_FULL_RETRY_SECONDS),
+    ),
+    Row(
+        QueueShareError,
+        429,
+        "queue-share-full",
+        "Half of the jobs that may wait are your tenant's, its whole share. Try again after the time in Retry-After.",
         headers=_retry_after(QUEUE_FULL_RETRY_SECONDS),
     ),
     *(

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from app.auth.dependencies import AdmittedRoute, Asker, Ingester
 from app.core.contract import DEFAULT_COLLECTION, LABEL, Label
 from app.core.documents.files import open_store
+from app.core.errors import Limit
 from app.core.queue.producer import Idempotency
-from app.dependencies import ApiDep, request_id_of
+from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.documents.downloads import FileResponse, content_type, file_headers, is_unchanged, span_of
 from app.documents.schemas import (
     UPLOAD_BODY,
@@ -63,6 +64,7 @@ async def upload(
     principal: Ingester,
     documents: DocumentsDep,
     api: ApiDep,
+    until_answered: UntilAnswered,
     collection: Collection = None,
     idempotency_key: IdempotencyKey = None,
 ) -> UploadAccepted:
@@ -73,7 +75,8 @@ async def upload(
     problem itself. Follow `/documents/{document_id}` or the job.
     """
     key = checked_key(idempotency_key)
-    await documents.check_room()
+    until_answered.enter_context(api.places.held(Limit.UPLOADS, principal.key))
+    await documents.check_room(principal.tenant)
     async with receiving(request, documents.store, api.settings) as received:
         place = Place(principal.tenant, _collection(received, collection), request_id_of(request))
         refusals = _refusals(received.files)

@@ -7,17 +7,18 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from app.auth.dependencies import Admin, AdmittedRoute, Asker, Principal
-from app.core.queue.producer import JobRunningError
+from app.core.errors import Limit
 from app.core.queue.records import JobView
-from app.dependencies import Api, ApiDep, api_of
+from app.dependencies import Api, ApiDep, UntilAnswered, api_of
 from app.jobs.streams import NOT_BEGUN, EventStream, JobEvents
 from app.request_headers import WAIT_SECONDS_MAX
+from app.routes import job_actions
 from app.routes.direct import DirectRoute, refusal
 from app.routes.submission import POLL_SECONDS, result_response
+from app.routes.waiting import wait_for_end
 from app.schemas import JobList, JobResult, JobState, Progress, Removed, problem_responses
 
-STOP_SECONDS = 5
-"""How long a removal waits for a running job to stop."""
+LIST_MAX = 1000
 EVENT_NUMBER_MAX = 2**53
 
 router = APIRouter(tags=["jobs"], route_class=AdmittedRoute)
@@ -36,7 +37,7 @@ FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those t
 async def job_status(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
     """Where the job is, and why it failed if it did. Retry-After is there until it has ended."""
     view = await api.queue.view(job_id, tenant=principal.tenant)
-    view = await api.waiters.wait_for_end(view, wait, tenant=principal.tenant)
+    view = await wait_for_end(view, wait, principal, api)
     retry = {} if view.status.is_terminal else {"Retry-After": str(POLL_SECONDS)}
     return Response(state_of(view).model_dump_json(), headers=retry, media_type="application/json")
 
@@ -52,7 +53,7 @@ async def job_status(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 
 async def result(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
     """The answer, once the job has ended; 202 with Retry-After before that."""
     view = await api.queue.view(job_id, tenant=principal.tenant)
-    view = await api.waiters.wait_for_end(view, wait, tenant=principal.tenant)
+    view = await wait_for_end(view, wait, principal, api)
     return result_response(view)
 
 
@@ -87,6 +88,7 @@ async def stream(
     job_id: JobId,
     principal: Asker,
     api: ApiDep,
+    until_answered: UntilAnswered,
     starting_after: Annotated[
         int | None, Query(ge=0, le=EVENT_NUMBER_MAX, description="Number of the last event that you have")
     ] = None,
@@ -100,6 +102,7 @@ async def stream(
     `answer.delta`, and at last `answer.completed`, `job.failed` or `job.stopped`. They can be replayed until the job
     expires. To leave does not stop the job.
     """
+    until_answered.enter_context(api.places.held(Limit.STREAMS, principal.key))
     view = await api.queue.view(job_id, tenant=principal.tenant)
     events = JobEvents(api.waiters, api.queue, job_id=job_id, tenant=principal.tenant)
     after = _after(starting_after, last_event_id)
@@ -108,26 +111,25 @@ async def stream(
     return EventStream(events.frames(view, after))
 
 
-@router.post("/jobs/{job_id}/cancel", responses=problem_responses(401, 403, 404, 422, 429, 503))
+@router.post("/jobs/{job_id}/cancel", responses=problem_responses(401, 403, 404, 409, 422, 429, 503))
 async def cancel(job_id: JobId, principal: Asker, api: ApiDep) -> JobState:
     """Stop a job: one that waits never runs, one that runs leaves its model call a moment later. Idempotent.
 
-    A job that has ended is returned as it is.
+    A job that has ended is returned as it is. Whoever may make jobs of its kind may stop it: that of an upload needs
+    the role ingest. A document's deletion is not stopped.
     """
-    return state_of(await api.queue.cancel(job_id, tenant=principal.tenant))
+    return state_of(await job_actions.stop(job_id, principal, api))
 
 
 @router.delete("/jobs/{job_id}", status_code=204, responses=problem_responses(401, 403, 404, 409, 422, 429, 503))
 async def delete(job_id: JobId, principal: Asker, api: ApiDep) -> None:
-    """Remove the job with its question, answer and events. A job that runs is stopped first."""
-    view = await api.queue.cancel(job_id, tenant=principal.tenant)
-    await api.waiters.wait_for_end(view, STOP_SECONDS, tenant=principal.tenant)
-    await api.queue.delete(job_id, tenant=principal.tenant)
+    """Remove the job with its question, answer and events. A job that runs is stopped first, as by cancelling it."""
+    await job_actions.remove(job_id, principal, api)
 
 
 @router.get("/jobs", tags=["operators"], responses=problem_responses(401, 403, 422, 429, 503))
 async def list_jobs(
-    principal: Admin, api: ApiDep, status: FailedOnly, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    principal: Admin, api: ApiDep, status: FailedOnly, limit: Annotated[int, Query(ge=1, le=LIST_MAX)] = 100
 ) -> JobList:
     """The tenant's failed jobs, the latest first: the dead letters."""
     return JobList(jobs=[state_of(view) for view in await api.queue.failed(tenant=principal.tenant, limit=limit)])
@@ -138,20 +140,13 @@ async def list_jobs(
 )
 async def requeue(job_id: JobId, principal: Admin, api: ApiDep) -> JobState:
     """Send a failed job back to the queue, with all its attempts."""
-    return state_of(await api.queue.requeue(job_id, tenant=principal.tenant))
+    return state_of(await job_actions.send_back(job_id, principal, api))
 
 
 @router.delete("/jobs", tags=["operators"], responses=problem_responses(401, 403, 422, 429, 503))
 async def delete_failed(principal: Admin, api: ApiDep, status: FailedOnly) -> Removed:
     """Remove the tenant's failed jobs, 1,000 at most at a time."""
-    removed = 0
-    for view in await api.queue.failed(tenant=principal.tenant, limit=1000):
-        try:
-            await api.queue.delete(view.job_id, tenant=principal.tenant)
-            removed += 1
-        except JobRunningError:  # another operator has just sent it back
-            continue
-    return Removed(removed=removed)
+    return Removed(removed=await job_actions.remove_failed(principal, api, limit=LIST_MAX))
 
 
 def state_of(view: JobView) -> JobState:

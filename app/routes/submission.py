@@ -6,6 +6,7 @@ from fastapi import Response
 
 from app.auth.dependencies import Principal
 from app.core.contract import Webhook
+from app.core.errors import Limit
 from app.core.queue.producer import Enqueued, Idempotency
 from app.core.queue.records import JobView, Payload
 from app.dependencies import Api
@@ -27,27 +28,32 @@ async def submit(
 ) -> Response:
     """Put `payload` on its queue: 202 with where to look, or 200 with the result when it was there in time.
 
-    Raises what `JobQueue.submit` and `idempotency_key` do.
+    Raises what `JobQueue.submit` and `idempotency_key` do, and `LimitReachedError` when the client may not wait.
     """
     name = idempotency_key(key)
     idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None
-    taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook)
-    headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
     seconds = wait_seconds(prefer)
-    if seconds:
-        headers["Preference-Applied"] = f"wait={seconds}"
+    if not seconds:
+        return _accepted(await api.queue.submit(payload, idempotency=idempotency, webhook=webhook), {})
+    with api.places.held(Limit.WAITS, principal.key):  # before there is a job: who is refused will ask again
+        taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook)
         view = await api.queue.view(taken.job_id, tenant=principal.tenant)
         view = await api.waiters.wait_for_end(view, seconds, tenant=principal.tenant)
-        if view.status.is_terminal:
-            return result_response(view, headers)
-    return _accepted(taken, headers)
+    applied = {"Preference-Applied": f"wait={seconds}"}
+    if view.status.is_terminal:
+        return result_response(view, _replayed(taken) | applied)
+    return _accepted(taken, applied)
+
+
+def _replayed(taken: Enqueued) -> dict[str, str]:
+    return {"Idempotent-Replayed": "true"} if taken.is_replay else {}
 
 
 def _accepted(taken: Enqueued, headers: Mapping[str, str]) -> Response:
     urls = JobUrls.of(taken.job_id)
     accepted = JobAccepted(job_id=taken.job_id, position=taken.position, expires_at=taken.expires_at, urls=urls)
     where = {"Location": urls.status, "Retry-After": str(POLL_SECONDS)}
-    return _json(accepted.model_dump_json(), 202, where | dict(headers))
+    return _json(accepted.model_dump_json(), 202, where | _replayed(taken) | dict(headers))
 
 
 def result_response(view: JobView, headers: Mapping[str, str] | None = None) -> Response:

@@ -11,8 +11,7 @@ from app.core.contract import DEFAULT_TENANT
 from app.core.documents import operations
 from app.core.documents.catalog import Catalog
 from app.core.documents.operations import FileBusyError
-from app.core.documents.records import Changes, DocumentError, DocumentRecord, DocumentStatus
-from app.core.errors import ErrorCode
+from app.core.documents.records import AT_WORK, JOB_LOST, Changes, DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
 from worker.index.vector_index import Document, VectorIndex
@@ -20,11 +19,6 @@ from worker.index.vector_index import Document, VectorIndex
 NOT_INDEXED = DocumentError(
     code="not_indexed", message="The index does not hold this document any more. Upload or ingest it again."
 )
-JOB_LOST = DocumentError(
-    code=ErrorCode.WORKER_LOST.value, message="The job that indexed it was lost. Upload it again."
-)
-AT_WORK = frozenset({DocumentStatus.QUEUED, DocumentStatus.PARSING, DocumentStatus.EMBEDDING})
-
 OVER = frozenset({RqStatus.FINISHED, RqStatus.FAILED, RqStatus.STOPPED, RqStatus.CANCELED})
 
 log = get_logger(__name__)

@@ -5,8 +5,9 @@ interpreter's lock, so one round trip takes, claims and fetches jobs for as many
 """
 
 import threading
-from collections import deque
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any
 from uuid import uuid4
@@ -58,16 +59,22 @@ class TakenJob(OwnJob):
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A worker that waits for a job, and where it looks for it: None tells it to leave."""
+    """A worker that waits for a job, and where it looks for it: None tells it to leave.
+
+    `thread` is the one that made this, in which the worker runs its jobs.
+    """
 
     name: str
     given: SimpleQueue[TakenJob | None]
+    thread: int = field(default_factory=threading.get_ident)
 
 
 class Intake:
     """Takes jobs off `queue` for the workers of this process, as far as `budget` goes, until `stopping`.
 
-    In a `burst`, until the queue is empty. `close` ends its thread, when all workers have left.
+    Of one tenant's jobs `tenant_most` run here at once, 0 being any number: those beyond go behind all others in the
+    queue, and none of their attempts is used up. In a `burst`, until the queue is empty. `close` ends its thread,
+    when all workers have left.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class Intake:
         *,
         lease_seconds: int,
         keep_seconds: int,
+        tenant_most: int = 0,
         burst: bool = False,
     ) -> None:
         self._queue = queue
@@ -88,10 +96,13 @@ class Intake:
         self._stopping = stopping
         self._lease_seconds = lease_seconds
         self._keep_seconds = keep_seconds
+        self._tenant_most = tenant_most
         self._burst = burst
         self._take = self._connection.register_script(scripts.TAKE)
         self._return = self._connection.register_script(scripts.RETURN_UNSTARTED)
         self._idle: deque[Idle] = deque()
+        self._tenants: dict[int, bytes] = {}
+        """Whose job each thread runs, where that matters."""
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"intake {queue.name}", daemon=True)
@@ -100,6 +111,7 @@ class Intake:
     def take(self, idle: Idle) -> TakenJob | None:
         """The next job for this worker, started in its name; None when told to stop, or when a burst is over."""
         with self._changed:
+            self._tenants.pop(idle.thread, None)
             if self._closed:
                 return None
             self._idle.append(idle)
@@ -143,14 +155,21 @@ class Intake:
         """Get jobs to those who wait, or find that there are none or that something holds them back."""
         if self.budget.is_limited:
             self._serve_one_within_budget()
-        elif self._start_jobs(min(len(self._idle), BATCH_MAX)) == 0:
-            popped = self._pop()
-            if popped is not None and self._stopping.is_set():
-                self._return_to_queue(popped)
-            elif popped is not None:
-                self._start_jobs(min(len(self._idle), BATCH_MAX), popped)
-            elif self._burst:
-                self._send_away()
+            return
+        started, passed = self._start_jobs(min(len(self._idle), BATCH_MAX))
+        if started:
+            return
+        if passed:  # what waits is of tenants that have their share
+            with self._changed:
+                self._changed.wait(HOLD_SECONDS)
+            return
+        popped = self._pop()
+        if popped is not None and self._stopping.is_set():
+            self._return_to_queue(popped)
+        elif popped is not None:
+            self._start_jobs(min(len(self._idle), BATCH_MAX), popped)
+        elif self._burst:
+            self._send_away()
 
     def _serve_one_within_budget(self) -> None:
         holder = self._idle[0].name
@@ -160,7 +179,7 @@ class Intake:
         popped, started = self._pop(), 0
         if popped is not None:
             if not self._stopping.is_set() and self.budget.spend_request():
-                started = self._start_jobs(1, popped)
+                started, _ = self._start_jobs(1, popped)
             else:  # told to stop, or another process has spent the last one
                 self._return_to_queue(popped)
         elif self._burst:
@@ -179,30 +198,45 @@ class Intake:
             return None
         return found[1].decode() if found is not None else None
 
-    def _start_jobs(self, count: int, popped: str = "") -> int:
-        """Start up to so many jobs, `popped` first, each in the name of one who waits; how many."""
+    def _start_jobs(self, count: int, popped: str = "") -> tuple[int, int]:
+        """Start up to so many jobs, `popped` first, each in the name of one who waits.
+
+        How many, and how many were passed over, as their tenants have their share.
+        """
         queue, moment = self._queue, now()
         wanted = [(self._idle.popleft(), uuid4().hex) for _ in range(count)]
         keys = [queue.key, queue.intermediate_queue_key, queue.started_job_registry.key, WORKERS_SUSPENDED]
         arguments: list[Any] = [popped, utcformat(moment), moment.timestamp(), self._lease_seconds, MAX_EVENTS]
-        arguments += [self._keep_seconds, *(name for idle, execution in wanted for name in (idle.name, execution))]
-        taken: list[Any] | None = []
+        arguments += [self._keep_seconds, self._tenant_most, *self._running()]
+        arguments += [name for idle, execution in wanted for name in (idle.name, execution)]
+        passed, taken = 0, []
         try:
-            taken = self._take(keys=[*keys, PAUSE] if self.budget.calls_the_model else keys, args=arguments)
-            for job_id, number, record in taken or ():
+            answer = self._take(keys=[*keys, PAUSE] if self.budget.calls_the_model else keys, args=arguments)
+            passed, taken = answer or (0, [])
+            for job_id, number, record in taken:
                 idle, execution_id = wanted[0]
                 execution = Execution(execution_id, job_id.decode(errors="replace"), self._connection, idle.name)
                 execution.created_at = execution.last_heartbeat = moment
                 if (job := self._restored(execution, number, record)) is not None:
+                    if self._tenant_most:
+                        self._tenants[idle.thread] = _tenant_of(record)
                     idle.given.put(job)
                     del wanted[0]
                 else:
                     wanted.append(wanted.pop(0))  # this execution's name is used up; the next job has the next
         finally:
             self._idle.extendleft(idle for idle, _ in reversed(wanted))
-        if taken is None:
+        if answer is None:
             self._stopping.wait(HOLD_SECONDS)
-        return len(taken or ())
+        return len(taken), passed
+
+    def _running(self) -> list[Any]:
+        """How many tenants have jobs here, and each of them with how many."""
+        if not self._tenant_most:
+            return [0]
+        with self._changed:
+            counts = Counter(self._tenants.values())
+        return [len(counts), *chain.from_iterable(counts.items())]
 
     def _restored(self, execution: Execution, number: int, record: list[bytes]) -> TakenJob | None:
         """The job in its record; None when it is none of ours, and has failed now."""
@@ -232,3 +266,8 @@ class Intake:
         """Give back a job that nobody has started, to its place."""
         keys = [self._queue.intermediate_queue_key, Job.key_for(job_id), self._queue.key]
         self._return(keys=keys, args=[job_id])
+
+
+def _tenant_of(record: list[bytes]) -> bytes:
+    """Whose job it is, as `scripts.TAKE` counts it."""
+    return dict(zip(record[::2], record[1::2], strict=True)).get(b"tenant", b"")

@@ -24,6 +24,9 @@ end
 """Appends events that have their numbers already; those that are in the log are left as they are, so that a worker
 which does not know whether its write came through may write again."""
 
+PASS_MOST = 500
+"""Jobs that one step passes over at most: half a millisecond of Valkey's."""
+
 TAKE = """
 local popped = ARGV[1]
 for i = 4, #KEYS do
@@ -32,8 +35,11 @@ for i = 4, #KEYS do
     return false
   end
 end
-local taken = {}
-for i = 7, #ARGV, 2 do
+local taken, passed, running, most = {}, 0, {}, tonumber(ARGV[7])
+local workers = 9 + 2 * ARGV[8]
+for i = 9, workers - 1, 2 do running[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local pass_most = most > 0 and math.min(tonumber(redis.call('LLEN', KEYS[1])) + 1, PASS_MOST) or 0
+for i = workers, #ARGV, 2 do
   local worker, execution, id, job, status = ARGV[i], ARGV[i + 1]
   repeat
     if popped ~= '' then
@@ -42,9 +48,20 @@ for i = 7, #ARGV, 2 do
     else
       id = redis.call('LPOP', KEYS[1])
     end
-    if not id then return taken end
+    if not id then return {passed, taken} end
     job = 'rq:job:' .. id
     status = redis.call('HGET', job, 'status')
+    if most > 0 and status == 'queued' then
+      local tenant = redis.call('HGET', job, 'tenant') or ''
+      local places = running[tenant] or 0
+      if places < most then
+        running[tenant] = places + 1
+      else
+        redis.call('RPUSH', KEYS[1], id)
+        status, passed = 'passed', passed + 1
+        if passed >= pass_most then return {passed, taken} end
+      end
+    end
   until status == 'queued'
   redis.call('HSET', job, 'status', 'started', 'worker_name', worker)
   redis.call('HSET', job, 'started_at', ARGV[2], 'last_heartbeat', ARGV[2])
@@ -70,15 +87,17 @@ for i = 7, #ARGV, 2 do
 
   taken[#taken + 1] = {id, tonumber(n), redis.call('HGETALL', job)}
 end
-return taken
-"""
+return {passed, taken}
+""".replace("PASS_MOST", str(PASS_MOST))
 """KEYS: queue, intermediate queue, wip, then keys that hold everybody back while they are there. ARGV: a job that
 stands in the intermediate queue already or '', now as RQ writes it, now as a number, seconds until the first
-heartbeat is due, bound of a log, seconds to keep it, then worker and execution for each job wanted.
+heartbeat is due, bound of a log, seconds to keep it, how many jobs of one tenant may run here at once (0: any), how
+many tenants have some, each such tenant and how many, then worker and execution for each job wanted.
 
 Takes waiting jobs for these workers and starts them as RQ does (`Execution.create`, `Job.prepare_for_execution`), so
-that nobody else has them and a cancelled one never runs. For each its id, the number of its event, and its record;
-false when something holds them back."""
+that nobody else has them and a cancelled one never runs. How many jobs of tenants that have too many were put behind
+all others; and for each job taken its id, the number of its event, and its record. False when something holds them
+back."""
 
 IF_STARTED = (
     BEYOND_MAXMEMORY

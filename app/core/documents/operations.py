@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.core.contract import LABEL
 from app.core.documents import scripts
-from app.core.documents.records import Changes, DocumentRecord, Page
+from app.core.documents.records import AT_WORK, Changes, DocumentError, DocumentRecord, DocumentStatus, Page
+from app.core.errors import Limit, LimitReachedError
 from app.core.logging import get_logger
 
 PAGE_LIMIT_MAX = 1_000
@@ -43,10 +44,19 @@ class Operation(Generic[T]):
     read: Callable[[Any], T]
 
 
-def put(tenant: str, record: DocumentRecord) -> Operation[DocumentRecord | None]:
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a tenant may have: so many documents, of so many MiB in all."""
+
+    documents: int
+    mib: int
+
+
+def put(tenant: str, record: DocumentRecord, *, quota: Quota | None = None) -> Operation[DocumentRecord | None]:
     """Add a document, or a new version of it, which keeps its `created_at`; what was replaced, if anything.
 
-    The bytes of a replaced version are the caller's to remove: see `begin_removal`. Doing it raises `FileBusyError`.
+    The bytes of a replaced version are the caller's to remove: see `begin_removal`. Doing it raises `FileBusyError`,
+    and `LimitReachedError` when the tenant would have more than its `quota`.
     """
     document = record.document_id
     keys = [
@@ -55,9 +65,12 @@ def put(tenant: str, record: DocumentRecord) -> Operation[DocumentRecord | None]
         _order_key(tenant, record.collection),
         _users_key(tenant, record.sha256),
         _removal_key(tenant, record.sha256),
+        _stored_key(tenant),
     ]
-    arguments = [document, _users_key(tenant, ""), *_flat(record.model_dump(mode="json"))]
-    return Operation(scripts.PUT, keys, arguments, _replaced)
+    limits = (quota.documents, quota.mib * 2**20) if quota is not None else ("", "")
+    arguments = [document, _users_key(tenant, ""), *limits, record.size_bytes, _record_key(tenant, "")]
+    fields = _flat(record.model_dump(mode="json"))
+    return Operation(scripts.PUT, keys, [*arguments, *fields], lambda reply: _replaced(reply, quota))
 
 
 def update(
@@ -68,10 +81,31 @@ def update(
     With `if_sha256`, False also when the document has other bytes by now: a job's work that a newer upload has
     overtaken. Raises pydantic's `ValidationError` for values that no record may have.
     """
-    checked = _CHANGES.dump_python(_CHANGES.validate_python(changes), mode="json")
-    stamped = {**checked, "updated_at": datetime.now(UTC).isoformat()}
     expected = orjson.dumps(if_sha256) if if_sha256 is not None else b""
-    return Operation(scripts.UPDATE, [_record_key(tenant, document_id)], [expected, *_flat(stamped)], bool)
+    return Operation(scripts.UPDATE, [_record_key(tenant, document_id)], [expected, *_flat(_checked(changes))], bool)
+
+
+def job_ended(tenant: str, document_id: str, *, job_id: str, error: DocumentError) -> Operation[bool]:
+    """The job that was to index the document has ended: unless the record knows, it has failed with `error`.
+
+    False when it knows, or when another job is the document's by now.
+    """
+    return _of_job(tenant, document_id, job_id, AT_WORK, {"status": DocumentStatus.FAILED, "error": error})
+
+
+def job_sent_back(tenant: str, document_id: str, *, job_id: str) -> Operation[bool]:
+    """The job that failed to index the document waits again, and the document with it. False as of `job_ended`."""
+    failed = frozenset({DocumentStatus.FAILED})
+    return _of_job(tenant, document_id, job_id, failed, {"status": DocumentStatus.QUEUED, "error": None})
+
+
+def _of_job(
+    tenant: str, document_id: str, job_id: str, from_any: frozenset[DocumentStatus], changes: Changes
+) -> Operation[bool]:
+    states = [orjson.dumps(state) for state in sorted(from_any)]
+    fields = list(_flat(_checked(changes)))
+    arguments = [orjson.dumps(job_id), len(states), *states, *fields]
+    return Operation(scripts.UPDATE_OF_JOB, [_record_key(tenant, document_id)], arguments, bool)
 
 
 def get(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
@@ -81,7 +115,7 @@ def get(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
 
 def delete(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
     """Forget a document; what it was. Its bytes are the caller's to remove: see `begin_removal`."""
-    keys = [_record_key(tenant, document_id), _order_key(tenant)]
+    keys = [_record_key(tenant, document_id), _order_key(tenant), _stored_key(tenant)]
     return Operation(scripts.DELETE, keys, [document_id, _order_key(tenant, ""), _users_key(tenant, "")], _parsed)
 
 
@@ -113,9 +147,19 @@ def end_removal(tenant: str, sha256: str) -> Operation[bool]:
     return Operation(scripts.END_REMOVAL, [_removal_key(tenant, sha256)], [], bool)
 
 
-def _replaced(reply: Any) -> DocumentRecord | None:
+def _checked(changes: Changes) -> dict[str, Any]:
+    """The fields to write, with the time. Raises pydantic's `ValidationError`."""
+    checked = _CHANGES.dump_python(_CHANGES.validate_python(changes), mode="json")
+    return {**checked, "updated_at": datetime.now(UTC).isoformat()}
+
+
+def _replaced(reply: Any, quota: Quota | None) -> DocumentRecord | None:
     if reply == b"busy":
         raise FileBusyError
+    if quota is not None and reply == b"documents":
+        raise LimitReachedError(Limit.DOCUMENTS, quota.documents)
+    if quota is not None and reply == b"bytes":
+        raise LimitReachedError(Limit.STORED_BYTES, quota.mib)
     return _parsed(reply)
 
 
@@ -154,6 +198,10 @@ def _record_key(tenant: str, document: str) -> str:
 def _order_key(tenant: str, collection: str | None = None) -> str:
     key = f"rag:documents:{_label(tenant)}"
     return key if collection is None else f"{key}/{_label(collection)}"
+
+
+def _stored_key(tenant: str) -> str:
+    return f"rag:stored:{_label(tenant)}"
 
 
 def _users_key(tenant: str, sha256: str) -> str:

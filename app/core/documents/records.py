@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from app.core.contract import MISSING_PAGES_MAX, Filename, Frozen, IngestJob, Label, Sha256
+from app.core.errors import ErrorCode
 from app.core.formats import MediaType
 
 TITLE_CHARACTERS_MAX = 500
@@ -28,11 +29,20 @@ class DocumentStatus(StrEnum):
     FAILED = "failed"
 
 
+AT_WORK = frozenset({DocumentStatus.QUEUED, DocumentStatus.PARSING, DocumentStatus.EMBEDDING})
+
+
 class DocumentError(Frozen):
     """Why a document failed: a closed code, and a sentence fit for the public."""
 
     code: str = Field(pattern=r"^[a-z_]{1,64}$")
     message: str = Field(max_length=1_000)
+
+
+STOPPED = DocumentError(code="stopped", message="Its indexing was stopped.")
+JOB_LOST = DocumentError(
+    code=ErrorCode.WORKER_LOST.value, message="The job that indexed it was lost. Upload it again."
+)
 
 
 class DocumentRecord(Frozen):

@@ -25,7 +25,7 @@ from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegis
 from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, JobStatus, Webhook
+from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, DeleteJob, IngestJob, JobStatus, Webhook
 from app.core.events import log_key
 from app.core.queue import scripts
 from app.core.queue.outbox import OPEN, OUTBOX
@@ -49,20 +49,30 @@ from app.core.settings import Settings
 SUBMIT = Script(scripts.SUBMIT)
 VIEW = Script(scripts.VIEW)
 CANCEL = Script(scripts.CANCEL)
+CHECK_ROOM = Script(scripts.CHECK_ROOM)
 REQUEUE = Script(scripts.REQUEUE)
 DELETE = Script(scripts.DELETE)
+OWN_FAILED = Script(scripts.OWN_FAILED)
 ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
 
 DUE_BATCH = 1000
 """Retries put on the queue in one step."""
-LIST_BATCH = 100
-LIST_SCAN_MAX = 10_000
-"""Jobs of all tenants that a listing looks at to find one tenant's."""
+LIST_BATCH = 1000
+"""Failed jobs of all tenants that are looked at in one step, a millisecond of Valkey's, to find one tenant's."""
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The characters that RQ allows in a job's id."""
 
 QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE)
+_WAITING = {
+    queue: (
+        f"{Queue.redis_queue_namespace_prefix}{queue}",
+        ScheduledJobRegistry.key_template.format(queue),
+        f"rag:waiting:{queue}",
+    )
+    for queue in QUEUES
+}
+"""The keys of a queue, of its jobs that wait for a retry, and of the count of both by tenant, while there is one."""
 
 
 class QueueFullError(Exception):
@@ -73,12 +83,24 @@ class QueueFullError(Exception):
         self.depth = depth
 
 
+class QueueShareError(Exception):
+    """The tenant has as many jobs waiting as one tenant may: `share`, half of the queue."""
+
+    def __init__(self, share: int) -> None:
+        super().__init__(f"{share} jobs of the tenant are waiting")
+        self.share = share
+
+
 class JobNotFoundError(Exception):
     """No job has this id, or it has expired."""
 
 
 class JobRunningError(Exception):
     """The job is running; it can't be removed before it has stopped."""
+
+
+class JobNotStoppableError(Exception):
+    """The job is a document's deletion, which was promised and would leave half a document."""
 
 
 class JobNotFailedError(Exception):
@@ -122,6 +144,7 @@ class JobQueue:
     def __init__(self, valkey: "AsyncRedis", settings: Settings) -> None:
         self._valkey = valkey
         self._settings = settings
+        self._depth, self._share = settings.max_queue_depth, settings.tenant_queue_depth
         self.link = Link(valkey)
         """Its connection, which the rates share."""
 
@@ -134,38 +157,43 @@ class JobQueue:
     ) -> Enqueued:
         """Put a job on its queue; once this returns, it is not lost.
 
-        Raises `QueueFullError`, and `IdempotencyConflictError` when the key was used with another request.
+        Raises `QueueFullError`, `QueueShareError`, and `IdempotencyConflictError` when the key was used with another
+        request.
         """
         settings, job_id = self._settings, urandom(16).hex()
-        fields, enqueued_at = new_record(payload, settings)
+        fields, enqueued_at = _new_record(payload, settings)
         expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
-        queue = KINDS[type(payload)].queue
+        queue_key, scheduled_key, counts_key = _WAITING[KINDS[type(payload)].queue]
         outcome, *rest = await self.link.run(
             SUBMIT,
             keys=[
                 Job.key_for(job_id),
-                _queue_key(queue),
+                queue_key,
                 idempotency.place if idempotency else "",
                 Queue.redis_queues_keys,
                 webhook_key(job_id),
                 OPEN,
+                scheduled_key,
+                counts_key,
             ],
             args=[
-                settings.max_queue_depth,
+                self._depth,
                 job_id,
                 _fingerprint(payload, webhook) if idempotency else "",
                 settings.result_ttl_seconds + settings.failure_ttl_seconds,
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
+                self._share,
+                payload.tenant,
                 *chain.from_iterable(fields.items()),
             ],
         )
         match outcome:
-            case b"full":
-                raise QueueFullError(int(rest[0]))
             case b"conflict":
                 raise IdempotencyConflictError
+            case b"full" | b"share":
+                _refuse(outcome, rest[0])
         taken, position, expires = rest
         return Enqueued(
             job_id=taken.decode(),
@@ -174,6 +202,15 @@ class JobQueue:
             is_replay=outcome == b"replay",
         )
 
+    async def check_room(self, queue: str, *, tenant: str) -> None:
+        """Raise `QueueFullError` or `QueueShareError` while `submit` would."""
+        outcome, number = await self.link.run(
+            CHECK_ROOM,
+            keys=_WAITING[queue],
+            args=[Job.redis_job_namespace_prefix, self._depth, self._share, tenant],
+        )
+        _refuse(outcome, number)
+
     async def view(self, job_id: str, *, tenant: str) -> JobView:
         """The job's state now. Raises `JobNotFoundError` when there is none or it is another tenant's."""
         return view_of(await self._record_of(tenant, job_id))
@@ -181,10 +218,13 @@ class JobQueue:
     async def cancel(self, job_id: str, *, tenant: str) -> JobView:
         """Stop a job: one that waits never runs, one that runs leaves its model call. One that has ended stays so.
 
-        Returns the job's state now: a running one is stopped a moment later. Raises as `view` does.
+        Returns the job's state now: a running one is stopped a moment later. Raises `JobNotStoppableError`, and as
+        `view` does.
         """
         record = await self._record_of(tenant, job_id)
         if not record.status.is_terminal:
+            if record.meta.get("kind") == KINDS[DeleteJob].name:
+                raise JobNotStoppableError(job_id)
             queue = record.queue
             await self.link.run(
                 CANCEL,
@@ -207,21 +247,37 @@ class JobQueue:
         return await self.view(job_id, tenant=tenant)
 
     async def requeue(self, job_id: str, *, tenant: str) -> JobView:
-        """Send a failed job back, with all its attempts. Raises `JobNotFailedError`, and as `view` does."""
+        """Send a failed job back, with all its attempts.
+
+        Raises `JobNotFailedError`, `QueueShareError`, and as `view` does.
+        """
         record = await self._record_of(tenant, job_id)
         meta = {name: value for name, value in record.meta.items() if name in ("tenant", "kind", "retries")}
-        was_failed = await self.link.run(
+        queue_key, scheduled_key, counts_key = _WAITING[record.queue]
+        outcome, *rest = await self.link.run(
             REQUEUE,
             keys=[
                 Job.key_for(job_id),
-                _queue_key(record.queue),
+                queue_key,
                 FailedJobRegistry.key_template.format(record.queue),
                 OPEN,
+                scheduled_key,
+                counts_key,
             ],
-            args=[job_id, utcformat(now()), PlainSerializer.dumps(meta), record.retries],
+            args=[
+                job_id,
+                utcformat(now()),
+                PlainSerializer.dumps(meta),
+                record.retries,
+                Job.redis_job_namespace_prefix,
+                self._depth,
+                self._share,
+                tenant,
+            ],
         )
-        if not was_failed:
+        if outcome == b"not failed":
             raise JobNotFailedError(job_id)
+        _refuse(outcome, *rest)
         return await self.view(job_id, tenant=tenant)
 
     async def delete(self, job_id: str, *, tenant: str) -> None:
@@ -259,11 +315,11 @@ class JobQueue:
         """The tenant's failed jobs, the latest first, `limit` at most."""
         found: list[JobView] = []
         for queue in (QUERY_QUEUE, INGEST_QUEUE):
-            key = FailedJobRegistry.key_template.format(queue)
-            async for record in self._records(key):
+            async for job_id in self._failed_ids(queue, tenant):
                 if len(found) == limit:
                     return found
-                if record.tenant == tenant and record.status is JobStatus.FAILED:
+                record = await self._record(job_id)
+                if record is not None and record.tenant == tenant and record.status is JobStatus.FAILED:
                     found.append(view_of(record))
         return found
 
@@ -345,15 +401,20 @@ class JobQueue:
             return read_record(job_id, answer) if answer else None
         return None
 
-    async def _records(self, registry_key: str) -> AsyncIterator[Record]:
-        """The jobs of one of RQ's registries, the latest first."""
-        for start in range(0, LIST_SCAN_MAX, LIST_BATCH):
-            ids: Any = await self._valkey.zrevrange(registry_key, start, start + LIST_BATCH - 1)
+    async def _failed_ids(self, queue: str, tenant: str) -> AsyncIterator[str]:
+        """The tenant's jobs in RQ's registry of those that failed, the latest first, however many others' there are.
+
+        Also those whose record does not say whose they are.
+        """
+        registry = FailedJobRegistry.key_template.format(queue)
+        start, looked_at = 0, LIST_BATCH
+        while looked_at == LIST_BATCH:
+            looked_at, ids = await self.link.run(
+                OWN_FAILED, keys=[registry], args=[Job.redis_job_namespace_prefix, tenant, start, LIST_BATCH]
+            )
             for job_id in ids:
-                if (record := await self._record(job_id.decode(errors="replace"))) is not None:
-                    yield record
-            if len(ids) < LIST_BATCH:
-                return
+                yield job_id.decode(errors="replace")
+            start += LIST_BATCH
 
 
 def enqueue_due(queue: Queue) -> int:
@@ -370,7 +431,7 @@ def add_to_queue(pipeline: Any, job_id: str, payload: Payload, settings: Setting
     `more` are fields of RQ's record beside those that every job has. Nobody asks how many wait already.
     """
     queue = _queue_key(KINDS[type(payload)].queue)
-    pipeline.hset(Job.key_for(job_id), mapping=new_record(payload, settings)[0] | more)
+    pipeline.hset(Job.key_for(job_id), mapping=_new_record(payload, settings)[0] | more)
     pipeline.sadd(Queue.redis_queues_keys, queue)
     pipeline.sadd(OPEN, job_id)
     pipeline.rpush(queue, job_id)
@@ -399,6 +460,23 @@ def note_key(job_id: str) -> str:
 def webhook_key(job_id: str) -> str:
     """The key of a job's webhook: its URL and secret, which are in no job's record."""
     return f"rag:webhook:{job_id}"
+
+
+def _new_record(payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
+    """As `new_record`, with what scripts must know of a job: whose it is, and which document it is about."""
+    fields, enqueued_at = new_record(payload, settings)
+    fields["tenant"] = payload.tenant
+    if isinstance(payload, (IngestJob, DeleteJob)):
+        fields["document_id"] = payload.document_id
+    return fields, enqueued_at
+
+
+def _refuse(outcome: bytes, number: int = 0) -> None:
+    """Raise the error that a script's `outcome` is, if it is one."""
+    if outcome == b"share":
+        raise QueueShareError(int(number))
+    if outcome == b"full":
+        raise QueueFullError(int(number))
 
 
 def _queue_key(name: str) -> str:

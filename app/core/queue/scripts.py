@@ -6,7 +6,45 @@ BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
 """Begins a script that must not be refused when Valkey's memory is full, since it ends, frees or keeps alive what was
 taken before: Valkey refuses a first write that may need memory, but lets a script that has written end its work."""
 
-SUBMIT = """
+COUNT_BATCH = 1_000
+COUNT_MILLISECONDS = 1_000
+"""How long a count of a queue's jobs by tenant is used, at least."""
+COUNTED_A_MILLISECOND = 4
+"""So many jobs make a count last a millisecond longer. Each takes Valkey 2.5 microseconds: 1 % of its time."""
+
+ROOM = f"""
+local function count(queue, scheduled, counts, prefix)
+  local found, total = {{}}, 0
+  for _, place in ipairs({{{{queue, 'LLEN', 'LRANGE'}}, {{scheduled, 'ZCARD', 'ZRANGE'}}}}) do
+    for start = 0, redis.call(place[2], place[1]) - 1, {COUNT_BATCH} do
+      for _, id in ipairs(redis.call(place[3], place[1], start, start + {COUNT_BATCH} - 1)) do
+        local tenant = redis.pcall('HGET', prefix .. id, 'tenant')
+        if type(tenant) ~= 'string' then tenant = '' end
+        found[tenant], total = (found[tenant] or 0) + 1, total + 1
+      end
+    end
+  end
+  redis.call('HSET', counts, '*', total)
+  for tenant, waiting in pairs(found) do redis.call('HSET', counts, tenant, waiting) end
+  redis.call('PEXPIRE', counts, math.max({COUNT_MILLISECONDS}, math.floor(total / {COUNTED_A_MILLISECOND})))
+end
+local function has_share(queue, scheduled, counts, prefix, share, tenant, more)
+  if redis.call('LLEN', queue) + redis.call('ZCARD', scheduled) < share then return true end
+  if redis.call('EXISTS', counts) == 0 then count(queue, scheduled, counts, prefix) end
+  if tonumber(redis.call('HGET', counts, tenant) or '0') >= share then return false end
+  redis.call('HINCRBY', counts, tenant, more)
+  return true
+end
+"""
+"""For scripts that put jobs on a queue: whether `tenant` may have `more` jobs wait there, now or for a retry.
+
+While fewer jobs wait than one tenant may have, nobody can have too many, and nothing is counted. Beyond, what waits
+is counted by each job's own record, and counted anew every second or so: whoever takes a job away need not say so.
+Below, nothing may be written: after a write Valkey lets a script go on that is to be refused at its maxmemory."""
+
+SUBMIT = (
+    ROOM
+    + """
 if ARGV[3] ~= '' then
   local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
   if kept[1] and redis.call('EXISTS', ARGV[5] .. kept[2]) == 1 then
@@ -15,8 +53,12 @@ if ARGV[3] ~= '' then
   end
 end
 local position = redis.call('LLEN', KEYS[2]) + 1
-if position > tonumber(ARGV[1]) then return {'full', position - 1} end
-redis.call('HSET', KEYS[1], unpack(ARGV, 8))
+local most, share = tonumber(ARGV[1]), tonumber(ARGV[8])
+if share < most and not has_share(KEYS[2], KEYS[7], KEYS[8], ARGV[5], share, ARGV[9], position > most and 0 or 1) then
+  return {'share', share}
+end
+if position > most then return {'full', position - 1} end
+redis.call('HSET', KEYS[1], unpack(ARGV, 10))
 redis.call('SADD', KEYS[4], KEYS[2])
 redis.call('SADD', KEYS[6], ARGV[2])
 redis.call('RPUSH', KEYS[2], ARGV[2])
@@ -31,10 +73,26 @@ if ARGV[7] ~= '' then
 end
 return {'queued', ARGV[2], position, ARGV[6]}
 """
-"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs. ARGV: most that may wait, job id,
-fingerprint or '', seconds to keep key and webhook, prefix of job keys, when the answer expires, webhook as JSON or
-'', then the job's fields and values. What became of it: 'queued' or 'replay' with id, position and expiry;
-'conflict' (the key was used with another body); 'full' with the depth."""
+)
+"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue. ARGV: most
+that may wait, job id, fingerprint or '', seconds to keep key and webhook, prefix of job keys, when the answer
+expires, webhook as JSON or '', most that may wait of one tenant, tenant, then the job's fields and values. What
+became of it: 'queued' or 'replay' with id, position and expiry; 'conflict' (the key was used with another body);
+'full' with the depth; 'share' with the tenant's."""
+
+CHECK_ROOM = (
+    ROOM
+    + """
+local most, share = tonumber(ARGV[2]), tonumber(ARGV[3])
+if share < most and not has_share(KEYS[1], KEYS[2], KEYS[3], ARGV[1], share, ARGV[4], 0) then
+  return {'share', share}
+end
+local depth = redis.call('LLEN', KEYS[1])
+return {depth >= most and 'full' or 'room', depth}
+"""
+)
+"""KEYS: queue, scheduled, counts of the queue. ARGV: prefix of job keys, most that may wait, most of one tenant,
+tenant. Whether a job would be taken: 'room', or why not, as `SUBMIT` says it."""
 
 VIEW = """
 local job = redis.call('HMGET', KEYS[1],
@@ -88,18 +146,26 @@ return status
 """KEYS: job, queue, scheduled, event log, open jobs, outbox. ARGV: job id, time, seconds to keep it, prefix of the
 workers' channels, RQ's stop command. The status that it had."""
 
-REQUEUE = """
-if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return 0 end
+REQUEUE = (
+    ROOM
+    + """
+if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return {'not failed'} end
+local most, share = tonumber(ARGV[6]), tonumber(ARGV[7])
+if share < most and not has_share(KEYS[2], KEYS[5], KEYS[6], ARGV[5], share, ARGV[8], 1) then
+  return {'share', share}
+end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[1], 'started_at', 'ended_at', 'exc_info', 'worker_name', 'stop_requested')
 redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[2], 'meta', ARGV[3], 'retries_left', ARGV[4])
 redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[4], ARGV[1])
 redis.call('RPUSH', KEYS[2], ARGV[1])
-return 1
+return {'queued'}
 """
-"""KEYS: job, queue, failed, open jobs. ARGV: job id, time, metadata, retries. 1 when the job had failed and now waits
-again."""
+)
+"""KEYS: job, queue, failed, open jobs, scheduled, counts of the queue. ARGV: job id, time, metadata, retries, prefix
+of job keys, most that may wait, most of one tenant, tenant. 'queued' when the job had failed and now waits again,
+else 'not failed' or 'share'."""
 
 DELETE = """
 local status = redis.call('HGET', KEYS[1], 'status')
@@ -112,6 +178,18 @@ return 1
 """
 """KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has. ARGV: job id.
 0 while it runs."""
+
+OWN_FAILED = """
+local ids = redis.call('ZREVRANGE', KEYS[1], ARGV[3], ARGV[3] + ARGV[4] - 1)
+local own = {}
+for _, id in ipairs(ids) do
+  local tenant = redis.pcall('HGET', ARGV[1] .. id, 'tenant')
+  if tenant == ARGV[2] or not tenant then own[#own + 1] = id end
+end
+return {#ids, own}
+"""
+"""KEYS: failed. ARGV: prefix of job keys, tenant, from which place, how many. How many there were, and those of the
+tenant or of nobody."""
 
 ENQUEUE_DUE = """
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Response
 
 from app.core.contract import AnswerResult, JobStatus
-from app.core.errors import ErrorCode
+from app.core.errors import ErrorCode, Limit
 from app.core.event_log import Event
 from app.core.events import EventType
 from app.core.queue.records import JobView
@@ -47,6 +47,7 @@ async def create_chat_completion(
     its text is the same, else the stream ends with the error `answer_restarted`. To leave does not stop the job.
     """
     collection, question = collection_of(body.model), chat_question(body)
+    asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
     taken = await asking.submit(question, collection, idempotency_key)
     view = await asking.view(taken.job_id)
     completion = Completion(view, body, asking.base_url)

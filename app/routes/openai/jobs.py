@@ -10,12 +10,13 @@ from fastapi import Depends, Request
 
 from app.auth.dependencies import Asker
 from app.core.contract import AnswerJob
+from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import Enqueued, Idempotency, JobNotFoundError
 from app.core.queue.records import KINDS, JobView
-from app.dependencies import ApiDep, request_id_of
+from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.jobs.streams import JobEvents
 from app.request_headers import idempotency_key
 
@@ -33,11 +34,19 @@ class Asking:
     request: Request
     principal: Asker
     api: ApiDep
+    until_answered: UntilAnswered
 
     @property
     def base_url(self) -> str:
         """This service's URL as the client knows it."""
         return str(self.request.base_url)
+
+    def hold(self, limit: Limit) -> None:
+        """Take one of the key's places until the request is over. Raises `LimitReachedError`.
+
+        To be called before there is a job: who is refused will ask again.
+        """
+        self.until_answered.enter_context(self.api.places.held(limit, self.principal.key))
 
     async def submit(self, question: str, collection: str, key: str | None) -> Enqueued:
         """Put the question on the queue. Raises as `JobQueue.submit` and `app.request_headers.idempotency_key` do."""
@@ -56,7 +65,7 @@ class Asking:
         return view
 
     async def wait(self, view: JobView, seconds: float) -> JobView:
-        """The job once it has ended, or as it is after `seconds`."""
+        """The job once it has ended, or as it is after `seconds`. Call `hold` before."""
         return await self.api.waiters.wait_for_end(view, seconds, tenant=self.principal.tenant)
 
     async def follow(self, job_id: str) -> AsyncGenerator[list[Event] | JobView | None, None]:

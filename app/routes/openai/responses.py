@@ -7,12 +7,14 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Path, Query, Response
 
+from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.queue.producer import JobNotFoundError
 from app.core.queue.records import JobView
 from app.jobs.streams import NOT_BEGUN, PING, EventStream
 from app.request_headers import IdempotencyKey
-from app.routes.jobs import EVENT_NUMBER_MAX, STOP_SECONDS
+from app.routes import job_actions
+from app.routes.jobs import EVENT_NUMBER_MAX
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses
 from app.routes.openai.jobs import Asking, AskingDep
 from app.routes.openai.notes import ResponseNote, ResponseNotes
@@ -20,6 +22,7 @@ from app.routes.openai.questions import collection_of, response_question
 from app.routes.openai.response_events import ResponseEvents, StreamEvent
 from app.routes.openai.response_objects import ID_PREFIX, ResponseMaker
 from app.routes.openai.schemas import ResponseDeleted, ResponseObject, ResponseRequest, stream_or_json
+from app.routes.waiting import wait_for_end
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
@@ -42,6 +45,8 @@ async def create_response(
     """
     collection, question = collection_of(body.model), response_question(body)
     note = ResponseNote(model=body.model, background=bool(body.background), metadata=body.metadata or {})
+    if body.stream or not body.background:
+        asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
     taken = await asking.submit(question, collection, idempotency_key)
     notes = _notes(asking)
     if taken.is_replay:
@@ -73,6 +78,8 @@ async def retrieve_response(
     ] = NOT_BEGUN,
 ) -> Response:
     """The response as it is now; with `stream`, its events from the first or after the one that you name."""
+    if stream:
+        asking.hold(Limit.STREAMS)
     view = await _view(asking, response_id)
     maker = await _maker(asking, view)
     if stream:
@@ -87,15 +94,16 @@ async def retrieve_response(
 )
 async def cancel_response(response_id: ResponseId, asking: AskingDep) -> Response:
     """Stop a response, in the background or not. Idempotent: one that has ended is returned as it is."""
-    view = await _cancelled(asking, await _view(asking, response_id))
+    view = await job_actions.stop((await _view(asking, response_id)).job_id, asking.principal, asking.api)
+    view = await wait_for_end(view, job_actions.STOP_SECONDS, asking.principal, asking.api)
     return _json((await _maker(asking, view)).make(view))
 
 
 @router.delete("/responses/{response_id}", responses=error_responses(401, 403, 404, 409, 429, 503))
 async def delete_response(response_id: ResponseId, asking: AskingDep) -> ResponseDeleted:
     """Remove the response with its question and its events. One that is in progress is stopped first."""
-    view = await _cancelled(asking, await _view(asking, response_id))
-    await asking.api.queue.delete(view.job_id, tenant=asking.principal.tenant)
+    view = await _view(asking, response_id)
+    await job_actions.remove(view.job_id, asking.principal, asking.api)
     await _notes(asking).delete(view.job_id)
     return ResponseDeleted(id=response_id)
 
@@ -108,11 +116,6 @@ async def _view(asking: Asking, response_id: str) -> JobView:
     except JobNotFoundError:
         pass
     raise OpenAIError(404, "There is no such response, or it has expired.", param="response_id", code="not_found")
-
-
-async def _cancelled(asking: Asking, view: JobView) -> JobView:
-    view = await asking.api.queue.cancel(view.job_id, tenant=asking.principal.tenant)
-    return await asking.wait(view, STOP_SECONDS)
 
 
 def _notes(asking: Asking) -> ResponseNotes:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 import app.connections
-from app.connections import TOO_MANY, TOO_MANY_OF_ADDRESS, Connections, Refusal, counted_as, places
+from app.connections import TOO_MANY, TOO_MANY_OF_ADDRESS, Connections, Rejection, counted_as, places
 from app.problems.details import ProblemDetails
 from tests.support import ROOT
 
-REFUSALS = [value for value in vars(app.connections).values() if isinstance(value, Refusal)]
+REFUSALS = [value for value in vars(app.connections).values() if isinstance(value, Rejection)]
 
 
 class Loop:
@@ -190,7 +190,7 @@ def test_where_the_limit_cannot_be_raised_it_is_what_it_was(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: str(refusal.status))
-def test_a_refusal_has_the_form_of_every_other_problem(refusal: Refusal) -> None:
+def test_a_refusal_has_the_form_of_every_other_problem(refusal: Rejection) -> None:
     head, _, body = refusal.response([(b"date", b"today")]).partition(b"\r\n\r\n")
     expected = ProblemDetails(refusal.status, refusal.kind, refusal.detail).response()
     assert body == expected.body
@@ -201,4 +201,4 @@ def test_a_refusal_has_the_form_of_every_other_problem(refusal: Refusal) -> None
 
 
 def test_each_refusal_is_tested() -> None:
-    assert len(REFUSALS) == (ROOT / "app/connections.py").read_text().count(" = Refusal(") == 4
+    assert len(REFUSALS) == (ROOT / "app/connections.py").read_text().count(" = Rejection(") == 4

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from app.connections import REJECTIONS
 from app.core.settings import Settings
 from app.main import create_app
 from app.problems.table import TABLE
 from tests.support import ROOT
 
-TYPES = {f"urn:problem:{row.kind}" for row in TABLE}
+ALL: tuple[Any, ...] = (*TABLE, *REJECTIONS)
+TYPES = {f"urn:problem:{row.kind}" for row in ALL}
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +28,10 @@ def test_the_description_is_a_table_of_every_type(document: dict[str, Any]) -> N
     shown = list(zip(cells[::3], cells[1::3], cells[2::3], strict=True))
     assert sum(token.type == "tr_open" for token in tokens) == 1 + len(TYPES)
     assert {(kind.strip("`"), status) for kind, status, _ in shown} == {
-        (f"urn:problem:{row.kind}", f"{row.status} {HTTPStatus(row.status).phrase}") for row in TABLE
+        (f"urn:problem:{row.kind}", f"{row.status} {HTTPStatus(row.status).phrase}") for row in ALL
     }
     meanings = {kind.strip("`"): meaning for kind, _, meaning in shown}
-    for row in TABLE:
+    for row in ALL:
         assert row.detail in meanings[f"urn:problem:{row.kind}"]
 
 

@@ -23,13 +23,16 @@ from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthent
 from app.auth.rate_limits import RateLimitedError, Standing
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
+from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNAVAILABLE, VALKEY_UNREACHABLE
 from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotFailedError,
     JobNotFoundError,
+    JobNotStoppableError,
     JobRunningError,
     QueueFullError,
+    QueueShareError,
 )
 from app.documents.downloads import RangeNotSatisfiableError
 from app.documents.service import DocumentNotFoundError
@@ -111,11 +114,16 @@ SAMPLES = [
     Sample(
         RateLimitedError(STANDING), 429, "quota-exceeded", {"retry-after": "7"}, {"violated-policies": ["default"]}
     ),
+    Sample(
+        LimitReachedError(Limit.STREAMS, 1000), 429, "limit-reached", {"retry-after": "5"}, {"limit": "streams"}
+    ),
     Sample(KeysUnavailableError(), 503, "issuer-unavailable", {"retry-after": "10"}),
     Sample(JobNotFoundError("secret"), 404, "job-not-found"),
     Sample(JobRunningError("secret"), 409, "job-running"),
+    Sample(JobNotStoppableError("secret"), 409, "job-not-stoppable"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),
     Sample(QueueFullError(3), 503, "queue-full", {"retry-after": "10"}),
+    Sample(QueueShareError(3), 429, "queue-share-full", {"retry-after": "10"}),
     *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNREACHABLE),
     Sample(VALKEY_FULL("secret"), 503, "queue-memory-full", {"retry-after": "10"}),
     Sample(DocumentNotFoundError("secret"), 404, "document-not-found"),
@@ -141,6 +149,7 @@ SAMPLES = [
 EXACT = {
     BodyTooLargeError: "The body is larger than 256 KiB.",
     ForbiddenError: "This needs a key with the role admin.",
+    LimitReachedError: "Your key has 1,000 streams open here, as many as it may. Close one.",
     RequestValidationError: "See `errors`, and /docs for what this address takes.",
     UploadRefusedError: "What to do.",
 }

@@ -14,7 +14,8 @@ from app.core.documents import operations
 from app.core.documents.catalog import AsyncCatalog, Catalog
 from app.core.documents.ids import document_id
 from app.core.documents.operations import FileBusyError
-from app.core.documents.records import DocumentError, DocumentRecord, DocumentStatus
+from app.core.documents.records import AT_WORK, STOPPED, DocumentError, DocumentRecord, DocumentStatus
+from app.core.errors import Limit, LimitReachedError
 from app.core.formats import MediaType
 
 NOW = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
@@ -23,8 +24,8 @@ A, B = "a" * 64, "b" * 64
 
 def record(name: str, *, collection: str = "default", sha256: str = A, **more: Any) -> DocumentRecord:
     return DocumentRecord(
-        document_id=name, collection=collection, filename=f"{name}.pdf", sha256=sha256, size_bytes=5,
-        media_type=MediaType.PDF, **({"created_at": NOW, "updated_at": NOW} | more),
+        document_id=name, collection=collection, filename=f"{name}.pdf", sha256=sha256,
+        media_type=MediaType.PDF, **({"size_bytes": 5, "created_at": NOW, "updated_at": NOW} | more),
     )  # fmt: skip
 
 
@@ -231,3 +232,54 @@ def test_the_id_is_of_the_name_and_never_of_the_bytes() -> None:
     assert one == document_id("t", "c", "handbook.pdf")
     assert len({one, document_id("t", "c", "x.pdf"), document_id("t", "d", "handbook.pdf"),
                 document_id("u", "c", "handbook.pdf")}) == 4  # fmt: skip
+
+
+@pytest.mark.parametrize("status", DocumentStatus)
+def test_a_document_that_waits_for_a_job_fails_with_it(catalog: Catalog, status: DocumentStatus) -> None:
+    catalog.do(operations.put("t", record("d1", status=status, job_id="j1")))
+    assert catalog.do(operations.job_ended("t", "d1", job_id="j2", error=STOPPED)) is False, "another's job"
+    assert catalog.do(operations.job_ended("t", "d1", job_id="j1", error=STOPPED)) is (status in AT_WORK)
+    found = catalog.do(operations.get("t", "d1"))
+    assert found is not None
+    expected = (DocumentStatus.FAILED, STOPPED) if status in AT_WORK else (status, None)
+    assert (found.status, found.error) == expected
+
+
+@pytest.mark.parametrize("status", DocumentStatus)
+def test_a_document_whose_job_is_sent_back_waits_again(catalog: Catalog, status: DocumentStatus) -> None:
+    catalog.do(operations.put("t", record("d1", status=status, error=STOPPED, job_id="j1")))
+    assert catalog.do(operations.job_sent_back("t", "d1", job_id="j2")) is False, "another's job"
+    is_told = status is DocumentStatus.FAILED
+    assert catalog.do(operations.job_sent_back("t", "d1", job_id="j1")) is is_told
+    found = catalog.do(operations.get("t", "d1"))
+    assert found is not None
+    assert (found.status, found.error) == ((DocumentStatus.QUEUED, None) if is_told else (status, STOPPED))
+
+
+def test_nobody_is_told_of_a_document_that_was_deleted(catalog: Catalog, valkey: Redis) -> None:
+    assert catalog.do(operations.job_ended("t", "d1", job_id="j1", error=STOPPED)) is False
+    assert catalog.do(operations.job_sent_back("t", "d1", job_id="j1")) is False
+    assert valkey.keys() == []
+
+
+def test_a_quota_holds_documents_and_bytes_and_leaves_what_is_refused_undone(catalog: Catalog, valkey: Redis) -> None:
+    quota = operations.Quota(documents=2, mib=3)
+    catalog.do(operations.put("t", record("d1", size_bytes=2**20)))
+    catalog.do(operations.put("t", record("d2", size_bytes=2**20), quota=quota))
+    for refused, limit in ((record("d3"), Limit.DOCUMENTS), (record("d2", size_bytes=2**21 + 1), Limit.STORED_BYTES)):
+        with pytest.raises(LimitReachedError) as told:
+            catalog.do(operations.put("t", refused, quota=quota))
+        assert told.value.limit is limit
+    assert names(catalog.do(operations.page("t"))) == ["d2", "d1"]
+    catalog.do(operations.put("t", record("d2", size_bytes=2**21), quota=quota))
+    catalog.do(operations.delete("t", "d1"))
+    assert valkey.get("rag:stored:t") == b"%d" % 2**21
+
+
+def test_a_hostile_size_counts_nothing(catalog: Catalog, valkey: Redis) -> None:
+    catalog.do(operations.put("t", record("d1")))
+    valkey.hset("rag:document:t/d1", "size_bytes", '"much"')
+    catalog.do(operations.put("t", record("d2", size_bytes=5), quota=operations.Quota(documents=9, mib=1)))
+    assert valkey.get("rag:stored:t") == b"5"
+    catalog.do(operations.delete("t", "d1"))
+    assert valkey.get("rag:stored:t") == b"5"
