@@ -142,9 +142,10 @@ def stored(settings: Settings) -> list[Path]:
 
 
 def _lines(everything: bytes) -> set[bytes]:
-    """Without the rates' windows, which count what was refused too; a time in one of its two spellings."""
+    """Without the rates' windows, which count what was refused too, and a count of bytes; a time in one spelling."""
     lines = everything.replace(b'+00:00"', b'Z"').splitlines()
-    return {line for line in lines if b"rag:limits" not in line and not _is_a_time(line)}
+    counts = (b"rag:limits", b"rag:stored")
+    return {line for line in lines if not any(name in line for name in counts) and not _is_a_time(line)}
 
 
 def _is_a_time(line: bytes) -> bool:
