@@ -19,6 +19,8 @@ SCAN_CONTRAST_MIN = 48
 """Of 255, between ink and paper of a scan: compressed pictures of plain bars differ by 10 to 30 within themselves."""
 SOLID = 1.3
 """Of a word's height: no letter is the same for so long in all of its middle, but a bar is."""
+GREEN = 1
+"""The colour that is most like grey."""
 MIDDLE = 0.3, 0.7
 """Of its height: a bar that leaves the edges of a word's box free is still a bar."""
 
@@ -72,9 +74,8 @@ def is_like_a_word(picture: Picture, place: PixelBox) -> bool:
     left, top, right, bottom = place
     high = bottom - top
     side = min(high, right - left) // 10
-    rows = _levels(picture)[
-        top + int(MIDDLE[0] * high) : top + max(1, int(MIDDLE[1] * high)), left + side : right - side, 1
-    ]
+    above, below = top + int(MIDDLE[0] * high), top + max(1, int(MIDDLE[1] * high))
+    rows = _levels(picture)[above:below, left + side : right - side, GREEN]
     if rows.size == 0 or int(rows.max()) - int(rows.min()) < SCAN_CONTRAST_MIN:
         return False
     is_dark = rows < (int(rows.max()) + int(rows.min())) // 2

@@ -21,7 +21,7 @@ Placed = tuple[str, Box, Sequence[Drawn]]
 
 
 def groups_of_overlapping(words: Sequence[Placed]) -> tuple[list[set[Drawn]], set[Drawn]]:
-    """The objects that draw words which overlap other words, in groups within which none do, and what is left of them.
+    """The objects that draw words which overlap other words, in groups within which none do, and the rest.
 
     The same word twice in one place, as for a shadow or bold type, is no overlap.
     """
@@ -43,7 +43,7 @@ def groups_of_overlapping(words: Sequence[Placed]) -> tuple[list[set[Drawn]], se
 
 
 def _pairs(words: Sequence[Placed]) -> Iterator[tuple[int, int]]:
-    """Of different words, by their numbers. A block of them at a time, lest the table of all pairs take all memory."""
+    """Of different words, by their numbers. A block at a time, lest the table of all pairs take all memory."""
     words = words[:WORDS_MAX]
     boxes = np.array([box for _, box, _ in words], np.float64).reshape(-1, 4)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

@@ -1,9 +1,9 @@
 """The characters of a PDF's page that a reader of the page sees.
 
-There are countless ways to put words on a page for programs alone: invisible modes, the paper's own colour, a box or a
-picture over them, a clip, a layer that is switched off, glyphs without shapes. So the objects are not asked what they
-are; the picture is asked what they leave in it: the page is drawn with its words and without them, and a word is read
-where the two differ.
+There are countless ways to put words on a page for programs alone: invisible modes, the paper's own colour, a box or
+a picture over them, a clip, a layer that is switched off, glyphs without shapes. So the objects are not asked what
+they are; the picture is asked what they leave in it: the page is drawn with its words and without them, and a word is
+read where the two differ.
 
 One use of words without ink is honest: what OCR read in a scan lies invisible over its picture. Such a word is read
 where the picture has something like a word in its place, which a black bar is not.
@@ -12,6 +12,7 @@ where the picture has something like a word in its place, which a black bar is n
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ingest.reading.pdf.drawn import Drawn, largest_picture, without
 from ingest.reading.pdf.ink import Ink, is_like_a_word
@@ -32,7 +33,7 @@ THIN = 0.1
 PICTURE_SHARE_MIN = 0.5
 """Of the page's area: a smaller picture is no scan of the page."""
 LAST_LATIN = "\u024f"
-"""pdfium has shapes for these characters, and for those of few others, in the place of a font that a file names only."""
+"""pdfium has shapes of its own for these characters, and few others, where a file only names a font."""
 
 
 @dataclass(slots=True)
@@ -125,10 +126,8 @@ def _is_legible(look: Look, word: Word) -> bool:
     if not THIN < wide / max(high, 1e-6) < 1 / THIN:
         return False
     centres = [(glyph.box[0] + glyph.box[2], glyph.box[1] + glyph.box[3]) for glyph in word.glyphs]
-    way = sum(abs(x - u) + abs(y - v) for (x, y), (u, v) in zip(centres, centres[1:], strict=False)) / 2
-    return len(centres) < 3 or way > THIN * (len(centres) - 1) * max(
-        first.box[3] - first.box[1], first.box[2] - first.box[0]
-    )
+    way = sum(abs(x - u) + abs(y - v) for (x, y), (u, v) in pairwise(centres)) / 2
+    return len(centres) < 3 or way > THIN * (len(centres) - 1) * (first.box[3] - first.box[1])
 
 
 def _picture_without(look: Look, drawn: set[Drawn]) -> Picture:
