@@ -143,6 +143,7 @@ class Child:
 def _start(memory_bytes_max: int) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     root = str(Path(__file__).resolve().parents[2])
+    environment["OPENBLAS_NUM_THREADS"] = "1"  # numpy: each thread would claim memory, which is limited
     environment["PYTHONPATH"] = os.pathsep.join([root, *filter(None, sys.path)])
     return subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-P", "-m", "ingest.reading.extract", str(memory_bytes_max)],

@@ -7,58 +7,25 @@ import re
 import tempfile
 import unicodedata
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from bs4 import BeautifulSoup, Tag
-
 from app.core.formats import MediaType
+from ingest.reading import docx, html, markdown
+from ingest.reading.html import HEADING_MARK
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
 from ingest.reading.plain import clean
 from ingest.reading.reasons import FileError, Reason
 
-UNPACKED_BYTES_MAX = 128 * 1024 * 1024
-"""Of the parts of a .docx that are read: its XML as a tree takes some times as much memory."""
 UNPRINTABLE_SHARE_MAX = 0.05
 """Of a text's characters: with more, it is no text."""
-PART_READ = re.compile(r"word/(document|header|footer)")
-HEADING_MARK = "\x1f"
-"""Set before a heading while the format is known; `clean` removes it."""
 MARKED = re.compile(rf"{HEADING_MARK}\s*(\S.*)")
 TITLE_CHARACTERS_MAX = 200
 
-HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-BLOCKS = (
-    *(
-        "p",
-        "div",
-        "li",
-        "ul",
-        "ol",
-        "dl",
-        "dt",
-        "dd",
-        "tr",
-        "table",
-        "section",
-        "article",
-        "header",
-        "footer",
-        "main",
-    ),
-    *("aside", "nav", "pre", "title", "blockquote", "figure", "figcaption", *HEADINGS),
-)
-"""Elements of HTML that stand on lines of their own."""
-BEFORE = dict.fromkeys(("br", "hr", *BLOCKS), "\n\n") | dict.fromkeys(HEADINGS, f"\n\n{HEADING_MARK}")
-AFTER = dict.fromkeys(BLOCKS, "\n\n") | dict.fromkeys(("td", "th"), " ")
 CHARSET = re.compile(rb"(?i)<meta[^>]{0,200}charset\s*=\s*[\"']?([a-z0-9_-]{1,40})")
 LINE_END = re.compile(r"\r\n?")
-MARKDOWN_HEADING = re.compile(r"^ {0,3}(?=#{1,6} )", re.MULTILINE)
-FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,53 +63,24 @@ def _text(data: bytes) -> tuple[str, str]:
 
 
 def _markdown(data: bytes) -> tuple[str, str]:
-    """With its headings marked, outside of code."""
-    parts = FENCE.split(_decoded(data))  # text, fence, code, fence, text ...
-    marked = [MARKDOWN_HEADING.sub(HEADING_MARK, part) if n % 4 == 0 else part for n, part in enumerate(parts)]
-    return "".join(marked), ""
+    return markdown.read(_decoded(data)), ""
 
 
 def _html(data: bytes) -> tuple[str, str]:
-    """The words without scripts, styles and comments, with headings marked."""
-    soup = BeautifulSoup(_decoded(data), "html.parser")
-    return "".join(_pieces(soup)), soup.title.get_text() if soup.title else ""
-
-
-def _pieces(soup: BeautifulSoup) -> Iterator[str]:
-    """The text, and a line's end where the page has one. No recursion: a page may be deeper than Python's calls."""
-    opened: list[Tag] = []
-    for element in soup.descendants:
-        while opened and opened[-1] is not element.parent:
-            yield AFTER.get(opened.pop().name, "")
-        if isinstance(element, Tag):
-            opened.append(element)
-            yield BEFORE.get(element.name, "")
-        elif type(element) in Tag.MAIN_CONTENT_STRING_TYPES:
-            yield str(element)
+    return html.read(_decoded(data))
 
 
 def _docx(data: bytes) -> tuple[str, str]:
     """By langchain-community's loader. It opens a path, so it is given a copy in a folder of its own."""
-    _check_unpacked_size(data)
+    shown = docx.without_hidden(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it says that it is being sunset; hence only here
         from langchain_community.document_loaders import Docx2txtLoader  # takes half a second
     with tempfile.TemporaryDirectory(prefix="ingest-") as folder:
         path = Path(folder) / "document"
-        path.write_bytes(data)
+        path.write_bytes(shown)
         documents = Docx2txtLoader(path).load()
     return "\n\n".join(document.page_content for document in documents), ""
-
-
-def _check_unpacked_size(data: bytes) -> None:
-    """Raises `FileError` when the parts that are read are too large. A file that lies meets the limit on memory."""
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as parts:
-            size = sum(part.file_size for part in parts.infolist() if PART_READ.match(part.filename))
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise FileError(Reason.DAMAGED) from error
-    if size > UNPACKED_BYTES_MAX:
-        raise FileError(Reason.TOO_LARGE)
 
 
 def _decoded(data: bytes) -> str:

@@ -137,9 +137,11 @@ def white_on_black_pdf(path: Path, text: str) -> Path:
 
 
 def scan_with_words_pdf(path: Path, text: str) -> Path:
-    """A scan as OCR leaves it: a picture, its words invisible over it, and a visible stamp below."""
+    """A scan as OCR leaves it: a picture of words, the same invisible over it, and a visible stamp below."""
     pdf = _document([""], None)
-    pdf.image(Image.new("L", (620, 877), 230), x=0, y=0, w=pdf.w)
+    picture = Image.new("L", (1240, 1754), 230)
+    ImageDraw.Draw(picture).text((118, 332), text, fill=20, font_size=24)
+    pdf.image(picture, x=0, y=0, w=pdf.w)
     with pdf.local_context(text_mode=TextMode.INVISIBLE):
         pdf.text(20, 60, text)
     pdf.text(20, 280, "Received 3 May")

@@ -3,7 +3,8 @@
 import re
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -14,8 +15,10 @@ import pypdfium2.raw as pdfium
 
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
+from ingest.reading.pdf.actual_text import put_aside, put_back
+from ingest.reading.pdf.look import Box, Look
 from ingest.reading.pdf.regroup import is_shattered, regrouped
-from ingest.reading.pdf.visible import Box, Look, is_suspicious, visible
+from ingest.reading.pdf.suspicion import is_suspicious
 from ingest.reading.plain import clean
 
 LARGE = 1.15
@@ -83,31 +86,49 @@ class PdfiumDocument:
         """The lines that can be seen, whether the page was cut, and whether nothing at all is on it."""
         page = self._document[number]
         try:
-            words = page.get_textpage()
-            try:
-                look = Look(page.raw, words.raw, page.get_bbox())
-                lines, is_cut = _read(look, words)
-                return lines, is_cut, not lines and pdfium.FPDFPage_CountObjects(page.raw) == 0
-            finally:
-                words.close()
+            lines, is_cut = self._read(page, number)
+            return lines, is_cut, not lines and pdfium.FPDFPage_CountObjects(page.raw) == 0
         finally:
             page.close()
 
+    def _read(self, page: Any, number: int) -> tuple[list[Line], bool]:
+        """The lines that can be seen, and whether the page was cut."""
+        with _look_at(page) as (look, count):
+            text = look.text(count) if count <= PAGE_CHARACTERS_MAX else ""
+            if len(text) == count and not is_shattered(text):  # else some are off the page, or pdfium lost its way
+                starts = [(first, line, look.box(first)) for first, line in _starts(text)]
+                if not is_suspicious(look, starts, number):
+                    return [_line(look, first, line, box) for first, line, box in starts], False
+            replaced = put_aside(look, min(count, PAGE_CHARACTERS_MAX))
+            if not replaced:
+                return _seen_lines(look, count), count > PAGE_CHARACTERS_MAX
+        with _look_at(page) as (look, count):
+            if not put_back(self._document.raw, look, replaced):
+                return _seen_lines(look, count), count > PAGE_CHARACTERS_MAX
+        with _look_at(page) as (look, count):
+            return _seen_lines(look, count), count > PAGE_CHARACTERS_MAX
 
-def _read(look: Look, words: Any) -> tuple[list[Line], bool]:
-    """The lines that can be seen, and whether the page was cut."""
-    count = words.count_chars()
-    text = look.text(count) if count <= PAGE_CHARACTERS_MAX else ""
-    if len(text) == count and not is_shattered(text):  # else some are off the page, or pdfium lost its way
-        starts = [(first, line, look.box(first)) for first, line in _starts(text)]
-        if not is_suspicious(look, [(first, len(line), box) for first, line, box in starts]):
-            return [_line(look, first, line, box) for first, line, box in starts], False
+
+@contextmanager
+def _look_at(page: Any) -> Iterator[tuple[Look, int]]:
+    """The page's characters, and how many there are."""
+    words = page.get_textpage()
+    try:
+        yield Look(page.raw, words.raw, page.get_bbox()), words.count_chars()
+    finally:
+        words.close()
+
+
+def _seen_lines(look: Look, count: int) -> list[Line]:
+    """The lines of those of the first `count` characters that are seen, by the picture."""
+    from ingest.reading.pdf.visible import visible  # numpy takes a tenth of a second, and few documents need it
+
     seen = visible(look, min(count, PAGE_CHARACTERS_MAX))
     if is_shattered("".join(character for _, character in seen)):
         seen = list(regrouped(look, seen))
     places = [(seen[at][0], line) for at, line in _starts("".join(character for _, character in seen))]
     lines = [_line(look, first, line, look.box(first)) for first, line in places]
-    return [replace(line, text=_joined(line.text)) for line in lines], count > PAGE_CHARACTERS_MAX
+    return [replace(line, text=_joined(line.text)) for line in lines]
 
 
 def _joined(text: str) -> str:

@@ -5,7 +5,7 @@ On some pages of tables pdfium ends a line after every letter, and loses the bla
 
 from collections.abc import Iterator, Sequence
 
-from ingest.reading.pdf.visible import Box, Look
+from ingest.reading.pdf.look import Box, Look
 
 LINE_CHARACTERS_MIN = 8
 """A page whose lines are shorter on average is shattered; put together anew, short ones of one row share a line."""

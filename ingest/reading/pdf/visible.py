@@ -1,249 +1,166 @@
 """The characters of a PDF's page that a reader of the page sees.
 
-Text can be on a page and not be seen: drawn in the invisible mode, white on white, off the page, or too small.
-Whoever hides words means them for programs, so they are left out. One use is honest: a scan's words, as OCR read
-them, lie invisible over its picture.
+There are countless ways to put words on a page for programs alone: invisible modes, the paper's own colour, a box or
+a picture over them, a clip, a layer that is switched off, glyphs without shapes. So the objects are not asked what
+they are; the picture is asked what they leave in it: the page is drawn with its words and without them, and a word is
+read where the two differ.
 
-Asking pdfium about every character would take twice as long as reading the page (10-K filings draw each letter as an
-object of its own), so lines are sampled, and only a page with a suspicious sample is looked at in full.
+One use of words without ink is honest: what OCR read in a scan lies invisible over its picture. Such a word is read
+where the picture has something like a word in its place, which a black bar is not.
 """
 
-import ctypes
-import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from functools import cached_property
-from typing import Any
+from itertools import pairwise
 
-import pypdfium2.raw as pdfium
+from ingest.reading.pdf.drawn import Drawn, largest_picture, without
+from ingest.reading.pdf.ink import Ink, is_like_a_word
+from ingest.reading.pdf.look import Box, Look
+from ingest.reading.pdf.overlaps import groups_of_overlapping
+from ingest.reading.pdf.picture import Picture
 
-SAMPLE_CHARACTERS = 40
-"""A line is looked at where it begins, and again after so many: an instruction is longer than that."""
-INVISIBLE_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
-WHITE_MIN = 240
-"""Of 255, in each of red, green and blue."""
+DPI = 108
+"""A word of six points is nine pixels high."""
+INK_SHARE_MIN = 0.03
+"""Of a letter's box that its ink must cover: a thin "l" covers a sixth, what a bar leaves of a line a hundredth."""
+ANY_INK = 0.001
+"""Of another glyph's box, as a full stop's."""
 TINY_SHARE = 0.002
 """Of the page's height: 1.7 points on A4. The smallest print of our 10-K filings has 4.5."""
-ALPHA_MIN = 13
-"""Of 255: 5 %."""
+THIN = 0.1
+"""Glyphs so many times wider than high, or higher than wide, are drawn to be overlooked. Narrow fonts have 0.5."""
 PICTURE_SHARE_MIN = 0.5
 """Of the page's area: a smaller picture is no scan of the page."""
-FONT_NAME_BYTES = 80
-OBJECTS_MAX = 20_000
-"""Objects of one page that are looked at, lest a page of millions take minutes."""
-
-
-class Ink(Enum):
-    """What a character leaves on the page."""
-
-    PLAIN = 0
-    WHITE = 1
-    NONE = 2
-
-
-Box = tuple[float, float, float, float]
-"""Left, bottom, right, top, in points from the page's lower left corner."""
-
-
-@dataclass
-class Look:
-    """Asks pdfium about single characters of one page. Its buffers are filled anew by each call."""
-
-    page: Any
-    text_page: Any
-    page_box: Box
-    _box: Any = field(default_factory=pdfium.FS_RECTF)
-    _name: Any = field(default_factory=lambda: ctypes.create_string_buffer(FONT_NAME_BYTES))
-    _flags: Any = field(default_factory=ctypes.c_int)
-    _color: Any = field(default_factory=lambda: [ctypes.c_uint() for _ in range(4)])
-    _origin: Any = field(default_factory=lambda: [ctypes.c_double() for _ in range(2)])
-
-    def text(self, count: int) -> str:
-        """The page's characters, of which there are `count`, when all stand on the page; else another number of them.
-
-        pdfium gives those on the page in one call, but on some pages without line ends that it made up itself.
-        """
-        left, bottom, right, top = self.page_box
-        buffer = (ctypes.c_ushort * (count + 1))()  # for a NUL, too
-        written = pdfium.FPDFText_GetBoundedText(self.text_page, left, top, right, bottom, buffer, count + 1)
-        on_page = _decoded(buffer, written)
-        if len(on_page) == count or pdfium.FPDFText_GetTextIndexFromCharIndex(self.text_page, count - 1) != count - 1:
-            return on_page
-        everything = _decoded(buffer, pdfium.FPDFText_GetText(self.text_page, 0, count, buffer))
-        is_all = "".join(everything.split()) == "".join(on_page.split())
-        return everything if is_all else on_page
-
-    def box(self, index: int) -> Box:
-        """Where the character stands, with the line's full height."""
-        pdfium.FPDFText_GetLooseCharBox(self.text_page, index, self._box)
-        return self._box.left, self._box.bottom, self._box.right, self._box.top
-
-    def baseline(self, index: int) -> float:
-        """How far up the page the character stands."""
-        pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
-        return float(self._origin[1].value)
-
-    def font(self, index: int) -> bytes:
-        """The name of its font, its end cut when it is long."""
-        pdfium.FPDFText_GetFontInfo(self.text_page, index, self._name, FONT_NAME_BYTES, self._flags)
-        return bytes(self._name.value)
-
-    def weight(self, index: int) -> int:
-        """How heavy its font is, as pdfium estimates it; 0 or less when it cannot."""
-        return int(pdfium.FPDFText_GetFontWeight(self.text_page, index))
-
-    def ink(self, index: int) -> Ink:
-        """How the character is drawn."""
-        drawn = pdfium.FPDFText_GetTextObject(self.text_page, index)
-        if drawn and pdfium.FPDFTextObj_GetTextRenderMode(drawn) in INVISIBLE_MODES:
-            return Ink.NONE
-        red, green, blue, alpha = self._color
-        if not pdfium.FPDFText_GetFillColor(self.text_page, index, red, green, blue, alpha):
-            return Ink.PLAIN
-        if alpha.value < ALPHA_MIN:
-            return Ink.NONE
-        is_white = red.value >= WHITE_MIN and green.value >= WHITE_MIN and blue.value >= WHITE_MIN
-        return Ink.WHITE if is_white else Ink.PLAIN
-
-    def is_tiny(self, box: Box) -> bool:
-        """Whether nobody could read it."""
-        height = max(box[3] - box[1], box[2] - box[0])  # either: the text may run upwards
-        return height < TINY_SHARE * (self.page_box[3] - self.page_box[1])
-
-    def is_off_page(self, box: Box) -> bool:
-        """Whether it stands wholly outside of what is shown."""
-        left, bottom, right, top = self.page_box
-        return box[2] < left or box[0] > right or box[3] < bottom or box[1] > top
-
-    @cached_property
-    def backgrounds(self) -> "Backgrounds":
-        """What else is drawn on the page. Costs a look at each of its objects."""
-        return _backgrounds(self.page)
-
-
-def _decoded(buffer: Any, written: int) -> str:
-    """The first `written` units of UTF-16, without the NUL at their end."""
-    return bytes(buffer)[: 2 * written].decode("utf-16-le", "ignore").rstrip("\0")
-
-
-def is_suspicious(look: Look, lines: Sequence[tuple[int, int, Box]]) -> bool:
-    """Whether a sample of the lines finds a hidden one.
-
-    They are given by their first character, their length, and the first character's box.
-    """
-    if any(look.is_tiny(box) for _, _, box in lines):
-        return True
-    for first, length, _ in lines:
-        for index in range(first, first + max(1, length), SAMPLE_CHARACTERS):
-            ink = look.ink(index)
-            if ink is Ink.NONE or (ink is Ink.WHITE and not look.backgrounds.shows_white(look.box(index))):
-                return True
-    return False
-
-
-def visible(look: Look, count: int) -> list[tuple[int, str]]:
-    """The page's first `count` characters that can be seen: the index of each, and the character.
-
-    Where none can, the invisible ones are given: they are all that is known of a picture.
-    """
-    hides = _Hiding(look)
-    seen = list(_seen(look, hides, count))
-    if hides.is_scan or any(not character.isspace() for _, character in seen):
-        return seen
-    hides.is_scan = True
-    return list(_seen(look, hides, count))
-
-
-def _seen(look: Look, hides: "_Hiding", count: int) -> Iterator[tuple[int, str]]:
-    is_hidden = False
-    for index in range(count):
-        if pdfium.FPDFText_IsGenerated(look.text_page, index) != 1:
-            is_hidden = hides(index)
-        code = pdfium.FPDFText_GetUnicode(look.text_page, index)
-        if code and (not is_hidden or code in (10, 13)):
-            yield index, chr(code) if code <= sys.maxunicode else "\ufffd"
-
-
-class _Hiding:
-    """Says which characters of a page are hidden, in the light of what else is drawn on it."""
-
-    def __init__(self, look: Look) -> None:
-        self._look = look
-        self.is_scan = look.backgrounds.largest_picture >= PICTURE_SHARE_MIN * _area(look.page_box)
-
-    def __call__(self, index: int) -> bool:
-        look = self._look
-        box = look.box(index)
-        if look.is_off_page(box) or look.is_tiny(box):
-            return True
-        match look.ink(index):
-            case Ink.NONE:
-                return not self.is_scan
-            case Ink.WHITE:
-                return not look.backgrounds.shows_white(box)
-            case Ink.PLAIN:
-                return False
+LAST_LATIN = "\u024f"
+"""pdfium has shapes of its own for these characters, and few others, where a file only names a font."""
 
 
 @dataclass(slots=True)
-class Backgrounds:
-    """The places where white can be read, and the area of the largest picture."""
+class Glyph:
+    """A character that something on the page draws."""
 
-    grounds: list[Box] = field(default_factory=list)
-    largest_picture: float = 0.0
-
-    def shows_white(self, box: Box) -> bool:
-        """Whether the middle of `box` lies on something that need not be white."""
-        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        return any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in self.grounds)
+    index: int
+    character: str
+    box: Box
+    drawn: Drawn
+    is_seen: bool = False
 
 
-def _backgrounds(page: Any) -> Backgrounds:
-    found = Backgrounds()
-    for number in range(min(OBJECTS_MAX, pdfium.FPDFPage_CountObjects(page))):
-        drawn = pdfium.FPDFPage_GetObject(page, number)
-        kind = pdfium.FPDFPageObj_GetType(drawn)
-        if kind == pdfium.FPDF_PAGEOBJ_TEXT or (kind == pdfium.FPDF_PAGEOBJ_PATH and not _is_coloured(drawn)):
-            continue
-        box = _bounds(drawn)
-        found.grounds.append(box)
-        if kind == pdfium.FPDF_PAGEOBJ_IMAGE or (kind == pdfium.FPDF_PAGEOBJ_FORM and _has_picture(drawn)):
-            found.largest_picture = max(found.largest_picture, _area(box))
-    return found
+@dataclass(slots=True)
+class Word:
+    """Glyphs without a blank between them."""
+
+    glyphs: list[Glyph] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Its characters."""
+        return "".join(glyph.character for glyph in self.glyphs)
+
+    @property
+    def box(self) -> Box:
+        """Around all its glyphs."""
+        boxes = [glyph.box for glyph in self.glyphs]
+        return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
 
 
-def _has_picture(form: Any) -> bool:
-    """Whether a form, as it stands or in a form directly in it, holds a picture."""
-    waiting, looked_at = [(form, 0)], 0
-    while waiting:
-        parent, depth = waiting.pop()
-        for number in range(min(OBJECTS_MAX - looked_at, pdfium.FPDFFormObj_CountObjects(parent))):
-            looked_at += 1
-            drawn = pdfium.FPDFFormObj_GetObject(parent, number)
-            kind = pdfium.FPDFPageObj_GetType(drawn)
-            if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
-                return True
-            if kind == pdfium.FPDF_PAGEOBJ_FORM and depth == 0:
-                waiting.append((drawn, 1))
-    return False
+def visible(look: Look, count: int) -> list[tuple[int, str]]:
+    """The page's first `count` characters that can be seen: the index of each, and the character."""
+    characters = [(index, character) for index in range(count) if (character := look.character(index))]
+    words = list(_words(look, characters))
+    _see(look, words)
+    hidden = {glyph.index for word in words for glyph in word.glyphs if not glyph.is_seen}
+    return [(index, character) for index, character in characters if index not in hidden]
 
 
-def _is_coloured(path: Any) -> bool:
-    """Whether a path is filled, and not with white."""
-    mode, stroke = ctypes.c_int(), ctypes.c_int()
-    if not pdfium.FPDFPath_GetDrawMode(path, mode, stroke) or mode.value == pdfium.FPDF_FILLMODE_NONE:
+def _words(look: Look, characters: Sequence[tuple[int, str]]) -> Iterator[Word]:
+    word = Word()
+    for index, character in characters:
+        drawn = None if character.isspace() or look.is_made_up(index) else look.drawn(index)
+        if drawn is not None:
+            word.glyphs.append(Glyph(index, character, look.box(index), Drawn(drawn)))
+        elif word.glyphs:
+            yield word
+            word = Word()
+    if word.glyphs:
+        yield word
+
+
+def _see(look: Look, words: Sequence[Word]) -> None:
+    """Say of each glyph whether it is seen."""
+    legible = [word for word in words if _is_legible(look, word)]
+    shown = Picture.of(look.page, DPI, is_grey=False)
+    ground = _picture_without(look, {glyph.drawn for word in words for glyph in word.glyphs})
+    _mark([glyph for word in legible for glyph in word.glyphs], shown, Ink.between(shown, ground))
+    _part_overlapping(look, shown, [word for word in legible if any(glyph.is_seen for glyph in word.glyphs)])
+    for word in legible:
+        _fill_gaps(word.glyphs)
+    unseen = [word for word in legible if not any(glyph.is_seen for glyph in word.glyphs)]
+    if unseen and _is_scan(look, words):
+        for word in unseen:
+            is_seen = is_like_a_word(ground, shown.place(word.box))
+            for glyph in word.glyphs:
+                glyph.is_seen = is_seen
+    for word in legible:
+        boxes = Counter(glyph.box for glyph in word.glyphs)
+        for glyph in word.glyphs:
+            is_beyond = glyph.character > LAST_LATIN or boxes[glyph.box] > 1  # a ligature's letters have one box
+            glyph.is_seen |= is_beyond and _is_only_named(look, glyph)
+
+
+def _is_scan(look: Look, words: Sequence[Word]) -> bool:
+    """Whether the page is a picture, in which words may have been read."""
+    if not any(glyph.is_seen and glyph.character.isalnum() for word in words for glyph in word.glyphs):
+        return True
+    return largest_picture(look.page) >= PICTURE_SHARE_MIN * _area(look.page_box)
+
+
+def _is_legible(look: Look, word: Word) -> bool:
+    """Whether its glyphs have a size and a shape that can be read, and do not stand on one another."""
+    least = TINY_SHARE * (look.page_box[3] - look.page_box[1])
+    first = word.glyphs[0]
+    if max(first.box[3] - first.box[1], first.box[2] - first.box[0]) < least:  # either: it may run upwards
         return False
-    color = [ctypes.c_uint() for _ in range(4)]
-    if not pdfium.FPDFPageObj_GetFillColor(path, *color):
-        return True  # a pattern
-    return min(part.value for part in color[:3]) < WHITE_MIN and color[3].value >= ALPHA_MIN
+    wide, high = look.shape(first.index)
+    if not THIN < wide / max(high, 1e-6) < 1 / THIN:
+        return False
+    centres = [(glyph.box[0] + glyph.box[2], glyph.box[1] + glyph.box[3]) for glyph in word.glyphs]
+    way = sum(abs(x - u) + abs(y - v) for (x, y), (u, v) in pairwise(centres)) / 2
+    return len(centres) < 3 or way > THIN * (len(centres) - 1) * (first.box[3] - first.box[1])
 
 
-def _bounds(drawn: Any) -> Box:
-    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
-    pdfium.FPDFPageObj_GetBounds(drawn, left, bottom, right, top)
-    return left.value, bottom.value, right.value, top.value
+def _picture_without(look: Look, drawn: set[Drawn]) -> Picture:
+    with without(drawn):
+        return Picture.of(look.page, DPI, is_grey=False)
+
+
+def _mark(glyphs: Sequence[Glyph], shown: Picture, ink: Ink) -> None:
+    """Glyphs that have left ink are seen."""
+    for glyph, share in zip(glyphs, ink.shares(shown, [glyph.box for glyph in glyphs]), strict=True):
+        glyph.is_seen = share >= (INK_SHARE_MIN if glyph.character.isalnum() else ANY_INK)
+
+
+def _fill_gaps(glyphs: Sequence[Glyph]) -> None:
+    """A single glyph without ink is seen between two that are: some have next to no shape."""
+    for before, glyph, after in zip(glyphs, glyphs[1:], glyphs[2:], strict=False):
+        glyph.is_seen |= before.is_seen and after.is_seen
+
+
+def _part_overlapping(look: Look, shown: Picture, words: Sequence[Word]) -> None:
+    """Where words stand on one another, take away one at a time: the ink may be the other's."""
+    groups, left = groups_of_overlapping([(word.text, word.box, [g.drawn for g in word.glyphs]) for word in words])
+    glyphs = [glyph for word in words for glyph in word.glyphs]
+    for glyph in glyphs:
+        glyph.is_seen &= glyph.drawn not in left
+    for group in groups:
+        ink = Ink.between(shown, _picture_without(look, group))
+        _mark([glyph for glyph in glyphs if glyph.drawn in group], shown, ink)
+
+
+def _is_only_named(look: Look, glyph: Glyph) -> bool:
+    """Whether it would be seen if the font were here that the file names but does not hold."""
+    return glyph.drawn.is_font_missing and look.claims_ink(glyph.index, glyph.drawn.raw)
 
 
 def _area(box: Box) -> float:

@@ -31,9 +31,17 @@ def test_the_invisible_words_of_a_scan_are_kept_beside_a_visible_stamp(tmp_path:
     )
 
 
-def test_invisible_words_are_kept_where_there_are_no_others(tmp_path: Path) -> None:
-    path = pdfs.raw_page_pdf(tmp_path / "a.pdf", b"BT /F 12 Tf 3 Tr 50 700 Td (All that there is.) Tj ET")
-    assert _page(path).text == "All that there is."
+WORDS = b"BT /F 12 Tf 3 Tr 50 700 Td (All that there is.) Tj ET "
+
+
+def test_invisible_words_are_kept_where_something_like_them_is_drawn_and_there_are_no_others(tmp_path: Path) -> None:
+    strokes = b"".join(b"%d 700 1 9 re f " % x for x in range(50, 140, 4))
+    assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", strokes + WORDS)).text == "All that there is."
+
+
+def test_a_page_that_shows_nothing_has_no_words(tmp_path: Path) -> None:
+    assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", WORDS)).text is None
+    assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", WORDS + b"0 0 600 800 re f")).text is None
 
 
 def test_a_hidden_part_of_a_line_is_found_when_it_is_long(tmp_path: Path) -> None:
