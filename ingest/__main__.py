@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         settings = Settings()
-        found = find(options.paths, prune=options.prune) if options.paths else Found()
+        found = _found(options, settings)
     except ValidationError as error:
         return _complain(*explain(error).splitlines(), code=EXIT_USAGE)
     except UsageError as error:
@@ -83,6 +83,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if bool(options.paths) == options.repair:
         parser.error("give files or folders to index, or --repair alone")
     return options
+
+
+def _found(options: argparse.Namespace, settings: Settings) -> Found:
+    if not options.paths:
+        return Found()
+    return find(options.paths, prune=options.prune, follow_links=settings.ingest_follow_links)
 
 
 def _collection(name: str) -> str:

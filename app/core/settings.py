@@ -121,6 +121,9 @@ class Settings(BaseSettings):
     top_k: int = Field(5, ge=1, le=50, description="Chunks an answer is made of, unless the question says")
     chunk_size: int = Field(1000, ge=100, le=8000, description="Length of a chunk at most, in characters")
     chunk_overlap: int = Field(150, ge=0, le=2000, description="Characters that neighbouring chunks share")
+    ingest_follow_links: bool = Field(
+        False, description="Let `python -m ingest FOLDER` follow links to files that lie outside of FOLDER"
+    )
     ocr: bool = Field(False, description="Put scanned pages through OCR; needs ocrmypdf and tesseract installed")
     fusion: Fusion = Field(Fusion.CONVEX, description="Fusion of hybrid search: convex, dbsf or rrf")
     fusion_dense_weight: float | None = Field(
