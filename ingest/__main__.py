@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from app.core.contract import DEFAULT_COLLECTION, LABEL
+from app.core.contract import DEFAULT_COLLECTION, is_label
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
 from app.core.settings import Settings, explain
@@ -92,8 +92,8 @@ def _found(options: argparse.Namespace, settings: Settings) -> Found:
 
 
 def _collection(name: str) -> str:
-    if not LABEL.fullmatch(name):
-        raise argparse.ArgumentTypeError("a name has 1 to 128 letters, digits or _ . : -")
+    if not is_label(name):
+        raise argparse.ArgumentTypeError("a name has 1 to 128 letters, digits or _ . : -, and not dots alone")
     return name
 
 

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from app.core.errors import ConfigurationError
+from app.core.models import QuietModel
 from app.core.settings import Settings
 
 
-class Services(BaseModel):
+class Services(QuietModel):
     """Where a running `python -m app` (process `pid`) listens, and where its Valkey and Qdrant are.
 
     `is_ready` once all has started and a first start's documents are indexed.

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.auth.dependencies import Asker, Ingester
 from app.core.contract import DEFAULT_COLLECTION, LABEL, Label
 from app.core.documents.files import open_store
+from app.core.models import HIDDEN
 from app.core.queue.producer import Idempotency
 from app.dependencies import ApiDep, request_id_of
 from app.documents.downloads import FileResponse, content_type, file_headers, is_unchanged, span_of
@@ -34,7 +35,7 @@ BAD_COLLECTION = Refusal(422, "invalid-request", "`collection` is 1 to 128 lette
 
 router = APIRouter(tags=["documents"])
 
-_LABEL = TypeAdapter[str](Label)
+_LABEL = TypeAdapter[str](Label, config=HIDDEN)
 
 
 async def get_documents(api: ApiDep) -> Documents:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from app.auth.dependencies import ASKER, Admin, Asker, Principal
+from app.core.models import HIDDEN
 from app.core.queue.producer import JobRunningError
 from app.core.queue.records import JobView
 from app.dependencies import Api, ApiDep, api_of
@@ -26,7 +27,7 @@ JobId = Annotated[str, Path(description="The id that POST /chat gave")]
 Wait = Annotated[
     int, Query(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait for the job's end before answering")
 ]
-_WAIT: TypeAdapter[int] = TypeAdapter(Wait)
+_WAIT: TypeAdapter[int] = TypeAdapter(Wait, config=HIDDEN)
 FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those that failed")]
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, Self, cast
 
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
-from app.core.contract import LABEL
+from app.core.contract import is_label
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.opening import open_real
@@ -216,7 +216,7 @@ class Draft:
 
 
 def _name(tenant: str, sha256: str) -> str:
-    if not LABEL.fullmatch(tenant) or not tenant.strip("."):
+    if not is_label(tenant):
         raise ValueError("not a tenant")
     if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
         raise ValueError("not a SHA-256 in hexadecimal digits")
