@@ -1,7 +1,5 @@
 """Requests and responses, as the OpenAPI document shows them."""
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -20,12 +18,10 @@ from app.core.contract import (
     SearchFilters,
     SearchResult,
     Stage,
+    is_signing_secret,
 )
 from app.core.errors import JobError
 from app.core.models import QuietModel
-
-WEBHOOK_SECRET_BYTES = (24, 64)
-"""Length of a signing secret (Standard Webhooks, "Signature scheme")."""
 
 
 class SearchRequest(QuietModel):
@@ -82,15 +78,6 @@ class WebhookRequest(QuietModel):
         if secret is not None and not is_signing_secret(secret.get_secret_value()):
             raise ValueError("must be whsec_ and 24 to 64 bytes in base64")
         return secret
-
-
-def is_signing_secret(secret: str) -> bool:
-    """Whether `secret` is one as Standard Webhooks writes them."""
-    least, most = WEBHOOK_SECRET_BYTES
-    try:
-        return least <= len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) <= most
-    except (binascii.Error, ValueError):
-        return False
 
 
 class ChatRequest(SearchRequest):

@@ -3,6 +3,7 @@
 Both sides check what they read with these models: Valkey's contents are as hostile as a request's body.
 """
 
+import base64
 import re
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -26,6 +27,8 @@ DEFAULT_COLLECTION = "default"
 QUERY_MAX_CHARACTERS = 8_000
 TOP_K_MAX = 50
 DOCUMENT_IDS_MAX = 100
+WEBHOOK_SECRET_BYTES = (24, 64)
+"""Length of a signing secret (Standard Webhooks, "Signature scheme")."""
 
 Query = Annotated[
     str,
@@ -131,6 +134,15 @@ class DeleteJob(Frozen):
     collection: Label = DEFAULT_COLLECTION
     document_id: Label
     request_id: Label | None = None
+
+
+def is_signing_secret(secret: str) -> bool:
+    """Whether `secret` is one as Standard Webhooks writes them: `whsec_`, which may be missing, and base64."""
+    least, most = WEBHOOK_SECRET_BYTES
+    try:
+        return least <= len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) <= most
+    except ValueError:  # binascii's error is one, too
+        return False
 
 
 class Webhook(Frozen):
