@@ -1,8 +1,8 @@
 """/docs and /redoc: the OpenAPI document for people, shown by scripts that are pinned to the byte.
 
-FastAPI's own pages load what a CDN serves as the newest version, and run it on our origin, where the page's cookie and
-a key that was typed in are. These name one version and the hash of its file (Subresource Integrity): a browser runs
-that, or nothing. To raise one: `npm pack swagger-ui-dist`, and `openssl dgst -sha384 -binary FILE | base64` of its file.
+FastAPI's own pages load what a CDN serves as the newest version, and run it on our origin, where a key that was typed
+in is. These name one version and the hash of its file (Subresource Integrity): a browser runs that, or nothing. To
+raise one: `npm pack swagger-ui-dist`, and `openssl dgst -sha384 -binary FILE | base64` of its file.
 """
 
 from base64 import b64encode
