@@ -3,7 +3,7 @@ FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
 COPY requirements.lock .
-RUN /venv/bin/pip install --require-hashes -r requirements.lock
+RUN /venv/bin/pip install --require-hashes --only-binary=:all: -r requirements.lock
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin rag && install -d -o rag /documents

@@ -29,7 +29,7 @@ from app.jobs.waiters import Waiters
 from app.jobs.webhooks import Webhooks
 from app.middleware.body_limit import BodyLimitMiddleware
 from app.openapi import document as openapi
-from app.routes import chat, documents, health, jobs, openai, queues, search
+from app.routes import chat, docs, documents, health, jobs, openai, queues, search
 from app.stopping import on_stop
 from app.version import VERSION
 
@@ -76,14 +76,16 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
             await end(*tasks)
             await queue.aclose()
 
-    app = FastAPI(title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.state.api = Api(settings, valkey, queue, waiters, Places(settings))
     openapi.install(app)
     problems.install(app)
     auth.install(app, settings, queue.link)
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
     app.add_middleware(BodyLimitMiddleware, larger=larger)
-    for routes in (chat, jobs, search, openai, queues, health, documents):  # matched in this order
+    for routes in (chat, jobs, search, openai, queues, health, documents, docs):  # matched in this order
         app.include_router(routes.router)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
     middleware.install(app, settings)

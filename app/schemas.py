@@ -1,12 +1,10 @@
 """Requests and responses, as the OpenAPI document shows them."""
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 from app.core.contract import (
     DEFAULT_COLLECTION,
@@ -20,14 +18,13 @@ from app.core.contract import (
     SearchFilters,
     SearchResult,
     Stage,
+    is_signing_secret,
 )
 from app.core.errors import JobError
-
-WEBHOOK_SECRET_BYTES = (24, 64)
-"""Length of a signing secret (Standard Webhooks, "Signature scheme")."""
+from app.core.models import QuietModel
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(QuietModel):
     """A search in the documents."""
 
     model_config = ConfigDict(
@@ -51,7 +48,7 @@ class SearchRequest(BaseModel):
         return given if filters is None else given | {"filters": filters}
 
 
-class WebhookRequest(BaseModel):
+class WebhookRequest(QuietModel):
     """Where to tell that the job has ended (https://www.standardwebhooks.com)."""
 
     model_config = ConfigDict(extra="forbid")
@@ -73,7 +70,7 @@ class WebhookRequest(BaseModel):
             raise ValueError("must be like https://host/path, without a user's name")
         if not url.isascii() or not url.isprintable() or " " in url:
             raise ValueError("must be ASCII; encode other characters")
-        return url
+        return parts.scheme + url[len(parts.scheme) :]  # which urlsplit has in lower case (RFC 3986, section 3.1)
 
     @field_validator("secret")
     @classmethod
@@ -81,15 +78,6 @@ class WebhookRequest(BaseModel):
         if secret is not None and not is_signing_secret(secret.get_secret_value()):
             raise ValueError("must be whsec_ and 24 to 64 bytes in base64")
         return secret
-
-
-def is_signing_secret(secret: str) -> bool:
-    """Whether `secret` is one as Standard Webhooks writes them."""
-    least, most = WEBHOOK_SECRET_BYTES
-    try:
-        return least <= len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) <= most
-    except (binascii.Error, ValueError):
-        return False
 
 
 class ChatRequest(SearchRequest):
@@ -103,7 +91,7 @@ class ChatRequest(SearchRequest):
     webhook: WebhookRequest | None = Field(None, description="Where to tell that the answer is there")
 
 
-class JobUrls(BaseModel):
+class JobUrls(QuietModel):
     """Where to look next."""
 
     status: str
@@ -122,7 +110,7 @@ class JobUrls(BaseModel):
         )
 
 
-class JobAccepted(BaseModel):
+class JobAccepted(QuietModel):
     """The job is on the queue and will not be lost."""
 
     job_id: str
@@ -132,14 +120,14 @@ class JobAccepted(BaseModel):
     urls: JobUrls
 
 
-class Progress(BaseModel):
+class Progress(QuietModel):
     """How far a document's indexing is, in pages."""
 
     done: int = Field(ge=0)
     total: int = Field(ge=0)
 
 
-class JobState(BaseModel):
+class JobState(QuietModel):
     """Where a job is."""
 
     job_id: str
@@ -155,13 +143,13 @@ class JobState(BaseModel):
     error: JobError | None
 
 
-class JobList(BaseModel):
+class JobList(QuietModel):
     """Jobs, the latest first."""
 
     jobs: list[JobState]
 
 
-class JobResult(BaseModel):
+class JobResult(QuietModel):
     """What became of a job. `result` is null unless it finished, `error` is null unless it failed."""
 
     job_id: str
@@ -170,13 +158,13 @@ class JobResult(BaseModel):
     error: JobError | None
 
 
-class Removed(BaseModel):
+class Removed(QuietModel):
     """How many jobs were removed."""
 
     removed: int = Field(ge=0)
 
 
-class WorkerState(BaseModel):
+class WorkerState(QuietModel):
     """One RQ worker. `job_id` is null when it is idle, or works for another tenant."""
 
     name: str
@@ -184,7 +172,7 @@ class WorkerState(BaseModel):
     job_id: str | None
 
 
-class QueueState(BaseModel):
+class QueueState(QuietModel):
     """One queue and who serves it."""
 
     name: str
@@ -197,13 +185,13 @@ class QueueState(BaseModel):
     workers: list[WorkerState]
 
 
-class Queues(BaseModel):
+class Queues(QuietModel):
     """All queues of the service."""
 
     queues: list[QueueState]
 
 
-class FieldProblem(BaseModel):
+class FieldProblem(QuietModel):
     """One thing that is wrong with a request: where, and what; never the value."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -213,7 +201,7 @@ class FieldProblem(BaseModel):
     detail: str
 
 
-class Problem(BaseModel):
+class Problem(QuietModel):
     """An error as RFC 9457 has it (application/problem+json)."""
 
     model_config = ConfigDict(
@@ -237,20 +225,20 @@ class Problem(BaseModel):
     errors: list[FieldProblem] | None = Field(None, description="What is wrong with the request, one by one")
 
 
-class Health(BaseModel):
+class Health(QuietModel):
     """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
-class Readiness(BaseModel):
+class Readiness(QuietModel):
     """Whether questions would be answered now; each part is "ok", "unavailable" or "full"."""
 
     status: Literal["ok", "unavailable"]
     checks: dict[str, Literal["ok", "unavailable", "full"]]
 
 
-class Root(BaseModel):
+class Root(QuietModel):
     """What this is and where to go."""
 
     name: str

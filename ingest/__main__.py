@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from app.core.contract import DEFAULT_COLLECTION, LABEL
+from app.core.contract import DEFAULT_COLLECTION, is_label
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
 from app.core.settings import Settings, explain
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         settings = Settings()
-        found = find(options.paths, prune=options.prune) if options.paths else Found()
+        found = _found(options, settings)
     except ValidationError as error:
         return _complain(*explain(error).splitlines(), code=EXIT_USAGE)
     except UsageError as error:
@@ -85,9 +85,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def _found(options: argparse.Namespace, settings: Settings) -> Found:
+    if not options.paths:
+        return Found()
+    return find(options.paths, prune=options.prune, follow_links=settings.ingest_follow_links)
+
+
 def _collection(name: str) -> str:
-    if not LABEL.fullmatch(name):
-        raise argparse.ArgumentTypeError("a name has 1 to 128 letters, digits or _ . : -")
+    if not is_label(name):
+        raise argparse.ArgumentTypeError("a name has 1 to 128 letters, digits or _ . : -, and not dots alone")
     return name
 
 

@@ -194,7 +194,7 @@ def _standing(index: VectorIndex, job: IngestJob, version: str) -> Document | No
 def _alone(resources: Ingestion, job: IngestJob | DeleteJob, record: Job | None) -> Iterator[None]:
     """While no other job of this document runs. A job that is run again after its worker's death is the same job."""
     connection = resources.connection
-    key = f"rag:ingest:{job.tenant}:{job.document_id}"
+    key = f"rag:ingest:{job.tenant}/{job.document_id}"
     holder = record.id if record is not None else uuid4().hex
     seconds = resources.settings.ingest_timeout_seconds
     give_up = monotonic() + WAIT_FOR_OTHER_SECONDS

@@ -9,7 +9,6 @@ addresses too. Redirects are not followed, and nothing that the other side answe
 import base64
 import hashlib
 import hmac
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ from app.core.proxies import proxy_for, shown
 from app.core.queue.producer import fetch_view, webhook_key
 from app.core.queue.records import JobView
 from app.core.settings import Settings
+from worker.http.public_addresses import is_public
 from worker.resources import this_process
 from worker.runtime.boundary import Failure, boundary, failure_of
 from worker.runtime.deadlines import CallLimit
@@ -151,22 +151,6 @@ def public_address(host: str, port: int) -> str:
     if not addresses or not all(is_public(address) for address in addresses):
         raise ForbiddenAddressError("the host has an address that is not public")
     return addresses[0]
-
-
-def is_public(address: str) -> bool:
-    """Whether `address` is one of the open Internet, also where an IPv6 address holds an IPv4 one."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo or (None, None))[1] or _nat64(parsed)
-        if inner is not None and not is_public(str(inner)):
-            return False
-    return parsed.is_global and not parsed.is_multicast
-
-
-def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address in an address of 64:ff9b::/96 (RFC 6052)."""
-    is_translated = address in ipaddress.ip_network("64:ff9b::/96")
-    return ipaddress.IPv4Address(address.packed[12:]) if is_translated else None
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str], *, proxy: str | None, allow_private: bool) -> int:

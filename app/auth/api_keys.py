@@ -11,11 +11,12 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import ConfigDict, StringConstraints, ValidationError
 
 from app.auth.principals import Principal, Role
 from app.core.contract import Label, Sha256
 from app.core.errors import ConfigurationError
+from app.core.models import QuietModel
 from app.core.settings import Rate
 
 PREFIX = "rag_"
@@ -25,7 +26,7 @@ KEY_BYTES = 32
 KeyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
-class KeyEntry(BaseModel):
+class KeyEntry(QuietModel):
     """One entry of API_KEYS."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

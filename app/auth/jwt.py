@@ -8,11 +8,12 @@ from hashlib import sha256
 from typing import Annotated, Protocol
 
 import jwt
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import ConfigDict, StringConstraints, ValidationError
 
 from app.auth.jwks import JwksKeys
 from app.auth.principals import NotAuthenticatedError, Principal, Role
 from app.core.contract import Label
+from app.core.models import QuietModel
 from app.core.settings import Settings
 
 TOKEN_MAX_BYTES = 8192
@@ -22,7 +23,7 @@ PLAIN_SUBJECT_MAX_CHARACTERS = 100
 Subject = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
-class Claims(BaseModel):
+class Claims(QuietModel):
     """What a token says, once its signature and time have been checked."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)

@@ -3,11 +3,14 @@
 Both sides check what they read with these models: Valkey's contents are as hostile as a request's body.
 """
 
+import base64
 import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints
+
+from app.core.models import QuietModel
 
 QUERY_QUEUE = "rag_queries"
 INGEST_QUEUE = "rag_ingest"
@@ -27,15 +30,26 @@ DOCUMENT_IDS_MAX = 100
 CITATIONS_MAX = 1_000
 """Of an answer: more than it ever has. A hostile record could name one citation a hundred thousand times."""
 MISSING_PAGES_MAX = 20_000
+WEBHOOK_SECRET_BYTES = (24, 64)
+"""Length of a signing secret (Standard Webhooks, "Signature scheme")."""
 
 Query = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=QUERY_MAX_CHARACTERS),
     Field(description="The question, in any language."),
 ]
-LABEL = re.compile(r"^[A-Za-z0-9_.:-]{1,128}$")
-"""What names tenants, collections and documents."""
-Label = Annotated[str, StringConstraints(pattern=LABEL.pattern)]
+LABEL_MAX_CHARACTERS = 128
+LABEL = re.compile(r"^\.{0,127}[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,127}$")
+"""The characters of `Label`; not of dots alone, which as a folder's name lead out of it."""
+Label = Annotated[str, StringConstraints(pattern=LABEL.pattern, max_length=LABEL_MAX_CHARACTERS)]
+"""What names tenants, collections, documents, sessions and requests: each becomes part of a key or a path."""
+
+
+def is_label(text: str) -> bool:
+    """Whether `text` is a `Label`."""
+    return len(text) <= LABEL_MAX_CHARACTERS and LABEL.fullmatch(text) is not None
+
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Page = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -65,7 +79,7 @@ class Stage(StrEnum):
     EMBEDDING = "embedding"
 
 
-class Frozen(BaseModel):
+class Frozen(QuietModel):
     """A model that rejects what it does not know and is never changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -123,6 +137,15 @@ class DeleteJob(Frozen):
     collection: Label = DEFAULT_COLLECTION
     document_id: Label
     request_id: Label | None = None
+
+
+def is_signing_secret(secret: str) -> bool:
+    """Whether `secret` is one as Standard Webhooks writes them: `whsec_`, which may be missing, and base64."""
+    least, most = WEBHOOK_SECRET_BYTES
+    try:
+        return least <= len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) <= most
+    except ValueError:  # binascii's error is one, too
+        return False
 
 
 class Webhook(Frozen):

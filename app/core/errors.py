@@ -5,7 +5,9 @@ Raw exception text goes to the log only: it may hold a key, a path or somebody's
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from app.core.models import QuietModel
 
 
 class ErrorCode(StrEnum):
@@ -55,7 +57,7 @@ RETRYABLE = frozenset(
 )
 
 
-class JobError(BaseModel):
+class JobError(QuietModel):
     """What a client is told of a failed job."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

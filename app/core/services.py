@@ -4,14 +4,15 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_serializer
+from pydantic import ConfigDict, SecretStr, ValidationError, field_serializer
 
 from app.core.errors import ConfigurationError
+from app.core.models import QuietModel
 from app.core.private_files import write_private
 from app.core.settings import Settings
 
 
-class Services(BaseModel):
+class Services(QuietModel):
     """Where a running `python -m app` (process `pid`) listens, and where its Valkey and Qdrant are.
 
     `redis_url` holds the password; `qdrant_api_key` is the embedded Qdrant's, None for another one. `is_ready` once

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.contract import is_signing_secret
 from app.core.providers import OPENAI, provider_of
 
 JWT_SECRET_MIN_BYTES = 32
@@ -37,6 +38,16 @@ def _words(text: object) -> object:
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 """Several values in one variable, with commas or spaces between them."""
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    """Whether `url` has one of `schemes`, a host, and no port or one from 0 to 65535."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname)
 
 
 class Fusion(StrEnum):
@@ -63,7 +74,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, frozen=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     host: str = Field("127.0.0.1", description="Address that the API listens on")
@@ -133,6 +149,9 @@ class Settings(BaseSettings):
     top_k: int = Field(5, ge=1, le=50, description="Chunks an answer is made of, unless the question says")
     chunk_size: int = Field(1000, ge=100, le=8000, description="Length of a chunk at most, in characters")
     chunk_overlap: int = Field(150, ge=0, le=2000, description="Characters that neighbouring chunks share")
+    ingest_follow_links: bool = Field(
+        False, description="Let `python -m ingest FOLDER` follow links to files that lie outside of FOLDER"
+    )
     ocr: bool = Field(False, description="Put scanned pages through OCR; needs ocrmypdf and tesseract installed")
     fusion: Fusion = Field(Fusion.CONVEX, description="Fusion of hybrid search: convex, dbsf or rrf")
     fusion_dense_weight: float | None = Field(
@@ -194,11 +213,31 @@ class Settings(BaseSettings):
     def _http_url(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_address(url, ("http", "https")):
             raise ValueError("must be like http://host:port or https://host/path")
-        _ = parts.port  # raises ValueError when it is no number from 0 to 65535
         return url.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _valkey_url(cls, url: SecretStr | None) -> SecretStr | None:
+        given = url.get_secret_value() if url is not None else "unix:"
+        if not given.startswith("unix:") and not _is_address(given, ("redis", "rediss")):
+            raise ValueError("must be like redis://host:6379/0, rediss://host or unix:///path")
+        return url
+
+    @field_validator("openai_api_key", "qdrant_api_key", "rerank_api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()):
+            raise ValueError("must be of printable ASCII: it is sent in a header")
+        return key
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not is_signing_secret(secret.get_secret_value()):
+            raise ValueError("must be whsec_ and 24 to 64 bytes in base64 (`openssl rand -base64 32` makes them)")
+        return secret
 
     @field_validator("chat_model", "embedding_model")
     @classmethod
@@ -210,7 +249,10 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, proxies: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for proxy in proxies or ():
-            ip_network(proxy)  # raises ValueError
+            try:
+                ip_network(proxy)
+            except ValueError:  # its words have the value
+                raise ValueError("must be addresses or networks, like 10.0.0.1 or 10.0.0.0/8") from None
         return proxies
 
     @field_validator("cors_origins")

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from app.core.contract import LABEL
 from app.core.documents.records import DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import SUFFIXES, MediaType
+from app.core.models import QuietModel
 
 _EXAMPLE: dict[str, Any] = {
     "document_id": "5f2b7cbdf2f95a1f8f0f6a3a2f1f4c11",
@@ -34,7 +35,7 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class DocumentUrls(BaseModel):
+class DocumentUrls(QuietModel):
     """Where to look next."""
 
     document: str
@@ -42,7 +43,7 @@ class DocumentUrls(BaseModel):
     job: str | None = Field(description="Of the latest indexing; null when it was indexed by `python -m ingest`")
 
 
-class DocumentView(BaseModel):
+class DocumentView(QuietModel):
     """A document, and how far its indexing is."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -66,7 +67,7 @@ class DocumentView(BaseModel):
     urls: DocumentUrls
 
 
-class DocumentList(BaseModel):
+class DocumentList(QuietModel):
     """Some documents, the newest first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"documents": [_EXAMPLE], "next_cursor": "41"}]})
@@ -75,7 +76,7 @@ class DocumentList(BaseModel):
     next_cursor: str | None = Field(description="`cursor` of the page that follows; null: this was the last one")
 
 
-class FileProblem(BaseModel):
+class FileProblem(QuietModel):
     """A file that was not taken, and why (the members of RFC 9457)."""
 
     index: int = Field(ge=0, description="Place of the file in the upload, from 0")
@@ -85,7 +86,7 @@ class FileProblem(BaseModel):
     detail: str
 
 
-class UploadAccepted(BaseModel):
+class UploadAccepted(QuietModel):
     """What became of an upload's files. Each document is indexed by a job of its own."""
 
     model_config = ConfigDict(

@@ -3,15 +3,14 @@
 It stands in the response, in every log line of the request, and in `request.state.request_id` for the job.
 """
 
-import re
 from os import urandom
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
+from app.core.contract import is_label
+
 HEADER = b"x-request-id"
-PLAIN = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
-"""What `app.core.contract.Label` takes, so that the id can go with the job."""
 
 
 class RequestIdMiddleware:
@@ -41,5 +40,6 @@ class RequestIdMiddleware:
 def _given(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == HEADER:
-            return value.decode() if PLAIN.fullmatch(value) else None
+            given = value.decode("latin-1")
+            return given if is_label(given) else None  # what goes with a job is a label
     return None

@@ -10,15 +10,6 @@ SAFE = (
 )
 NOTHING = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 """JSON loads nothing, and nobody shows it in a frame."""
-DOCS = (
-    b"content-security-policy",
-    b"default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net/npm/; "
-    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net/npm/ https://fonts.googleapis.com; "
-    b"font-src https://fonts.gstatic.com; img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly; "
-    b"connect-src 'self'; worker-src blob:; frame-ancestors 'none'",
-)
-"""What FastAPI's pages load; they show our own document and nothing that a caller wrote."""
-DOCS_PATHS = frozenset({"/docs", "/redoc"})
 
 
 class SafeHeadersMiddleware:
@@ -32,7 +23,7 @@ class SafeHeadersMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        defaults = (*SAFE, DOCS if scope["path"] in DOCS_PATHS else NOTHING)
+        defaults = (*SAFE, NOTHING)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -12,6 +12,7 @@ from app.auth.dependencies import AdmittedRoute, Asker, Ingester
 from app.core.contract import DEFAULT_COLLECTION, LABEL, Label
 from app.core.documents.files import open_store
 from app.core.errors import Limit
+from app.core.models import HIDDEN
 from app.core.queue.producer import Idempotency
 from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.documents.downloads import FileResponse, content_type, file_headers, is_unchanged, span_of
@@ -35,7 +36,7 @@ BAD_COLLECTION = Refusal(422, "invalid-request", "`collection` is 1 to 128 lette
 
 router = APIRouter(tags=["documents"], route_class=AdmittedRoute)
 
-_LABEL = TypeAdapter[str](Label)
+_LABEL = TypeAdapter[str](Label, config=HIDDEN)
 
 
 async def get_documents(api: ApiDep) -> Documents:

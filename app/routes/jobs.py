@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.auth.dependencies import Admin, AdmittedRoute, Asker, Principal
 from app.core.errors import Limit
+from app.core.models import HIDDEN
 from app.core.queue.records import JobView
 from app.dependencies import Api, ApiDep, UntilAnswered, api_of
 from app.jobs.streams import NOT_BEGUN, EventStream, JobEvents
@@ -27,7 +28,7 @@ JobId = Annotated[str, Path(description="The id that POST /chat gave")]
 Wait = Annotated[
     int, Query(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait for the job's end before answering")
 ]
-_WAIT: TypeAdapter[int] = TypeAdapter(Wait)
+_WAIT: TypeAdapter[int] = TypeAdapter(Wait, config=HIDDEN)
 FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those that failed")]
 
 

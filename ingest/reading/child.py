@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
+from app.core.models import QuietModel
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.reasons import Reason
 
@@ -34,7 +35,7 @@ class Request:
     last: int
 
 
-class Reply(BaseModel):
+class Reply(QuietModel):
     """Any of the child's replies; `ingest.reading.extract` says which there are."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

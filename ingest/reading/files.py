@@ -1,5 +1,6 @@
 """What is on disk: which files a run is about, and what each is called. File names are hostile."""
 
+import errno
 import hashlib
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.core.formats import LABELS, by_name
+from app.core.opening import open_real
 from ingest.reading.limits import FILE_BYTES_MAX
 from ingest.reading.reasons import FileError, Reason
 
@@ -28,11 +30,13 @@ class UsageError(Exception):
 class File:
     """A file to index. `source` is its path within the given folder, in a form that is safe to store and print.
 
-    `size_bytes` is what it had when it was found.
+    `real` is where it lay when it was found, with no link on the way: that is opened, `path` is what it is called.
+    `size_bytes` is what it had then.
     """
 
     path: Path
     source: str
+    real: Path
     size_bytes: int = field(default=0, compare=False)
 
 
@@ -47,11 +51,15 @@ class Refused:
 
 @dataclass(slots=True)
 class Found:
-    """What the arguments stand for. `unlisted` are folders whose contents are unknown: nothing below them is gone."""
+    """What the arguments stand for. `unlisted` are folders whose contents are unknown: nothing below them is gone.
+
+    `outside` are the links that lead out of their folder: what they were once indexed as is no file of it.
+    """
 
     files: list[File] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
+    outside: list[Path] = field(default_factory=list)
 
 
 def safe_name(name: str) -> str:
@@ -59,10 +67,11 @@ def safe_name(name: str) -> str:
     return UNSAFE_IN_A_NAME.sub("\ufffd", unicodedata.normalize("NFC", name))
 
 
-def find(paths: Sequence[Path], *, prune: bool = False) -> Found:
+def find(paths: Sequence[Path], *, prune: bool = False, follow_links: bool = False) -> Found:
     """The documents that `paths` (files, or folders searched with all below) stand for, in a fixed order.
 
-    Hidden files and folders inside a folder are passed over; a file argument is taken whatever its name. Raises
+    Hidden files and folders inside a folder are passed over, and so are links that lead to them or out of the folder,
+    unless `follow_links`; a file argument is taken whatever its name, a link as what it leads to now. Raises
     `UsageError` when a path is missing, a folder holds no document, or `prune` is asked for without a folder.
     """
     folders = {path for path in paths if _is_folder(path)}
@@ -74,7 +83,7 @@ def find(paths: Sequence[Path], *, prune: bool = False) -> Found:
     found = Found()
     for path in paths:
         if path in folders:
-            _add_folder(path, found)
+            _add_folder(path, found, follow_links=follow_links)
         else:
             _add_file(path, safe_name(path.name), found)
     _refuse_same_names(found)
@@ -82,14 +91,17 @@ def find(paths: Sequence[Path], *, prune: bool = False) -> Found:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open `path` for reading; never waits for a pipe. Raises `FileError`: UNREADABLE, NOT_A_FILE, or by its size."""
+    """Open `path`, a real path, for reading. Never waits for a pipe, and follows no link that was put there since.
+
+    Raises `FileError`: UNREADABLE, NOT_A_FILE, or by its size.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        opened = open_real(path)
     except (OSError, ValueError) as error:
-        raise FileError(Reason.UNREADABLE) from error
-    opened = os.fdopen(descriptor, "rb")
+        is_other = isinstance(error, OSError) and error.errno == errno.EINVAL
+        raise FileError(Reason.NOT_A_FILE if is_other else Reason.UNREADABLE) from error
     try:
-        _check(os.fstat(descriptor))
+        _check_size(os.fstat(opened.fileno()).st_size)
     except FileError:
         opened.close()
         raise
@@ -97,7 +109,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of a file's bytes, in hexadecimal. Raises `FileError`."""
+    """The hash of the bytes of the file at `path`, a real path, in hexadecimal. Raises `FileError`."""
     digest = hashlib.sha256()
     with open_regular(path) as opened:
         try:
@@ -108,12 +120,10 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _check(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise FileError(Reason.NOT_A_FILE)
-    if status.st_size == 0:
+def _check_size(size_bytes: int) -> None:
+    if size_bytes == 0:
         raise FileError(Reason.EMPTY_FILE)
-    if status.st_size > FILE_BYTES_MAX:
+    if size_bytes > FILE_BYTES_MAX:
         raise FileError(Reason.TOO_LARGE)
 
 
@@ -133,22 +143,33 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _add_file(path: Path, source: str, found: Found) -> None:
+def _add_file(path: Path, source: str, found: Found, within: Path | None = None) -> None:
+    """Add `path`, unless it leads out of the folder `within` (a real path; None: it may lead anywhere)."""
     try:
-        status = path.stat()
+        real = Path(os.path.realpath(path, strict=True))
+        status = real.lstat()
     except OSError:
         found.refused.append(Refused(source, Reason.UNREADABLE))
         return
-    if stat.S_ISREG(status.st_mode):
-        found.files.append(File(path, source, status.st_size))
+    if within is not None and not _is_seen(real, within):
+        found.refused.append(Refused(source, Reason.OUTSIDE_FOLDER, is_failure=False))
+        found.outside.append(path)
+    elif stat.S_ISREG(status.st_mode):
+        found.files.append(File(path, source, real, status.st_size))
     else:
         found.refused.append(Refused(source, Reason.NOT_A_FILE, is_failure=False))
 
 
-def _add_folder(folder: Path, found: Found) -> None:
+def _is_seen(real: Path, folder: Path) -> bool:
+    """Whether a search of `folder` comes past `real`: it lies within, and is not hidden there."""
+    return real.is_relative_to(folder) and not any(part.startswith(".") for part in real.relative_to(folder).parts)
+
+
+def _add_folder(folder: Path, found: Found, *, follow_links: bool) -> None:
     before = len(found.files) + len(found.refused)
+    within = None if follow_links else Path(os.path.realpath(folder))
     for path in sorted(_walk(folder, found)):
-        _add_file(path, _source(path, folder), found)
+        _add_file(path, _source(path, folder), found, within)
     if len(found.files) + len(found.refused) == before:
         raise UsageError(f"{safe_name(str(folder))}: no {LABELS} in this folder")
 

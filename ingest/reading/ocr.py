@@ -3,6 +3,7 @@
 `python -m ingest.reading.ocr IN OUT` is how it runs: a process that bounds its memory and then becomes ocrmypdf.
 """
 
+import hashlib
 import os
 import shutil
 import signal
@@ -12,8 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from app.core.errors import ConfigurationError
+from ingest.reading.reasons import FileError, Reason
 
 SECONDS_MAX = 1800
 """Some seconds a page, on all cores."""
@@ -33,11 +36,20 @@ def require() -> None:
 
 
 @contextmanager
-def searchable(path: Path) -> Iterator[Path | None]:
-    """A copy of the PDF at `path` whose pictures have their words on an invisible layer; None when that fails."""
+def searchable(scan: BinaryIO, sha256: str) -> Iterator[Path | None]:
+    """A copy of the PDF `scan` whose pictures have their words on an invisible layer; None when that fails.
+
+    ocrmypdf opens files by their names, so it is given one that nobody else can put another file behind. Raises
+    `FileError` when the bytes are not those of `sha256`.
+    """
     with tempfile.TemporaryDirectory(prefix="ingest-ocr-") as folder:
-        copy = Path(folder) / "searchable.pdf"
-        yield copy if _run(path.absolute(), copy) and copy.exists() else None
+        own, copy = (Path(folder).resolve() / name for name in ("scan.pdf", "searchable.pdf"))
+        with own.open("w+b") as file:
+            shutil.copyfileobj(scan, file)
+            file.seek(0)
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise FileError(Reason.CHANGED)
+        yield copy if _run(own, copy) and copy.exists() else None
 
 
 def _run(path: Path, copy: Path) -> bool:

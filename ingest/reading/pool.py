@@ -14,6 +14,7 @@ from typing import Self
 from ingest.reading import limits, ocr
 from ingest.reading.child import Child, ChildLostError, Reply, Request
 from ingest.reading.document_text import DocumentText
+from ingest.reading.files import open_regular
 from ingest.reading.reasons import FileError, Reason
 
 RANGE_PAGES = 32
@@ -73,13 +74,13 @@ class ReaderPool:
         return [child.pid for child in self._children if child.pid is not None]
 
     def read(self, path: Path, *, name: str | None = None) -> DocumentText:
-        """The text of the document at `path`; at least one page has some. Raises `FileError`.
+        """The text of the document at `path`, a real path; at least one page has some. Raises `FileError`.
 
         `name` tells its format, when the path does not.
         """
         reading = self._read(path, name or path.name)
         if self._use_ocr and reading.wants_ocr:
-            with ocr.searchable(path) as copy:
+            with open_regular(path) as scan, ocr.searchable(scan, reading.sha256) as copy:
                 if copy is not None:
                     return self._read(copy, copy.name).text(reading.sha256)
         return reading.text(reading.sha256)

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     SAME_NAME = "same_name"
     NOT_A_FILE = "not_a_file"
     LINKED_FOLDER = "linked_folder"
+    OUTSIDE_FOLDER = "outside_folder"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -37,6 +38,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.SAME_NAME: "Another file of this run has the same name within its folder. Rename one of them.",
     Reason.NOT_A_FILE: "This is no regular file but a folder, pipe, socket or device.",
     Reason.LINKED_FOLDER: "Links to folders are not followed. Give the folder itself as an argument.",
+    Reason.OUTSIDE_FOLDER: (
+        "This is a link to what lies outside the folder, or is hidden in it. INGEST_FOLLOW_LINKS=true follows it."
+    ),
 }
 
 

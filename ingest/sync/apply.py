@@ -14,8 +14,8 @@ from ingest.indexing.writer import EMBED_IN_FLIGHT, Parsed, Target, Writer, pars
 from ingest.reading.files import File, Found, sha256_of
 from ingest.reading.reasons import FileError, Reason
 from ingest.sync.mirror import Mirror
-from ingest.sync.naming import Hashed, Naming, real_folder
-from ingest.sync.plan import Action, Indexed, Step, largest_first, plan
+from ingest.sync.naming import Hashed, Naming, real_folder, stored_path
+from ingest.sync.plan import Action, Indexed, Step, is_gone, largest_first, plan
 from ingest.sync.report import Failure, Outcome, Status
 from ingest.sync.stages import Overlap
 from worker.index.vector_index import Document, VectorIndex
@@ -47,7 +47,7 @@ class Hashing:
     def __init__(self, files: Sequence[File]) -> None:
         self._pool = ThreadPoolExecutor(HASHERS, thread_name_prefix="hash")
         self._futures: list[tuple[File, Future[str]]] = [
-            (file, self._pool.submit(sha256_of, file.path)) for file in files
+            (file, self._pool.submit(sha256_of, file.real)) for file in files
         ]
 
     def __enter__(self) -> "Hashing":
@@ -113,7 +113,15 @@ class Sync:
                 hashed.append(self._naming.hashed(file, result))
             on_checked(number)
         folders = [str(real_folder(folder)) for folder in prune_below]
-        return plan(hashed, self._indexed, self._naming, prune_below=folders), outcomes
+        left_out = {stored_path(link) for link in found.outside}
+        actions = plan(
+            hashed,
+            self._indexed,
+            self._naming,
+            prune_below=folders,
+            gone=lambda path: path in left_out or is_gone(path),
+        )
+        return actions, outcomes
 
     def unchanged(self, actions: Sequence[Action]) -> Iterator[Outcome]:
         """The outcomes of the documents that stand as they are; nothing is done but to show what is not shown."""
@@ -122,7 +130,7 @@ class Sync:
                 assert action.known is not None
                 assert action.hashed is not None
                 if self._mirror is not None and not self._dry_run and not self._mirror.shows(action.known):
-                    self._mirror.indexed(action.known, action.hashed.file.path)
+                    self._mirror.indexed(action.known, action.hashed.file.real)
                 yield _standing(action, Status.UNCHANGED)
 
     def carry_out(
@@ -193,7 +201,7 @@ class Sync:
             return Ready(action)
         assert action.hashed is not None
         try:
-            parsed = parse(action.hashed.file.path, self._target(action, action.hashed), reader, splitter)
+            parsed = parse(action.hashed.file.real, self._target(action, action.hashed), reader, splitter)
         except FileError as error:
             return [_failed(action, error.reason)]
         return Ready(action, parsed)
@@ -256,7 +264,7 @@ class Sync:
 
     def _show(self, action: Action, document: Document) -> None:
         if self._mirror is not None and action.hashed is not None:
-            self._mirror.indexed(document, action.hashed.file.path)
+            self._mirror.indexed(document, action.hashed.file.real)
 
 
 def _refused(source: str, reason: Reason, *, is_failure: bool = True) -> Outcome:

@@ -69,7 +69,7 @@ class Distribution:
                 on_start(action.source)
                 assert action.hashed is not None
                 job, job_id = _job(action, self._naming), uuid4().hex
-                if (refused := self._mirror.queued(job, action.hashed.file.path, job_id)) is not None:
+                if (refused := self._mirror.queued(job, action.hashed.file.real, job_id)) is not None:
                     on_done(_failed(action, refused))
                 else:
                     taken[job_id] = (action, job)

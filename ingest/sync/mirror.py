@@ -14,7 +14,8 @@ from app.core.errors import ErrorCode
 from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
 from app.core.settings import Settings
-from ingest.reading.reasons import Reason
+from ingest.reading.files import open_regular
+from ingest.reading.reasons import FileError, Reason
 from worker.index.vector_index import Document
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Mirror:
         return is_shown(self._known.get(document.document_id), document)
 
     def indexed(self, document: Document, path: Path) -> None:
-        """The document is indexed from the file at `path`."""
+        """The document is indexed from the file at `path`, a real path."""
         self._try(lambda: self._put(document, path))
 
     def queued(self, job: IngestJob, path: Path, job_id: str) -> Reason | ErrorCode | None:
@@ -70,13 +71,15 @@ class Mirror:
         from app.core.documents.records import new_record
 
         try:
-            sha256, size_bytes = self._store.put_file(self._tenant, path)
+            sha256, size_bytes = self._keep(path)
             if sha256 != job.sha256:
                 self._drop_unused(sha256)
                 return Reason.CHANGED
             media_type = by_name_or_pdf(job.filename).media_type
             record = new_record(job, size_bytes=size_bytes, media_type=media_type, job_id=job_id)
             self._put_record(record)
+        except FileError as error:
+            return error.reason
         except OSError:
             return Reason.UNREADABLE
         except (StorageUnavailableError, FileBusyError) as error:
@@ -88,10 +91,14 @@ class Mirror:
         """The document is no longer in the index."""
         self._try(lambda: self._delete(document_id))
 
+    def _keep(self, path: Path) -> tuple[str, int]:
+        with open_regular(path) as opened:
+            return self._store.put_file(self._tenant, opened)
+
     def _put(self, document: Document, path: Path) -> None:
         from worker.index.catalog_repair import indexed_record
 
-        sha256, size_bytes = self._store.put_file(self._tenant, path)
+        sha256, size_bytes = self._keep(path)
         if sha256 != document.sha256:  # it has changed since; the next run brings both in step
             self._drop_unused(sha256)
             return
@@ -121,5 +128,5 @@ class Mirror:
 
         try:
             act()
-        except (*VALKEY_UNAVAILABLE, StorageUnavailableError, FileBusyError, OSError, ValueError) as error:
+        except (*VALKEY_UNAVAILABLE, StorageUnavailableError, FileBusyError, FileError, OSError, ValueError) as error:
             log.warning("document_not_shown", reason=type(error).__name__)

@@ -54,8 +54,7 @@ class Naming:
 
     def hashed(self, file: File, sha256: str) -> Hashed:
         """The file, identified. `sha256` is the hash of its bytes."""
-        path = real_folder(file.path.parent) / file.path.name
-        return Hashed(file, safe_name(str(path)), sha256, self.version(sha256))
+        return Hashed(file, stored_path(file.path), sha256, self.version(sha256))
 
 
 def naming_of(settings: Settings, collection: str, *, tenant: str = DEFAULT_TENANT) -> Naming:
@@ -69,6 +68,11 @@ def naming_of(settings: Settings, collection: str, *, tenant: str = DEFAULT_TENA
         splitter_tag=f"{splitter.tag}:ocr" if settings.ocr else splitter.tag,
         embedding_model=settings.embedding_model,
     )
+
+
+def stored_path(path: Path) -> str:
+    """The absolute path that a document is remembered by: its folder's real one, and its own name there."""
+    return safe_name(str(real_folder(path.parent) / path.name))
 
 
 @lru_cache(maxsize=4096)

@@ -3,9 +3,10 @@
 from collections import Counter
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import ConfigDict, Field, computed_field
 
 from app.core.errors import MESSAGES, ErrorCode
+from app.core.models import QuietModel
 from ingest.reading.reasons import SENTENCES, Reason
 
 
@@ -40,7 +41,7 @@ MESSAGES_WHEN_INDEXING: dict[ErrorCode, str] = {
 """`app.core.errors` words the codes for somebody who asked a question; here an operator reads them."""
 
 
-class Failure(BaseModel):
+class Failure(QuietModel):
     """A code that a program may switch on, and a sentence for people."""
 
     model_config = ConfigDict(frozen=True)
@@ -56,7 +57,7 @@ class Failure(BaseModel):
         return cls(code=code, message=MESSAGES_WHEN_INDEXING.get(code, MESSAGES[code]))
 
 
-class Outcome(BaseModel):
+class Outcome(QuietModel):
     """What became of one document. Pages count from 1; `cut_pages` were too long and lost their end."""
 
     model_config = ConfigDict(frozen=True)
@@ -76,12 +77,12 @@ class Outcome(BaseModel):
         return bool(self.missing_pages or self.cut_pages)
 
 
-class Report(BaseModel):
+class Report(QuietModel):
     """The sum of a run. `ended_by` is set when it ended before all documents had their turn."""
 
     collection: str
     dry_run: bool
-    documents: list[Outcome] = []
+    documents: list[Outcome] = Field([])
     ended_by: Failure | None = None
     interrupted: bool = False
     not_reached: int = 0

@@ -58,10 +58,48 @@ def test_the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes
 
 def test_images_are_pinned_and_everything_that_runs_on_has_a_health_check() -> None:
     for name, service in SERVICES.items():
-        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", service["image"]), name
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?", service["image"]), name
         assert "healthcheck" in service or "profiles" in service, name
     conditions = [c["condition"] for s in OURS.values() for c in s["depends_on"].values()]
     assert set(conditions) == {"service_healthy"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_breaks_out_of_a_program_finds_nothing_to_write_and_no_rights(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    for mount in service.get("tmpfs", ()):
+        assert {"noexec", "nosuid", "nodev"} < set(mount.partition(":")[2].split(","))
+        assert "size=" in mount
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"), [("valkey", "VALKEY_PASSWORD"), ("qdrant", "QDRANT_API_KEY"), ("api", "API_KEYS")]
+)
+def test_no_secret_has_a_default_and_each_says_how_to_make_it(name: str, variable: str) -> None:
+    required = [value for value in SERVICES[name]["environment"].values() if f"${{{variable}:?" in value]
+    assert required
+    assert all("openssl rand" in value or "make key" in value for value in required)
+    for service in OURS.values():
+        assert service["environment"]["REDIS_URL"] == "redis://:${VALKEY_PASSWORD}@valkey:6379/0"
+        assert service["environment"]["QDRANT_API_KEY"] == "${QDRANT_API_KEY}"
+
+
+def test_no_password_stands_on_a_command_line() -> None:
+    for name, service in SERVICES.items():
+        for word in service.get("command", []):
+            line, _, given_as_a_file = word.partition("<<")
+            assert "PASSWORD" not in line, name
+            assert "_KEY" not in word, name
+            assert not given_as_a_file or line.startswith("exec "), name  # so that it is told to stop, not its shell
+
+
+def test_the_image_builds_no_package_from_source() -> None:
+    assert "--only-binary=:all:" in (ROOT / "Dockerfile").read_text()
 
 
 def test_data_outlives_the_containers() -> None:

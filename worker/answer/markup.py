@@ -33,7 +33,7 @@ noembed noframes noscript object ol optgroup option output p param picture plain
 samp script search section select slot small source span strike strong style sub summary sup svg table tbody td
 template textarea tfoot th thead time title tr track tt u ul var video wbr xmp
 """
-_HTML_NAMES = frozenset(_HTML.split())
+HTML_NAMES = frozenset(_HTML.split())
 _SPACED_TAGS = frozenset(("br", "p", "div", "li", "tr", "td", "th", "hr"))
 
 _SPECIAL = re.compile(r"[\[\]<`\\【]|!(?=\[|\Z)|~(?=~~|~?\Z)|\$(?=[A-Za-z\\${(\[|]|\Z)|\((?=[sS]|\Z)")
@@ -284,7 +284,7 @@ class Scanner:
         if comment := _COMMENT.match(text, position, end):
             return comment.end()
         tag = _TAG.match(text, position, end)
-        if tag and tag[1].lower() in _HTML_NAMES:
+        if tag and tag[1].lower() in HTML_NAMES:
             self._text(" " if tag[1].lower() in _SPACED_TAGS else "")
             return tag.end()
         if not tag and (
@@ -298,7 +298,7 @@ class Scanner:
             return False
         found = _TAG_SO_FAR.match(text, position)
         name = (found[1] or "").lower() if found else ""
-        return bool(found) and (not name or text[-1] in name or name in _HTML_NAMES)
+        return bool(found) and (not name or text[-1] in name or name in HTML_NAMES)
 
     def _ticks(self, text: str, position: int, final: bool) -> int:
         """A code span on one line, or the fence of a block of code. Any other tick would pair up with a later one."""

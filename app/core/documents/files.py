@@ -17,9 +17,10 @@ from typing import IO, Any, BinaryIO, Self, cast
 
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
-from app.core.contract import LABEL
+from app.core.contract import is_label
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
+from app.core.opening import open_real
 from app.core.private_files import make_private_folder
 from app.core.settings import Settings
 
@@ -65,11 +66,8 @@ class DocumentStore:
         """A file to be written now, and kept under its hash or dropped."""
         return Draft(self._drafts(), self._keep)
 
-    def put_file(self, tenant: str, source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, int]:
-        """Keep a file's bytes; their SHA-256 and number. The same bytes twice are one file."""
-        if isinstance(source, str | os.PathLike):
-            with Path(source).open("rb") as file:
-                return self.put_file(tenant, file)
+    def put_file(self, tenant: str, source: IO[bytes]) -> tuple[str, int]:
+        """Keep an open file's bytes; their SHA-256 and number. The same bytes twice are one file."""
         with self.draft() as draft:
             while data := source.read(COPY_BYTES):
                 draft.write(data)
@@ -81,7 +79,7 @@ class DocumentStore:
         name = _name(tenant, sha256)
         with _classified():
             if self._folder is not None:
-                return os.fdopen(os.open(self._inside(name), os.O_RDONLY | os.O_NOFOLLOW), "rb")
+                return open_real(self._inside(name))
             # Without a cache each `read` is one ranged request for exactly what is asked.
             return cast(BinaryIO, self._filesystem().open(f"{self._root()}/{name}", "rb", cache_type="none"))
 
@@ -115,7 +113,7 @@ class DocumentStore:
             with self.open(tenant, sha256) as file, _classified():
                 shutil.copyfileobj(file, copy, COPY_BYTES)
             copy.flush()
-            yield Path(copy.name)
+            yield Path(copy.name).resolve()
 
     def delete(self, tenant: str, sha256: str) -> None:
         """Remove the file, if it is there. The caller knows that no document uses it (`operations.begin_removal`)."""
@@ -219,7 +217,7 @@ class Draft:
 
 
 def _name(tenant: str, sha256: str) -> str:
-    if not LABEL.fullmatch(tenant) or not tenant.strip("."):
+    if not is_label(tenant):
         raise ValueError("not a tenant")
     if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
         raise ValueError("not a SHA-256 in hexadecimal digits")
@@ -229,7 +227,7 @@ def _name(tenant: str, sha256: str) -> str:
 def _drop_abandoned(drafts: Path) -> None:
     for draft in drafts.iterdir():
         with suppress(FileNotFoundError):
-            if time() - draft.stat().st_mtime > DRAFT_SECONDS_MAX:
+            if time() - draft.lstat().st_mtime > DRAFT_SECONDS_MAX:
                 draft.unlink()
 
 

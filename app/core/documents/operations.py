@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, Unpack, cast
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.contract import LABEL
+from app.core.contract import is_label
 from app.core.documents import scripts
 from app.core.documents.records import AT_WORK, Changes, DocumentError, DocumentRecord, DocumentStatus, Page
 from app.core.errors import Limit, LimitReachedError
@@ -214,6 +214,6 @@ def _removal_key(tenant: str, sha256: str) -> str:
 
 def _label(text: str) -> str:
     """`text` when it is a label or nothing; keys are unambiguous since no label holds a slash."""
-    if text and not LABEL.fullmatch(text):
+    if text and not is_label(text):
         raise ValueError("not a label")
     return text

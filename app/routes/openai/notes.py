@@ -1,22 +1,23 @@
 """What a client said of a response that no job needs, kept beside the job: its model's name, its metadata."""
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 from redis.asyncio import Redis
 
+from app.core.models import QuietModel
 from app.core.queue.producer import note_key
 from app.core.settings import Settings
 from app.routes.openai.questions import MODEL
 from app.routes.openai.schemas import is_metadata
 
 
-class ResponseNote(BaseModel):
+class ResponseNote(QuietModel):
     """What is kept of one response. A job that was asked for elsewhere has none, and these defaults."""
 
     model_config = ConfigDict(frozen=True)
 
     model: str = Field(MODEL, max_length=256)
     background: bool = False
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = Field({})
 
     @field_validator("metadata")
     @classmethod

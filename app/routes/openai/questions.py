@@ -6,12 +6,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from app.core.contract import DEFAULT_COLLECTION, QUERY_MAX_CHARACTERS, Label
+from app.core.models import HIDDEN
 from app.routes.openai.errors import OpenAIError, unsupported
 from app.routes.openai.schemas import ChatCompletionRequest, Format, Message, ResponseRequest, is_unicode
 
 MODEL = "rag-queue"
 
-_LABEL: TypeAdapter[str] = TypeAdapter(Label)
+_LABEL: TypeAdapter[str] = TypeAdapter(Label, config=HIDDEN)
 _TEXT_PARTS = ("text", "input_text")
 
 

@@ -10,7 +10,9 @@ What would make the answer wrong is refused.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
+
+from app.core.models import QuietModel
 
 METADATA_PAIRS_MAX = 16
 METADATA_KEY_MAX = 64
@@ -20,7 +22,7 @@ MODEL_EXAMPLE = "rag-queue"
 QUESTION_EXAMPLE = "How long is the warranty?"
 
 
-class ErrorDetail(BaseModel):
+class ErrorDetail(QuietModel):
     """What is wrong."""
 
     message: str
@@ -29,13 +31,13 @@ class ErrorDetail(BaseModel):
     code: str | None = None
 
 
-class ErrorResponse(BaseModel):
+class ErrorResponse(QuietModel):
     """An error as OpenAI's API has it."""
 
     error: ErrorDetail
 
 
-class Model(BaseModel):
+class Model(QuietModel):
     """A model that can be asked: one for each collection of documents."""
 
     id: str
@@ -44,7 +46,7 @@ class Model(BaseModel):
     owned_by: str
 
 
-class ModelList(BaseModel):
+class ModelList(QuietModel):
     """All models."""
 
     object: Literal["list"] = "list"
@@ -54,14 +56,14 @@ class ModelList(BaseModel):
 # ------------------------------------------------------------------------------------------- requests
 
 
-class ContentPart(BaseModel):
+class ContentPart(QuietModel):
     """A part of a message. Only text can be asked about: `text` or `input_text`."""
 
     type: str
     text: str | None = None
 
 
-class Message(BaseModel):
+class Message(QuietModel):
     """A message, or another item of a conversation."""
 
     type: str = "message"
@@ -69,25 +71,25 @@ class Message(BaseModel):
     content: str | list[ContentPart] | None = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(QuietModel):
     """What a stream has beside the answer."""
 
     include_usage: bool | None = None
 
 
-class Format(BaseModel):
+class Format(QuietModel):
     """The form of the answer; only `text`."""
 
     type: str = "text"
 
 
-class TextOptions(BaseModel):
+class TextOptions(QuietModel):
     """Options of the answer's text."""
 
     format: Format | None = None
 
 
-class ChatCompletionRequest(BaseModel):
+class ChatCompletionRequest(QuietModel):
     """POST /v1/chat/completions."""
 
     model_config = ConfigDict(
@@ -108,7 +110,7 @@ class ChatCompletionRequest(BaseModel):
     logprobs: bool | None = Field(None, description="false")
 
 
-class ResponseRequest(BaseModel):
+class ResponseRequest(QuietModel):
     """POST /v1/responses. Every response can be retrieved until it expires, whatever `store` says."""
 
     model_config = ConfigDict(
@@ -158,7 +160,7 @@ def is_unicode(text: str) -> bool:
 # --------------------------------------------------------------------------------- chat completions
 
 
-class UrlCitation(BaseModel):
+class UrlCitation(QuietModel):
     """Where a statement stands: `text[start_index:end_index]` is its mark in the answer, [n]."""
 
     start_index: int
@@ -167,14 +169,14 @@ class UrlCitation(BaseModel):
     title: str = Field(description="The document's file name and the page")
 
 
-class ChatAnnotation(BaseModel):
+class ChatAnnotation(QuietModel):
     """A citation of a chat completion."""
 
     type: Literal["url_citation"] = "url_citation"
     url_citation: UrlCitation
 
 
-class ChatMessage(BaseModel):
+class ChatMessage(QuietModel):
     """The answer. `refusal` is there when the model's provider refused."""
 
     role: Literal["assistant"] = "assistant"
@@ -183,7 +185,7 @@ class ChatMessage(BaseModel):
     annotations: list[ChatAnnotation]
 
 
-class ChatChoice(BaseModel):
+class ChatChoice(QuietModel):
     """The one answer."""
 
     index: Literal[0] = 0
@@ -192,7 +194,7 @@ class ChatChoice(BaseModel):
     finish_reason: Literal["stop", "content_filter"]
 
 
-class ChatUsage(BaseModel):
+class ChatUsage(QuietModel):
     """Tokens that the model's provider counted."""
 
     prompt_tokens: int
@@ -200,7 +202,7 @@ class ChatUsage(BaseModel):
     total_tokens: int
 
 
-class ChatCompletion(BaseModel):
+class ChatCompletion(QuietModel):
     """An answer with its citations."""
 
     id: str
@@ -220,16 +222,16 @@ class ResponseAnnotation(UrlCitation):
     type: Literal["url_citation"] = "url_citation"
 
 
-class OutputText(BaseModel):
+class OutputText(QuietModel):
     """The answer's text."""
 
     type: Literal["output_text"] = "output_text"
     text: str
     annotations: list[ResponseAnnotation]
-    logprobs: list[Any] = []
+    logprobs: list[Any] = Field([])
 
 
-class OutputMessage(BaseModel):
+class OutputMessage(QuietModel):
     """The answer."""
 
     type: Literal["message"] = "message"
@@ -239,20 +241,20 @@ class OutputMessage(BaseModel):
     content: list[OutputText]
 
 
-class InputTokensDetails(BaseModel):
+class InputTokensDetails(QuietModel):
     """Always zero: nothing is known of the provider's caches."""
 
     cached_tokens: int = 0
     cache_write_tokens: int = 0
 
 
-class OutputTokensDetails(BaseModel):
+class OutputTokensDetails(QuietModel):
     """Always zero: nothing is known of reasoning tokens."""
 
     reasoning_tokens: int = 0
 
 
-class ResponseUsage(BaseModel):
+class ResponseUsage(QuietModel):
     """Tokens that the model's provider counted."""
 
     input_tokens: int
@@ -262,7 +264,7 @@ class ResponseUsage(BaseModel):
     total_tokens: int
 
 
-class ResponseFailure(BaseModel):
+class ResponseFailure(QuietModel):
     """Why a response failed; `type` is this service's own code."""
 
     code: Literal["server_error", "rate_limit_exceeded"]
@@ -270,13 +272,13 @@ class ResponseFailure(BaseModel):
     type: str
 
 
-class IncompleteDetails(BaseModel):
+class IncompleteDetails(QuietModel):
     """Why a response is incomplete."""
 
     reason: Literal["content_filter"]
 
 
-class ResponseObject(BaseModel):
+class ResponseObject(QuietModel):
     """A response. `output` is empty unless it is completed."""
 
     id: str
@@ -295,11 +297,11 @@ class ResponseObject(BaseModel):
     previous_response_id: None = None
     parallel_tool_calls: bool = False
     tool_choice: Literal["auto"] = "auto"
-    tools: list[Any] = []
+    tools: list[Any] = Field([])
     text: TextOptions = TextOptions(format=Format())
 
 
-class ResponseDeleted(BaseModel):
+class ResponseDeleted(QuietModel):
     """The response is gone, with its question and answer."""
 
     id: str

@@ -116,7 +116,7 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/queues"): Role.ADMIN,
 }
 """The least role that each route is for."""
-PUBLIC = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+PUBLIC = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"}
 
 
 def routes() -> list[Route]:

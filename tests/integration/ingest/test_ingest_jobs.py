@@ -222,15 +222,15 @@ def test_a_job_waits_for_another_of_its_document_and_goes_on_when_it_is_the_same
     valkey: Redis, catalog: Catalog, store: DocumentStore, otter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "WAIT_FOR_OTHER_SECONDS", 0.0)
-    valkey.set(f"rag:ingest:default:{OTTER}", "another job", ex=60)
+    valkey.set(f"rag:ingest:default/{OTTER}", "another job", ex=60)
     job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()), retries=1)
     assert job.get_status() is JobStatus.SCHEDULED
-    valkey.set(f"rag:ingest:default:{OTTER}", job.id, ex=60)
+    valkey.set(f"rag:ingest:default/{OTTER}", job.id, ex=60)
     queue = Queue(INGEST_QUEUE, connection=valkey, serializer=PlainSerializer)
     queue.enqueue_job(job)
     SimpleWorker([queue], connection=valkey, serializer=PlainSerializer).work(burst=True)
     assert job.get_status(refresh=True) is JobStatus.FINISHED
-    assert not valkey.exists(f"rag:ingest:default:{OTTER}")
+    assert not valkey.exists(f"rag:ingest:default/{OTTER}")
 
 
 def test_a_payload_that_is_none_fails_with_a_code(valkey: Redis) -> None:

@@ -109,19 +109,6 @@ def test_a_route_may_say_otherwise(client: TestClient) -> None:
     assert headers.get_list("content-security-policy") == ["sandbox"]
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc"])
-def test_the_documentation_may_load_all_that_it_names(client: TestClient, path: str) -> None:
-    page = client.get(path)
-    policy = page.headers["content-security-policy"]
-    for tag in ("script", "link", "style"):
-        if f"<{tag}" in page.text:
-            assert "'unsafe-inline'" in policy
-    hosts = {word.split("/")[2] for word in page.text.replace("'", '"').split('"') if word.startswith("https://")}
-    assert hosts
-    assert all(host in policy for host in hosts)
-    assert "frame-ancestors 'none'" in policy
-
-
 @pytest.mark.parametrize("given", ["abc-123", "A.b:c_d-e", "x" * 128])
 def test_the_callers_id_is_kept(client: TestClient, given: str) -> None:
     answer = client.get("/things/1", headers={"X-Request-ID": given})

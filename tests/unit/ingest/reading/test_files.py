@@ -45,7 +45,7 @@ def test_a_file_argument_is_called_by_its_name_and_needs_no_suffix(tmp_path: Pat
 def test_the_same_file_given_twice_counts_once(tmp_path: Path) -> None:
     _touch(tmp_path / "a.pdf")
     found = find([tmp_path, tmp_path / "a.pdf", tmp_path])
-    assert found.files == [File(tmp_path / "a.pdf", "a.pdf")]
+    assert found.files == [File(tmp_path / "a.pdf", "a.pdf", tmp_path / "a.pdf")]
     assert found.refused == []
 
 
@@ -73,14 +73,41 @@ def test_prune_needs_a_folder(tmp_path: Path) -> None:
         find([tmp_path / "a.pdf"], prune=True)
 
 
-def test_a_link_to_a_file_is_followed_and_a_link_to_a_folder_is_not(tmp_path: Path) -> None:
-    _touch(tmp_path / "outside" / "real.pdf", tmp_path / "in" / "own.pdf")
-    (tmp_path / "in" / "linked.pdf").symlink_to(tmp_path / "outside" / "real.pdf")
+def test_a_link_within_the_folder_is_followed_and_one_to_a_folder_is_not(tmp_path: Path) -> None:
+    _touch(tmp_path / "in" / "own.pdf")
+    (tmp_path / "in" / "linked.pdf").symlink_to("own.pdf")
     (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
     found = find([tmp_path / "in"])
-    assert [file.source for file in found.files] == ["linked.pdf", "own.pdf"]
+    assert [(file.source, file.real) for file in found.files] == [
+        ("linked.pdf", tmp_path / "in" / "own.pdf"),
+        ("own.pdf", tmp_path / "in" / "own.pdf"),
+    ]
     assert [(one.source, one.reason, one.is_failure) for one in found.refused] == [
         ("again", Reason.LINKED_FOLDER, False)
+    ]
+
+
+def test_a_link_out_of_the_folder_is_followed_only_on_request(tmp_path: Path) -> None:
+    _touch(tmp_path / "outside" / "real.pdf", tmp_path / "in" / "own.pdf")
+    (tmp_path / "in" / "linked.pdf").symlink_to(tmp_path / "outside" / "real.pdf")
+    found = find([tmp_path / "in"])
+    assert [file.source for file in found.files] == ["own.pdf"]
+    assert [(one.source, one.reason, one.is_failure) for one in found.refused] == [
+        ("linked.pdf", Reason.OUTSIDE_FOLDER, False)
+    ]
+    found = find([tmp_path / "in"], follow_links=True)
+    assert [file.source for file in found.files] == ["linked.pdf", "own.pdf"]
+    assert found.refused == []
+
+
+def test_a_link_that_is_given_itself_and_a_folder_that_is_one_are_followed(tmp_path: Path) -> None:
+    _touch(tmp_path / "real" / "a.pdf")
+    (tmp_path / "folder").symlink_to("real")
+    (tmp_path / "file.pdf").symlink_to("real/a.pdf")
+    found = find([tmp_path / "folder", tmp_path / "file.pdf"])
+    assert [(file.source, file.real) for file in found.files] == [
+        ("a.pdf", tmp_path / "real" / "a.pdf"),
+        ("file.pdf", tmp_path / "real" / "a.pdf"),
     ]
 
 

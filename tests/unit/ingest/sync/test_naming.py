@@ -34,13 +34,14 @@ def test_a_file_has_one_path_whatever_link_leads_to_its_folder(tmp_path: Path) -
     (tmp_path / "real" / "a.pdf").touch()
     (tmp_path / "link").symlink_to("real")
     paths = [
-        _naming().hashed(File(folder / "a.pdf", "a.pdf"), "aa").path
+        _naming().hashed(File(folder / "a.pdf", "a.pdf", folder / "a.pdf"), "aa").path
         for folder in (tmp_path / "real", tmp_path / "link", tmp_path / "link" / ".." / "real")
     ]
     assert set(paths) == {str((tmp_path / "real" / "a.pdf").resolve())}
 
 
 def test_a_path_is_safe_to_store() -> None:
-    hashed = _naming().hashed(File(Path("/x/a\udcff\x1b.pdf"), "a.pdf"), "aa")
+    path = Path("/x/a\udcff\x1b.pdf")
+    hashed = _naming().hashed(File(path, "a.pdf", path), "aa")
     assert hashed.path == "/x/a\ufffd\ufffd.pdf"
     assert hashed.filename == "a\ufffd\ufffd.pdf"

@@ -15,7 +15,7 @@ NAMING = Naming(collection="default", splitter_tag="s", embedding_model=None)
 
 def _on_disk(source: str, sha256: str = "aa", *, folder: str = "/in") -> Hashed:
     path = f"{folder}/{source}"
-    return Hashed(File(Path(path), source), path, sha256, NAMING.version(sha256))
+    return Hashed(File(Path(path), source, Path(path)), path, sha256, NAMING.version(sha256))
 
 
 def _indexed(source: str, sha256: str = "aa", *, folder: str = "/in", id_: str | None = None) -> Document:

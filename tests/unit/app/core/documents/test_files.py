@@ -56,13 +56,6 @@ def test_a_file_comes_back_by_its_hash(store: DocumentStore) -> None:
         assert path.read_bytes() == DATA
 
 
-def test_a_path_is_as_good_as_an_open_file(store: DocumentStore, tmp_path: Path) -> None:
-    source = tmp_path / "source.pdf"
-    source.write_bytes(DATA)
-    assert store.put_file("acme", source) == store.put_file("acme", str(source)) == (SHA256, len(DATA))
-    assert source.exists()
-
-
 def test_a_file_is_one_tenants(store: DocumentStore) -> None:
     store.put_file("acme", BytesIO(DATA))
     assert not store.exists("other", SHA256)

@@ -1,0 +1,90 @@
+"""An operator's slip that would only show at the first request: what has a wrong form is refused at the start."""
+
+import base64
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from app.core.documents.files import open_store
+from app.core.errors import ConfigurationError
+from app.core.settings import Settings, explain
+from app.main import create_app
+
+WRONG: dict[str, list[str]] = {
+    "webhook_secret": ["hunter2", "whsec_", "whsec_hunter2", "whsec_" + base64.b64encode(b"x" * 23).decode(),
+                       "whsec_" + base64.b64encode(b"x" * 65).decode(), "whsec_" + "é" * 40, "whsec_" + "A" * 31],
+    "redis_url": ["hunter2", "localhost:6379", "http://hunter2", "redis://", "redis://h:hunter2", "redis://h:99999"],
+    "qdrant_url": ["hunter2", "host:6333", "ftp://hunter2"],
+    "openai_base_url": ["hunter2", "ftp://hunter2"],
+    "embedding_base_url": ["hunter2", "http://h:hunter2"],
+    "rerank_url": ["hunter2"],
+    "jwt_jwks_url": ["hunter2", "file:///hunter2"],
+    "jwt_secret": ["hunter2"],
+    "openai_api_key": ["hunter2\n", "hunter2é", "hunter2\0"],
+    "qdrant_api_key": ["hunter2\r\nX: y"],
+    "rerank_api_key": ["hunter2é"],
+    "qdrant_collection": ["../hunter2", "a b", ""],
+    "trusted_proxies": ["hunter2", "10.0.0.1/8", "*"],
+    "cors_origins": ["hunter2", "*", "https://hunter2/path", "null"],
+    "rate_limit": ["hunter2", "0/minute", "1/week", "1"],
+    "address_rate_limit": ["hunter2", "600"],
+    "log_level": ["hunter2"],
+    "log_format": ["hunter2"],
+    "fusion": ["hunter2"],
+    "port": ["hunter2", "-1", "65536"],
+}  # fmt: skip
+"""By setting, what it is not. `hunter2` is never shown."""
+ANY_TEXT = {
+    "host": "resolved when the API listens, at the start",
+    "data_dir": "made at the start",
+    "documents_url": "opened at the start: see below",
+    "api_keys": "read at the start: see below",
+    "chat_model": "a name that the provider knows",
+    "embedding_model": "a name that the provider knows",
+    "rerank_model": "a name that the provider knows",
+    "jwt_issuer": "any name",
+    "jwt_audience": "any name",
+}
+"""Settings of free form, and who finds a slip."""
+
+
+def test_every_setting_of_words_is_tried_here_or_is_of_free_form() -> None:
+    free = {
+        name
+        for name, field in Settings.model_fields.items()
+        if re.search("\\b(str|Path|SecretStr|Fusion|LogFormat)\\b|tuple", str(field.annotation))
+    }
+    assert free <= set(WRONG) | set(ANY_TEXT)
+    assert set(WRONG) | set(ANY_TEXT) <= set(Settings.model_fields)
+    assert len(free) > 20
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_wrong_form_is_named_at_the_start_and_not_shown(name: str, value: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({name: value})
+    said = explain(caught.value)
+    assert name.upper() in said
+    assert "hunter2" not in said + str(caught.value)
+
+
+@pytest.mark.parametrize("size", [24, 32, 64])
+@pytest.mark.parametrize("prefix", ["whsec_", ""])
+def test_a_signing_secret_is_taken(size: int, prefix: str) -> None:
+    secret = prefix + base64.b64encode(b"x" * size).decode()
+    settings = Settings(webhook_secret=secret)
+    assert settings.webhook_secret is not None
+    assert settings.webhook_secret.get_secret_value() == secret
+
+
+@pytest.mark.parametrize("url", ["redis://h", "redis://:p@h:6379/0", "rediss://u:p@h:1/2", "unix:///run/valkey.sock"])
+def test_an_address_of_valkey_is_taken(url: str) -> None:
+    assert Settings(redis_url=url).redis_url is not None
+
+
+def test_keys_and_store_are_looked_at_at_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="API_KEYS"):
+        create_app(Settings(redis_url="redis://h", api_keys="hunter2"))
+    with pytest.raises(ConfigurationError, match="DOCUMENTS_URL"):
+        open_store(Settings(documents_url="hunter2://x"))
