@@ -221,10 +221,10 @@ def raw_page_pdf(path: Path, content: bytes) -> Path:
 
 
 def slow_page_pdf(path: Path) -> Path:
-    """Between two pages of words one that takes minutes: white words, for each of which countless shapes count."""
-    shapes = b"1 0 0 rg " + b"0 0 1 1 re f " * 20_000
-    words = b"1 g BT /F 4 Tf 4 TL 10 790 Td " + b"(%s) Tj T* " % (b"word " * 40) * 190 + b"ET"
-    font = b"/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>"
+    """Between two pages of words one that takes minutes to draw: shapes over all of it, each mixed with others."""
+    shapes = b"/G gs 1 0 0 rg " + b"0 0 600 800 re f " * 200_000
+    words = b"0 g BT /F 12 Tf 50 700 Td (Words that are lost.) Tj ET "
+    font = b"/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>/ExtGState<</G<</BM/Multiply>>>>>>"
     return _write(
         path,
         b"<</Type/Catalog/Pages 2 0 R>>",
@@ -234,7 +234,7 @@ def slow_page_pdf(path: Path) -> Path:
             for number in (6, 7, 8)
         ),
         _stream(b"BT /F 12 Tf 50 700 Td (Words that are read.) Tj ET"),
-        _stream(shapes + words),
+        _stream(words + shapes),
         _stream(b"BT /F 12 Tf 50 700 Td (More words.) Tj ET"),
     )
 

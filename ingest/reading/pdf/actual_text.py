@@ -5,7 +5,7 @@ nobody sees.
 """
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pypdfium2.raw as pdfium
@@ -16,13 +16,13 @@ from ingest.reading.pdf.look import Look
 KEY = b"ActualText"
 
 
-def put_aside(look: Look, count: int) -> list[tuple[Drawn, bytes]]:
-    """Take it from the objects that draw the page's `count` characters. They have to be read anew, if it was there.
+def put_aside(look: Look, characters: Iterable[int]) -> list[tuple[Drawn, bytes]]:
+    """Take it from the objects that draw these characters. The page has to be read anew, if it was there.
 
     Gives each object that had some, and what that was, in UTF-16.
     """
     found: list[tuple[Drawn, bytes]] = []
-    for drawn in {Drawn(raw) for index in range(count) if (raw := look.drawn(index)) is not None}:
+    for drawn in {Drawn(raw) for index in characters if (raw := look.drawn(index)) is not None}:
         for mark in list(_marks(drawn.raw)):
             if pdfium.FPDFPageObjMark_GetParamValueType(mark, KEY) == pdfium.FPDF_OBJECT_STRING:
                 found.append((drawn, _value(mark)))

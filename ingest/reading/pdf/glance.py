@@ -5,10 +5,12 @@ goes from paper to ink and back all along its middle, and hardly at all at the f
 and strokes through a line do not change along it, and pictures change everywhere.
 """
 
+import ctypes
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+
+import pypdfium2.raw as pdfium
 
 from ingest.reading.pdf.look import Box, Look
 from ingest.reading.pdf.picture import Picture, PixelBox
@@ -21,6 +23,8 @@ HEIGHT_MIN = 4
 """Pixels of a line: below, it is tiny or too small for this look. Footnotes of six points have five."""
 BLANK = 1.0
 """Of a line's height: what does not change for so long must be without words. Blanks between words have a third."""
+MIDDLE = 0.35, 0.75
+"""Of its height, from above: the small letters, without the ends of tall ones, which bars may leave."""
 SIDE = 0.3
 """Of its height, left out at each end of such a part: the room beside a letter is the letter's."""
 CONTRAST_MIN = 48
@@ -44,21 +48,24 @@ Line = tuple[int, str, Box]
 """The index of its first character, its words, and where that character stands."""
 
 
-def is_doubtful(look: Look, lines: Sequence[Line]) -> bool:
-    """Whether there may be words on a page that are not in its picture."""
+def doubtful(look: Look, lines: Sequence[Line]) -> list[range]:
+    """The characters of those lines that may not be in the page's picture, by their indices."""
     picture = Picture.of(look.page, DPI, is_grey=True)
     changes = _changes(picture)
-    places: list[PixelBox] = []
+    places: list[tuple[PixelBox, range]] = []
+    doubts: list[range] = []
     for first, text, box in _parts(look, lines):
         last = look.box(first + len(text) - 1)
         around = min(box[0], last[0]), min(box[1], last[1]), max(box[2], last[2]), max(box[3], last[3])
-        place = picture.place(around)
-        if _is_odd(place, text) or _is_unlike_print(changes, picture, place):
-            return True
-        if _is_doubtful(_words(look, picture, first, text), _gaps(changes, picture, place), place):
-            return True
-        places.append(place)
-    return _overlap(places)
+        place, characters = picture.place(around), range(first, first + len(text))
+        if (
+            _is_odd(place, text)
+            or _is_unlike_print(changes, picture, place)
+            or _are_doubtful(_words(look, picture, first, text), _gaps(changes, picture, place), place)
+        ):
+            doubts.append(characters)
+        places.append((place, characters))
+    return doubts + list(_overlapping(places))
 
 
 def _parts(look: Look, lines: Sequence[Line]) -> Iterator[Line]:
@@ -88,26 +95,27 @@ def _is_odd(place: PixelBox, text: str) -> bool:
 
 def _words(look: Look, picture: Picture, first: int, text: str) -> Iterator[tuple[float, float, int]]:
     """Of each word of a line, the columns at which its first and its last character begin, and how many it has."""
+    a, b, c = picture.across
+    page, origin = look.text_page, pdfium.FPDFText_GetCharOrigin  # it is called a thousand times for a page
+    x, y = ctypes.c_double(), ctypes.c_double()
     for word in WORD.finditer(text):
-        start, end = first + word.start(), first + word.end() - 1
-        yield _column(look, picture, start), _column(look, picture, end), end - start + 1
+        start, end = word.span()
+        origin(page, first + start, x, y)
+        begin = a * x.value + b * y.value + c
+        origin(page, first + end - 1, x, y)
+        yield begin, a * x.value + b * y.value + c, end - start
 
 
-def _column(look: Look, picture: Picture, index: int) -> float:
-    x, y = look.origin(index)
-    return picture.across[0] * x + picture.across[1] * y + picture.across[2]
-
-
-def _is_doubtful(
+def _are_doubtful(
     words: Iterator[tuple[float, float, int]], gaps: Sequence[tuple[float, float]], place: PixelBox
 ) -> bool:
-    """Whether a word stands where nothing changes, or on the one before it, or its letters on one another."""
+    """Whether a word is where nothing changes, off the page, or on the one before, or its letters on one another."""
     close = CLOSE * (place[3] - place[1])
     before = float("-inf")
     for begin, last, count in words:
-        if begin < before or last - begin < close * (count - 1):
+        if begin < before or last - begin < close * (count - 1) or last > place[2]:
             return True
-        if any(begin < right and last > left for left, right in gaps):
+        if gaps and any(begin < right and last > left for left, right in gaps):
             return True
         before = last
     return False
@@ -124,18 +132,20 @@ def _is_unlike_print(changes: bytes, picture: Picture, place: PixelBox) -> bool:
     """Whether there is as much below a line's feet as in its middle."""
     if place[2] - place[0] < 1:
         return True
+    width = picture.width
     counts = [
-        changes[y * picture.width + place[0] : y * picture.width + place[2]].count(1)
-        for y in (*_rows(place, 0.25, 0.85), place[3] - 1)
+        changes[y * width + place[0] : y * width + place[2]].count(1)
+        for y in (*_rows(place, *MIDDLE), place[3] - 1, min(place[3], picture.height - 1))
     ]
-    return counts[-1] > CHANGES_MIN and counts[-1] > FEET * max(counts[:-1])
+    feet = min(counts[-2:])  # the letters of small print and of close lines reach into one of them
+    return feet > CHANGES_MIN and feet > FEET * max(counts[:-2])
 
 
 def _gaps(changes: bytes, picture: Picture, place: PixelBox) -> list[tuple[float, float]]:
     """The long parts of a line that look like no words: from column to column, without the room beside letters."""
     left, _, right, _ = place
     merged = 0
-    for y in _rows(place, 0.25, 0.85):
+    for y in _rows(place, *MIDDLE):
         merged |= int.from_bytes(changes[y * picture.width + left : y * picture.width + right], "little")
     columns = merged.to_bytes(right - left, "little")
     high = place[3] - place[1]
@@ -155,7 +165,7 @@ def _varies_as_print(picture: Picture, place: PixelBox, left: int, right: int) -
     """Whether a part of a line, from column to column, has light and dark in its middle, and is calm at its feet."""
     rows = [
         picture.pixels[y * picture.width + left : y * picture.width + right]
-        for y in (*_rows(place, 0.25, 0.85), place[3] - 1)
+        for y in (*_rows(place, *MIDDLE), place[3] - 1)
     ]
     return any(max(row) - min(row) >= CONTRAST_MIN for row in rows[:-1]) and _steps(rows[-1]) < FEET * len(rows[-1])
 
@@ -165,18 +175,18 @@ def _steps(row: bytes) -> int:
     return sum(abs(one - other) >= CONTRAST_MIN / 2 for one, other in pairwise(row))
 
 
-def _overlap(places: Sequence[PixelBox]) -> bool:
-    """Whether a line stands on another."""
+def _overlapping(places: Sequence[tuple[PixelBox, range]]) -> Iterator[range]:
+    """The characters of lines that stand on one another."""
     places = sorted(places, key=_top)
-    for at, (left, top, right, bottom) in enumerate(places):
-        for other in places[at + 1 :]:
+    for at, ((left, top, right, bottom), characters) in enumerate(places):
+        for other, others in places[at + 1 :]:
             least = OVERLAP * min(bottom - top, other[3] - other[1])
             if other[1] > bottom - least:
                 break
             if min(bottom, other[3]) - other[1] > least and min(right, other[2]) - max(left, other[0]) > 1:
-                return True
-    return False
+                yield characters
+                yield others
 
 
-def _top(place: PixelBox) -> Any:
-    return place[1]
+def _top(placed: tuple[PixelBox, range]) -> int:
+    return placed[0][1]

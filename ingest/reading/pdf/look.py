@@ -7,6 +7,8 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
+from ingest.reading.limits import PAGE_CHARACTERS_MAX
+
 INVISIBLE_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
 WHITE_MIN = 240
 """Of 255, in each of red, green and blue."""
@@ -57,11 +59,6 @@ class Look:
         pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
         return float(self._origin[1].value)
 
-    def origin(self, index: int) -> tuple[float, float]:
-        """Where the character begins, on its baseline."""
-        pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
-        return self._origin[0].value, self._origin[1].value
-
     def font(self, index: int) -> bytes:
         """The name of its font, its end cut when it is long."""
         pdfium.FPDFText_GetFontInfo(self.text_page, index, self._name, FONT_NAME_BYTES, self._flags)
@@ -71,8 +68,12 @@ class Look:
         """How heavy its font is, as pdfium estimates it; 0 or less when it cannot."""
         return int(pdfium.FPDFText_GetFontWeight(self.text_page, index))
 
-    def character(self, index: int) -> str:
-        """The character, which may be half of a pair of surrogates; "" for none."""
+    def characters(self, count: int) -> list[tuple[int, str]]:
+        """The page's first characters with their indices, `PAGE_CHARACTERS_MAX` at most; surrogates as two."""
+        found = ((index, self._character(index)) for index in range(min(count, PAGE_CHARACTERS_MAX)))
+        return [(index, character) for index, character in found if character]
+
+    def _character(self, index: int) -> str:
         code = pdfium.FPDFText_GetUnicode(self.text_page, index)
         if not code:
             return ""

@@ -5,9 +5,9 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import pypdfium2
@@ -18,7 +18,7 @@ from ingest.reading.page import Page
 from ingest.reading.pdf.actual_text import put_aside, put_back
 from ingest.reading.pdf.look import Box, Look
 from ingest.reading.pdf.regroup import is_shattered, regrouped
-from ingest.reading.pdf.suspicion import is_suspicious
+from ingest.reading.pdf.suspicion import suspicious
 from ingest.reading.plain import clean
 
 LARGE = 1.15
@@ -95,18 +95,23 @@ class PdfiumDocument:
         """The lines that can be seen, and whether the page was cut."""
         with _look_at(page) as (look, count):
             text = look.text(count) if count <= PAGE_CHARACTERS_MAX else ""
-            if len(text) == count and not is_shattered(text):  # else some are off the page, or pdfium lost its way
+            is_all_on_page = len(text) == count  # else some are off the page, or pdfium lost its way
+            characters = [] if is_all_on_page else look.characters(count)
+            text = text if is_all_on_page else "".join(character for _, character in characters)
+            suspects = [range(min(count, PAGE_CHARACTERS_MAX))]
+            if len(text) == count and not is_shattered(text):
                 starts = [(first, line, look.box(first)) for first, line in _starts(text)]
-                if not is_suspicious(look, starts, number):
-                    return [_line(look, first, line, box) for first, line, box in starts], False
-            replaced = put_aside(look, min(count, PAGE_CHARACTERS_MAX))
+                suspects = suspicious(look, starts, number if is_all_on_page else 0)
+                if not suspects:
+                    return [_line(look, first, _joined(line), box) for first, line, box in starts], False
+            replaced = put_aside(look, chain.from_iterable(suspects))
             if not replaced:
-                return _seen_lines(look, count), count > PAGE_CHARACTERS_MAX
+                return _seen_lines(look, characters or list(enumerate(text)), suspects), count > PAGE_CHARACTERS_MAX
         with _look_at(page) as (look, count):
             if not put_back(self._document.raw, look, replaced):
-                return _seen_lines(look, count), count > PAGE_CHARACTERS_MAX
+                return _seen_lines(look, look.characters(count)), count > PAGE_CHARACTERS_MAX
         with _look_at(page) as (look, count):
-            return _seen_lines(look, count), count > PAGE_CHARACTERS_MAX
+            return _seen_lines(look, look.characters(count)), count > PAGE_CHARACTERS_MAX
 
 
 @contextmanager
@@ -119,20 +124,21 @@ def _look_at(page: Any) -> Iterator[tuple[Look, int]]:
         words.close()
 
 
-def _seen_lines(look: Look, count: int) -> list[Line]:
-    """The lines of those of the first `count` characters that are seen, by the picture."""
+def _seen_lines(look: Look, characters: Sequence[tuple[int, str]], suspects: Sequence[range] = ()) -> list[Line]:
+    """The lines of those of the page's characters that are seen, by its picture; of `suspects` only, if there are."""
     from ingest.reading.pdf.visible import visible  # numpy takes a tenth of a second, and few documents need it
 
-    seen = visible(look, min(count, PAGE_CHARACTERS_MAX))
+    seen = visible(look, characters, suspects or [range(characters[-1][0] + 1 if characters else 0)])
     if is_shattered("".join(character for _, character in seen)):
         seen = list(regrouped(look, seen))
     places = [(seen[at][0], line) for at, line in _starts("".join(character for _, character in seen))]
-    lines = [_line(look, first, line, look.box(first)) for first, line in places]
-    return [replace(line, text=_joined(line.text)) for line in lines]
+    return [_line(look, first, _joined(line), look.box(first)) for first, line in places]
 
 
 def _joined(text: str) -> str:
     """With each pair of surrogates as the one character that it stands for."""
+    if text.isprintable():  # as no surrogate is
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
 
 

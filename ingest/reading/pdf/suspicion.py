@@ -1,9 +1,9 @@
 """Which pages have their picture looked at, since drawing one costs half as much as reading it.
 
-Nearly all: those that are drawn by a moderate number of objects, and the first pages of each document. What is left
-are later pages of long documents that draw each letter as an object of its own, as programs for annual reports do.
-They are looked at when a sample of their words is drawn so as not to be seen, or when something that can cover words
-is among what is drawn last, where a bar that was added to a finished page is.
+Nearly all: those that are drawn by a moderate number of objects, up to a book's length, and the first pages of each
+document. What is left are later pages of long documents, most of which draw each letter as an object of its own. They
+are looked at when a sample of their words is drawn so as not to be seen, is on a layer or replaced, or when something
+that can cover words is among what is drawn last, where a bar that was added to a finished page is.
 """
 
 import ctypes
@@ -12,31 +12,36 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
-from ingest.reading.pdf.glance import Line, is_doubtful
+from ingest.reading.pdf.glance import Line, doubtful
 from ingest.reading.pdf.look import Look
 
 OBJECTS_FEW = 600
 """A page of print that draws lines or words as objects has 50 to 500; one that draws letters, 2,000 to 6,000."""
-PAGES_FIRST = 48
-"""Of each document."""
+PAGES_FIRST = 4
+"""Of each document, all of which are looked at ..."""
+PAGES_FEW = 48
+"""... or so many that few objects draw."""
 SAMPLE_CHARACTERS = 40
 """A line is asked about where it begins, and again after so many."""
-LAST_OBJECTS = 150
+LAST_OBJECTS = 100
+"""Of a page, or all of few."""
 COVER_POINTS_MIN = 4.0
 """Height and width of what can cover words; rules of tables are thinner."""
 
 
-def is_suspicious(look: Look, lines: Sequence[Line], number: int) -> bool:
-    """Whether page `number`, from 0, may have words that are not seen on it."""
+def suspicious(look: Look, lines: Sequence[Line], number: int) -> list[range]:
+    """The characters of page `number`, from 0, that may not be seen on it, by their indices."""
     objects = pdfium.FPDFPage_CountObjects(look.page)
-    if objects > OBJECTS_FEW and number >= PAGES_FIRST and not _shows_sign(look, lines, objects):
-        return False
-    return is_doubtful(look, lines)
+    is_few = objects <= OBJECTS_FEW
+    if number >= (PAGES_FEW if is_few else PAGES_FIRST) and not _shows_sign(look, lines, objects):
+        return []
+    return doubtful(look, lines)
 
 
 def _shows_sign(look: Look, lines: Sequence[Line], objects: int) -> bool:
+    last = range(0 if objects <= OBJECTS_FEW else objects - LAST_OBJECTS, objects)
     return (
-        any(_may_cover(pdfium.FPDFPage_GetObject(look.page, at)) for at in range(objects - LAST_OBJECTS, objects))
+        any(_may_cover(pdfium.FPDFPage_GetObject(look.page, at)) for at in last)
         or any(_is_unseen(look, at) for line in lines for at in _samples(line))
         or _is_annotated(look.page)
     )
@@ -48,7 +53,18 @@ def _samples(line: Line) -> range:
 
 def _is_unseen(look: Look, index: int) -> bool:
     drawn = look.drawn(index)
-    return drawn is not None and not look.claims_ink(index, drawn)
+    return drawn is not None and (not look.claims_ink(index, drawn) or _is_marked(drawn))
+
+
+def _is_marked(drawn: Any) -> bool:
+    """Whether it is on a layer, or other words replace it."""
+    for number in range(pdfium.FPDFPageObj_CountMarks(drawn)):
+        mark = pdfium.FPDFPageObj_GetMark(drawn, number)
+        name, size = (ctypes.c_ushort * 8)(), ctypes.c_ulong()
+        pdfium.FPDFPageObjMark_GetName(mark, name, 16, size)
+        if bytes(name[:2]) == b"OC" or pdfium.FPDFPageObjMark_GetParamValueType(mark, b"ActualText"):
+            return True
+    return False
 
 
 def _may_cover(drawn: Any) -> bool:

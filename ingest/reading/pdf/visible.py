@@ -65,30 +65,35 @@ class Word:
         return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
 
 
-def visible(look: Look, count: int) -> list[tuple[int, str]]:
-    """The page's first `count` characters that can be seen: the index of each, and the character."""
-    characters = [(index, character) for index in range(count) if (character := look.character(index))]
-    words = list(_words(look, characters))
-    _see(look, words)
+def visible(look: Look, characters: Sequence[tuple[int, str]], suspects: Sequence[range]) -> list[tuple[int, str]]:
+    """Those of a page's characters that can be seen, each with its index.
+
+    Only those of `suspects` are looked at; the others are seen.
+    """
+    wanted = {index for suspect in suspects for index in suspect}
+    words = list(_words(look, [one for one in characters if one[0] in wanted]))
+    _see(look, words, are_all=not any(character.isalnum() for index, character in characters if index not in wanted))
     hidden = {glyph.index for word in words for glyph in word.glyphs if not glyph.is_seen}
     return [(index, character) for index, character in characters if index not in hidden]
 
 
 def _words(look: Look, characters: Sequence[tuple[int, str]]) -> Iterator[Word]:
     word = Word()
+    before = -1
     for index, character in characters:
         drawn = None if character.isspace() or look.is_made_up(index) else look.drawn(index)
-        if drawn is not None:
-            word.glyphs.append(Glyph(index, character, look.box(index), Drawn(drawn)))
-        elif word.glyphs:
+        if word.glyphs and (drawn is None or index != before + 1):
             yield word
             word = Word()
+        if drawn is not None:
+            word.glyphs.append(Glyph(index, character, look.box(index), Drawn(drawn)))
+        before = index
     if word.glyphs:
         yield word
 
 
-def _see(look: Look, words: Sequence[Word]) -> None:
-    """Say of each glyph whether it is seen."""
+def _see(look: Look, words: Sequence[Word], *, are_all: bool) -> None:
+    """Say of each glyph whether it is seen. `are_all`: the page has no other words."""
     legible = [word for word in words if _is_legible(look, word)]
     shown = Picture.of(look.page, DPI, is_grey=False)
     ground = _picture_without(look, {glyph.drawn for word in words for glyph in word.glyphs})
@@ -97,7 +102,7 @@ def _see(look: Look, words: Sequence[Word]) -> None:
     for word in legible:
         _fill_gaps(word.glyphs)
     unseen = [word for word in legible if not any(glyph.is_seen for glyph in word.glyphs)]
-    if unseen and _is_scan(look, words):
+    if unseen and _is_scan(look, words if are_all else ()):
         for word in unseen:
             is_seen = is_like_a_word(ground, shown.place(word.box))
             for glyph in word.glyphs:
@@ -109,9 +114,11 @@ def _see(look: Look, words: Sequence[Word]) -> None:
             glyph.is_seen |= is_beyond and _is_only_named(look, glyph)
 
 
-def _is_scan(look: Look, words: Sequence[Word]) -> bool:
+def _is_scan(look: Look, all_words: Sequence[Word]) -> bool:
     """Whether the page is a picture, in which words may have been read."""
-    if not any(glyph.is_seen and glyph.character.isalnum() for word in words for glyph in word.glyphs):
+    if all_words and not any(
+        glyph.is_seen and glyph.character.isalnum() for word in all_words for glyph in word.glyphs
+    ):
         return True
     return largest_picture(look.page) >= PICTURE_SHARE_MIN * _area(look.page_box)
 
