@@ -58,7 +58,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| be told |": ("integration/worker/test_webhooks::the_news_of_a_finished_job_are_signed_and_hold_its_result",),
     "| ask twice, pay once |": (f"{JOBS}::the_same_key_and_body_are_the_same_job",),
-    "| stop |": (f"{WORKER}::a_cancelled_job_that_waits_never_runs", f"{JOBS}::a_removed_job_leaves_nothing"),
+    "| stop |": (
+        f"{WORKER}::a_cancelled_job_that_waits_never_runs",
+        f"{JOBS}::a_removed_job_leaves_nothing",
+        "security/test_tenants::who_makes_a_kind_of_job_stops_it_and_nobody_less",
+    ),
     "| search alone |": ("integration/worker/test_events::a_search_finds_chunks_and_calls_no_model",),
     "| narrow |": (f"{SEARCH}::filters", f"{SEARCH}::tenants_and_collections_are_kept_apart"),
     "point any OpenAI client at `/v1`": (f"{OPENAI}::a_completion_is_the_answer_with_its_citations",),
@@ -77,8 +81,15 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Each file is read by a child process": (
         "unit/ingest/reading/test_hostile::a_hostile_file_ends_with_its_code_or_is_read",
         "unit/ingest/reading/test_pool::a_child_that_hangs_is_killed",
-        "unit/ingest/reading/pdf/test_visible::words_that_nobody_sees_are_left_out",
+        "security/test_hidden_text::words_that_are_hidden_on_a_pdf_s_page_are_not_read",
+        "security/test_hidden_text::words_that_are_hidden_in_another_format_are_not_read",
+        "security/test_hidden_text::words_that_only_look_hidden_are_read",
+    ),
+    "Pages that could not be read are named.": (
         "unit/ingest/reading/test_pool::of_half_a_file_the_rest_is_read_and_the_missing_pages_are_named",
+    ),
+    "A link in the folder that leads outside": (
+        "security/test_links::the_command_reports_it_and_indexes_none_of_it",
     ),
     "`OCR=true` reads scans": ("unit/ingest/reading/test_ocr::a_scan_is_read_through_ocr_and_keeps_its_own_hash",),
     "Each document is added, unchanged, updated": (
@@ -164,6 +175,12 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "security/test_network_client::who_says_nothing_more_is_let_go_while_those_who_wait_for_us_are_not",
         "security/test_network_client::one_address_has_so_many_connections_and_another_is_served",
     ),
+    "Where there are several tenants, one has half": (
+        "security/test_tenants::a_flood_of_one_tenant_takes_half_of_a_queue_and_leaves_the_other",
+        "security/test_tenants::a_key_that_has_as_much_open_as_it_may_is_told_of_what",
+        "security/test_tenants::a_tenant_has_so_many_documents_and_is_told",
+        "security/test_tenants::a_tenant_has_so_many_bytes_and_is_told",
+    ),
     "With them:": ("acceptance/test_credentials::a_service_with_keys_answers_those_who_show_one",),
     "A key has a tenant, a role": (
         f"{ISOLATION}::nobody_but_the_owner_finds_the_thing",
@@ -196,6 +213,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`uvicorn --http app.server:HttpProtocol": (f"{MODES}::each_way_to_run_a_worker_answers",),
     "`docker compose` wants a key": (
         f"{DEPLOYMENT}::the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes_who_says_to_be_a_proxy",
+        f"{DEPLOYMENT}::no_secret_has_a_default_and_each_says_how_to_make_it",
     ),
     "`docker compose run --rm ingest`": (f"{DEPLOYMENT}::each_command_exists",),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
@@ -242,6 +260,12 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`make help` lists every command": (f"{DEPLOYMENT}::each_make_target_is_explained",),
     "| 503 `urn:problem:queue-full` |": (f"{JOBS}::a_full_queue_is_a_503_and_readiness_says_so",),
     "| 503 `urn:problem:queue-unavailable` |": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
+    "| 429 `urn:problem:queue-share-full` |": (
+        "security/test_tenants::a_flood_of_one_tenant_takes_half_of_a_queue_and_leaves_the_other",
+    ),
+    "| 429 `urn:problem:limit-reached` |": (
+        "security/test_tenants::a_key_that_has_as_much_open_as_it_may_is_told_of_what",
+    ),
     "| 503 `urn:problem:queue-memory-full` |": (
         "security/test_full_memory::every_route_says_so_or_does_what_it_does",
     ),
