@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-from app.core.loopback import is_loopback
+from app.core.loopback import is_loopback, one_client
 
 HEADER_BYTES_MAX = 64 * 1024
 """Of one request's header, its first line and every line end included. Eight times what nginx takes of a line."""
@@ -226,16 +226,12 @@ def counted_as(host: str, exempt: tuple[str, ...]) -> str | None:
 
     None for this machine's own programs, and for proxies, which bring everyone: those within the networks `exempt`.
     """
-    try:
-        given = ip_address(host)
-    except ValueError:
+    client = one_client(host)
+    if client is None or is_loopback(host):
         return None
+    given = ip_address(host)
     address = getattr(given, "ipv4_mapped", None) or given
-    if is_loopback(host) or any(address in ip_network(network, strict=False) for network in exempt):
-        return None
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, 64), strict=False))
-    return str(address)
+    return None if any(address in ip_network(network, strict=False) for network in exempt) else client
 
 
 def places() -> int:

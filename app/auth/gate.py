@@ -1,6 +1,5 @@
 """Who is let in: whoever shows a key or a token, or, where none are configured, this machine."""
 
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError,
 from app.auth.rate_limits import RateLimitedError, RateLimits
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
-from app.core.loopback import is_loopback
+from app.core.loopback import is_loopback, one_client
 from app.core.queue.pipelined import Link
 from app.core.settings import Settings
 
@@ -144,12 +143,6 @@ def credential(scope: Scope) -> bytes | None:
 
 
 def _address(scope: Scope) -> str:
-    """Who is counted as one: an IPv4 address, or the /64 network that an IPv6 client has to itself."""
+    """As whose a wrong credential counts; a Unix socket, or what a trusted proxy passed on, may have no address."""
     client = scope.get("client")
-    try:
-        address = ip_address(client[0] if client else "")
-    except ValueError:  # a Unix socket, or what a trusted proxy passed on
-        return "unknown"
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
-    return str(address)
+    return one_client(client[0] if client else "") or "unknown"
