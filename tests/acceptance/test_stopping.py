@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 
 import httpx
@@ -21,6 +21,7 @@ STOP_SECONDS = 8
 def wait_and_follow(url: str) -> tuple[list[Thread], list[str]]:
     """A client that follows a job which nobody works on, and one that waits for its result."""
     seen: list[str] = []
+    sent = Event()
     with httpx.Client(base_url=url, timeout=60) as client:
         job_id = client.post("/chat", json={"query": "?"}).json()["job_id"]
 
@@ -30,13 +31,23 @@ def wait_and_follow(url: str) -> tuple[list[Thread], list[str]]:
                 seen.append(line)
         seen.append("stream ended")
 
+    def traced(event: str, _: object) -> None:
+        if event == "http11.send_request_body.complete":
+            sent.set()
+
     def wait() -> None:
-        seen.append(f"wait {httpx.get(f'{url}/result/{job_id}', params={'wait': 60}, timeout=60).status_code}")
+        with httpx.Client(timeout=60) as client:
+            asked = client.build_request(
+                "GET", f"{url}/result/{job_id}", params={"wait": 60}, extensions={"trace": traced}
+            )
+            seen.append(f"wait {client.send(asked).status_code}")
 
     threads = [Thread(target=follow), Thread(target=wait)]
     for thread in threads:
         thread.start()
     wait_until(lambda: "event: job.queued" in seen, "the stream has begun")
+    assert sent.wait(30)
+    assert httpx.get(f"{url}/healthz").is_success  # what was sent before it has been taken up
     return threads, seen
 
 
