@@ -63,7 +63,7 @@ def test_every_setting_of_words_is_tried_here_or_is_of_free_form() -> None:
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
 def test_a_wrong_form_is_named_at_the_start_and_not_shown(name: str, value: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Settings(**{name: value})
+        Settings.model_validate({name: value})
     said = explain(caught.value)
     assert name.upper() in said
     assert "hunter2" not in said + str(caught.value)
