@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import structlog
 from fakeredis import FakeAsyncRedis
-from structlog.testing import capture_logs
+from structlog.testing import LogCapture
 
+from app.auth import gate
 from app.core.settings import Settings
 from app.embedded.ports import free_port
 from app.main import create_app
@@ -325,16 +327,23 @@ def test_behind_nginx_a_key_lets_in(valkey_url: str, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_origins_that_have_no_effect_without_keys_are_named_at_the_start(
-    origins: str | None, named: list[str] | None
+    origins: str | None, named: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with capture_logs() as lines:
-        create_app(Settings(_env_file=None, cors_origins=origins), valkey=FakeAsyncRedis())
-    warnings = [line["origins"] for line in lines if line["log_level"] == "warning"]
+    lines = capture(monkeypatch)
+    create_app(Settings(_env_file=None, cors_origins=origins), valkey=FakeAsyncRedis())
+    warnings = [line["origins"] for line in lines.entries if line["log_level"] == "warning"]
     assert warnings == ([named] if named else [])
 
 
-def test_with_keys_all_origins_have_an_effect_and_none_is_named() -> None:
+def test_with_keys_all_origins_have_an_effect_and_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = capture(monkeypatch)
     settings = Settings(_env_file=None, cors_origins="https://app.example", api_keys=ENTRY)
-    with capture_logs() as lines:
-        create_app(settings, valkey=FakeAsyncRedis())
-    assert lines == []
+    create_app(settings, valkey=FakeAsyncRedis())
+    assert lines.entries == []
+
+
+def capture(monkeypatch: pytest.MonkeyPatch) -> LogCapture:
+    """What the gate logs; a logger that has been used heeds no new configuration."""
+    lines = LogCapture()
+    monkeypatch.setattr(gate, "log", structlog.wrap_logger(None, processors=[lines]))
+    return lines
