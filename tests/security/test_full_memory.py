@@ -7,7 +7,6 @@ its end what it has taken. Here Valkey is filled by telling it that it may have 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +25,7 @@ from app.core.settings import Settings
 from ingest.__main__ import main as ingest
 from tests.acceptance.conftest import start
 from tests.integration.app.test_isolation import ROUTES, WITH_ID, Route, path_of, shown
+from tests.integration.worker.test_worker import working
 from tests.support.api import serving
 from tests.support.contents import everything_in
 from tests.support.credentials import api_key, bearer
@@ -86,20 +86,6 @@ def full(valkey: Redis) -> Iterator[None]:
         yield
     finally:
         valkey.config_set("maxmemory", 0)
-
-
-@contextmanager
-def working(settings: Settings) -> Iterator[ConcurrentWorker]:
-    """A worker of all queues in a thread, stopped at the end."""
-    worker = ConcurrentWorker(QUEUES, connection=connect(redis_url(settings)), settings=settings)
-    thread = Thread(target=worker.work)
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        thread.join(60)
-        assert not thread.is_alive()
 
 
 def assert_full(answer: httpx.Response) -> None:
@@ -176,7 +162,7 @@ def test_a_worker_that_starts_then_brings_to_its_end_what_was_taken(
         add_document(index, *HANDBOOK)
     asked = [client.post("/chat", json=QUESTION).json()["urls"] for _ in range(20)]
     sent = client.post("/documents", **UPLOAD).json()["documents"][0]["document_id"]
-    with full(valkey), working(settings):
+    with full(valkey), working(settings, *QUEUES):
         for urls in asked:
             wait_until(lambda urls=urls: client.get(urls["result"]).status_code == 200, "an answer")  # type: ignore[misc]
         wait_until(lambda: client.get(f"/documents/{sent}").json()["status"] == "indexed", "the upload is indexed")

@@ -257,9 +257,9 @@ def test_a_job_past_its_limit_fails_with_a_code_and_its_thread_works_on(
 
 
 @contextmanager
-def working(settings: Settings, queue: str = QUERY_QUEUE) -> Iterator[ConcurrentWorker]:
-    """A worker in a thread, stopped at the end."""
-    worker = ConcurrentWorker([queue], connection=connect_again(settings), settings=settings)
+def working(settings: Settings, *queues: str) -> Iterator[ConcurrentWorker]:
+    """A worker of these queues, or of the questions', in a thread; stopped at the end."""
+    worker = ConcurrentWorker(queues or [QUERY_QUEUE], connection=connect_again(settings), settings=settings)
     thread = threading.Thread(target=worker.work)
     thread.start()
     try:
