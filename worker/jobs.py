@@ -111,7 +111,9 @@ def _shown(hit: Hit) -> dict[str, Any]:
 def _whole(hit: Hit) -> SearchHit:
     last_page = hit.last_page if hit.last_page != hit.page else None
     url = page_url(hit.document_id, hit.page)
-    return SearchHit(**_shown(hit), last_page=last_page, heading=hit.heading, text=hit.text, url=url)
+    return SearchHit(
+        **_shown(hit), last_page=last_page, page_label=hit.page_label, heading=hit.heading, text=hit.text, url=url
+    )
 
 
 def _events(record: Job | None) -> Events:

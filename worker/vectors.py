@@ -48,8 +48,9 @@ class Hit:
     """A chunk that a search found; `score` is comparable within one search only.
 
     `text` is the pages' own words, from `page` to `last_page` (both count from 1, and are equal unless the chunk goes
-    over a page's end); 0 stands for `page`. `context` is `text` with the neighbouring chunks' words around it, for
-    the model to read, or empty.
+    over a page's end, where it has a form feed); 0 stands for `page`. `page_label` is what the document calls `page`,
+    "" when that is its number; `table_headers` are the lines that name the columns of its rows. `context` is `text`
+    with the neighbouring chunks' words around it, for the model to read, or empty.
     """
 
     document_id: str
@@ -62,6 +63,8 @@ class Hit:
     heading: str = ""
     title: str = ""
     version: str = ""
+    page_label: str = ""
+    table_headers: tuple[str, ...] = ()
     context: str = ""
 
     def __post_init__(self) -> None:

@@ -173,6 +173,8 @@ class Citation(Frozen):
     document_id: str
     filename: str
     page: int = Field(ge=1, description="Counted from 1")
+    last_page: int | None = Field(None, ge=1, description="Where the quote ends, when that is another page")
+    page_label: str = Field("", description="What the document calls the page: iv, A-3; empty when its number")
     quote: str = Field(description="Words that stand on that page")
     score: float = Field(description="Retrieval score; comparable within one answer only")
     url: str | None = Field(None, description="The page in the document itself; null when its file is not kept here")
@@ -219,6 +221,7 @@ class SearchHit(Frozen):
     filename: str
     page: int = Field(ge=1, description="Counted from 1")
     last_page: int | None = Field(None, ge=1, description="Where the chunk ends, when that is another page")
+    page_label: str = Field("", description="What the document calls the page: iv, A-3; empty when its number")
     heading: str = ""
     text: str
     score: float = Field(description="Comparable within one search only")

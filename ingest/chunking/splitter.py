@@ -17,13 +17,15 @@ class Piece:
     """A chunk's words, and where they stand.
 
     The pages count from 1, and are the same today: no piece crosses pages. `heading` is the one that the words stand
-    under, "" if none is known; they begin with it when it stands right there.
+    under, "" if none is known; they begin with it when it stands right there. `table_headers` are the lines that name
+    the columns of the rows among them.
     """
 
     page: int
     last_page: int
     heading: str
     text: str
+    table_headers: tuple[str, ...] = ()
 
 
 class Splitter:

@@ -67,7 +67,8 @@ def parse(path: Path, target: Target, reader: "ReaderPool", splitter: "Splitter"
     if not pieces:
         raise FileError(Reason.NO_TEXT)
     document = _document(target, text, pieces, path.stat().st_size)
-    return Parsed(document, [_chunk(document, number, piece) for number, piece in enumerate(pieces)], text.cut_pages)
+    chunks = [_chunk(document, number, piece, text) for number, piece in enumerate(pieces)]
+    return Parsed(document, chunks, text.cut_pages)
 
 
 class Writer:
@@ -157,7 +158,7 @@ def _document(target: Target, text: "DocumentText", pieces: "Sequence[Piece]", s
     )
 
 
-def _chunk(document: Document, number: int, piece: "Piece") -> Chunk:
+def _chunk(document: Document, number: int, piece: "Piece", text: "DocumentText") -> Chunk:
     return Chunk(
         tenant=document.tenant,
         collection=document.collection,
@@ -171,5 +172,7 @@ def _chunk(document: Document, number: int, piece: "Piece") -> Chunk:
         text=piece.text,
         heading=piece.heading,
         title=document.title,
+        page_label=text.labels[piece.page - 1] if text.labels else "",
+        table_headers=piece.table_headers,
         ingested_at=document.ingested_at,
     )

@@ -13,11 +13,11 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, ValidationError
 
 from app.core.models import QuietModel
-from ingest.reading.limits import PAGE_CHARACTERS_MAX
+from ingest.reading.limits import PAGE_CHARACTERS_MAX, PAGE_LABEL_CHARACTERS_MAX
 from ingest.reading.reasons import Reason
 
-REPLY_BYTES_MAX = 14 * PAGE_CHARACTERS_MAX
-"""A page's text and its headings, lines of it: each character at most six bytes of JSON, twice, and the rest."""
+REPLY_BYTES_MAX = 20 * PAGE_CHARACTERS_MAX
+"""A page's text, its headings and table headers, lines of it: a character is at most six bytes of JSON, each time."""
 READ_BYTES = 1024 * 1024
 REQUESTS_A_CHILD = 500
 """A child is replaced after so many: what a parser leaks must not count against a later document's memory."""
@@ -46,6 +46,8 @@ class Reply(QuietModel):
 
     text: str | None = Field(None, max_length=PAGE_CHARACTERS_MAX)
     headings: tuple[str, ...] = ()
+    table_headers: tuple[str, ...] = ()
+    label: str = Field("", max_length=PAGE_LABEL_CHARACTERS_MAX)
     is_cut: bool = False
     is_damaged: bool = False
 

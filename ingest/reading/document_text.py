@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class DocumentText:
     """What could be read. `pages` are in order, None for a page of whose words none could be read.
 
-    `headings` has, for each page, those of its lines that are headings. `cut_pages` count from 1; `title` is "" when
-    the document does not tell.
+    `headings` and `table_headers` have, for each page, those of its lines that are such, and `labels` what it is
+    called, as `Page` has them. `cut_pages` count from 1; `title` is "" when the document does not tell.
     """
 
     pages: tuple[str | None, ...]
@@ -16,6 +16,8 @@ class DocumentText:
     sha256: str
     title: str = ""
     headings: tuple[tuple[str, ...], ...] = ()
+    table_headers: tuple[tuple[str, ...], ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def missing_pages(self) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ PAGES_MAX = 20_000
 """The largest manuals have some thousands; a page tree that claims more is made to keep us busy."""
 PAGE_CHARACTERS_MAX = 1_000_000
 """The densest page of our 10-K filings holds 10,104; the rest of a longer page is cut."""
+PAGE_LABEL_CHARACTERS_MAX = 100
+"""Of what a document calls a page: "A-3", or a sheet's name."""
 DOCUMENT_CHARACTERS_MAX = 20_000_000
 """Some 6,000 pages of a 10-K filing (3,400 each). A document's text is held in memory whole."""
 

@@ -226,6 +226,8 @@ class _Reading:
             sha256=sha256,
             title=self._title,
             headings=tuple(page.headings for page in self.pages),
+            table_headers=tuple(page.table_headers for page in self.pages),
+            labels=tuple(page.label for page in self.pages),
         )
 
 

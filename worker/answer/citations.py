@@ -82,6 +82,7 @@ def citation(n: int, hit: Hit, quote: str) -> Citation | None:
         document_id=hit.document_id,
         filename=hit.filename,
         page=hit.page,
+        page_label=hit.page_label,
         quote=quote,
         score=hit.score,
         url=page_url(hit.document_id, hit.page),

@@ -17,7 +17,7 @@ class Chunk:
 
     `version` names the bytes, parser, splitter and embedding model that the chunk was made with: two versions of one
     document stand side by side until the old one is deleted. `last_page` is 0 when the chunk ends on its `page`.
-    `ingested_at` is the time in ISO 8601, with its zone.
+    `ingested_at` is the time in ISO 8601, with its zone. `page_label` and `table_headers` are as `Hit` has them.
     """
 
     tenant: str
@@ -33,6 +33,8 @@ class Chunk:
     last_page: int = 0
     heading: str = ""
     title: str = ""
+    page_label: str = ""
+    table_headers: tuple[str, ...] = ()
 
     @property
     def point_id(self) -> str:
@@ -65,6 +67,8 @@ class Chunk:
             "chunk_index": self.chunk_index,
             "heading": self.heading,
             "title": self.title,
+            "page_label": self.page_label,
+            "table_headers": list(self.table_headers),
             "ingested_at": self.ingested_at,
         }
         return {TEXT: self.text, METADATA: metadata}

@@ -267,6 +267,8 @@ def _hit(payload: dict[str, Any], score: float) -> Hit:
         heading=fields.get("heading") or "",
         title=fields.get("title") or "",
         version=fields["version"],
+        page_label=fields.get("page_label") or "",
+        table_headers=tuple(fields.get("table_headers") or ()),
         text=payload[TEXT],
         score=score,
     )

@@ -73,7 +73,7 @@ class PdfiumDocument:
         text = clean("\n".join(_with_gaps(lines)))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
             return Page("" if is_blank else None)
-        return Page(text, tuple(_headings(lines)), is_cut)
+        return Page(text, tuple(_headings(lines)), is_cut=is_cut)
 
     def title(self) -> str:
         """What the document calls itself, else what is printed largest on its first page, if that was read; or ""."""
