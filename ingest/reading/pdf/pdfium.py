@@ -16,10 +16,13 @@ import pypdfium2.raw as pdfium
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
 from ingest.reading.pdf.actual_text import put_aside, put_back
-from ingest.reading.pdf.look import Box, Look
+from ingest.reading.pdf.layout.arrange import Placed, arranged
+from ingest.reading.pdf.layout.spans import DrawnLine
+from ingest.reading.pdf.look import Look
 from ingest.reading.pdf.regroup import is_shattered, regrouped
 from ingest.reading.pdf.suspicion import suspicious
 from ingest.reading.plain import clean
+from worker.table_rows import is_row as is_in_cells
 
 LARGE = 1.15
 """A heading's height, in that of the page's ordinary line ..."""
@@ -45,12 +48,19 @@ TITLE_CHARACTERS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a page: its words, how its first character stands, in points, and the lesser weight of its ends."""
+    """A line of a page: its words, how its first character stands, in points, and the lesser weight of its ends.
+
+    `foot` is how far up the page its last line stands: a table's row may have several. `table` numbers the page's
+    tables from 1, and is 0 outside.
+    """
 
     text: str
     height: float
     weight: int
     y: float
+    foot: float
+    table: int = 0
+    is_header: bool = False
 
 
 class PdfiumDocument:
@@ -73,7 +83,8 @@ class PdfiumDocument:
         text = clean("\n".join(_with_gaps(lines)))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
             return Page("" if is_blank else None)
-        return Page(text, tuple(_headings(lines)), is_cut=is_cut)
+        headers = tuple(clean(line.text).strip() for line in lines if line.is_header)
+        return Page(text, tuple(_headings(lines)), headers, is_cut=is_cut)
 
     def title(self) -> str:
         """What the document calls itself, else what is printed largest on its first page, if that was read; or ""."""
@@ -103,7 +114,8 @@ class PdfiumDocument:
                 starts = [(first, line, look.box(first)) for first, line in _starts(text)]
                 suspects = suspicious(look, starts, number if is_all_on_page else 0)
                 if not suspects:
-                    return [_line(look, first, _joined(line), box) for first, line, box in starts], False
+                    drawn = [DrawnLine(line, range(first, first + len(line)), box) for first, line, box in starts]
+                    return _placed(look, drawn), False
             replaced = put_aside(look, chain.from_iterable(suspects))
             if not replaced:
                 return _seen_lines(look, characters or list(enumerate(text)), suspects), count > PAGE_CHARACTERS_MAX
@@ -131,8 +143,16 @@ def _seen_lines(look: Look, characters: Sequence[tuple[int, str]], suspects: Seq
     seen = visible(look, characters, suspects or [range(characters[-1][0] + 1 if characters else 0)])
     if is_shattered("".join(character for _, character in seen)):
         seen = list(regrouped(look, seen))
-    places = [(seen[at][0], line) for at, line in _starts("".join(character for _, character in seen))]
-    return [_line(look, first, _joined(line), look.box(first)) for first, line in places]
+    indices = [index for index, _ in seen]
+    starts = _starts("".join(character for _, character in seen))
+    return _placed(
+        look, [DrawnLine(line, indices[at : at + len(line)], look.box(indices[at])) for at, line in starts]
+    )
+
+
+def _placed(look: Look, drawn: Sequence[DrawnLine]) -> list[Line]:
+    """The page's lines in the order in which they are read, tables' rows put together."""
+    return [_line(look, place) for place in arranged(look, drawn)]
 
 
 def _joined(text: str) -> str:
@@ -152,11 +172,14 @@ def _starts(text: str) -> list[tuple[int, str]]:
     return starts
 
 
-def _line(look: Look, first: int, text: str, box: Box) -> Line:
-    weight = _weight(look, first)
+def _line(look: Look, place: Placed) -> Line:
+    weight = _weight(look, place.first)
     if weight > USUAL_WEIGHT:  # it may be a word only, at the beginning of a paragraph
-        weight = min(weight, _weight(look, first + len(text) - 1))
-    return Line(text, box[3] - box[1], weight, look.baseline(first))
+        weight = min(weight, _weight(look, place.last))
+    y = look.baseline(place.first)
+    foot = y if place.foot == place.first else look.baseline(place.foot)
+    height = place.box[3] - place.box[1]
+    return Line(_joined(place.text), height, weight, y, foot, place.table, place.is_header)
 
 
 def _weight(look: Look, index: int) -> int:
@@ -175,11 +198,12 @@ def _weight_by_name(font: bytes) -> int:
 
 def _with_gaps(lines: Sequence[Line]) -> list[str]:
     """The lines' words, with an empty line where a paragraph begins."""
-    steps = [abs(line.y - before.y) for before, line in pairwise(lines)]
+    steps = [abs(line.y - before.foot) for before, line in pairwise(lines)]
     usual = statistics.median([step for step in steps if step > 1] or [0])
     texts = [line.text for line in lines[:1]]
-    for step, line in zip(steps, lines[1:], strict=True):
-        texts += ["", line.text] if step > GAP * usual else [line.text]
+    for step, (before, line) in zip(steps, pairwise(lines), strict=True):
+        is_apart = step > GAP * usual and not line.table == before.table > 0
+        texts += ["", line.text] if is_apart else [line.text]
     return texts
 
 
@@ -193,7 +217,8 @@ def _headings(lines: Sequence[Line]) -> list[str]:
         is_large = line.height >= LARGE * height
         is_bold = line.weight >= BOLD * weight > 0
         is_label = is_before_figures and not is_large  # of a table's rows
-        if (is_large or is_bold) and not is_label and _is_shaped_like_heading(line.text):
+        is_row = line.table > 0 and (line.is_header or is_in_cells(line.text))
+        if (is_large or is_bold) and not is_label and not is_row and _is_shaped_like_heading(line.text):
             found.append(clean(line.text).strip())
             is_before_figures = False
         else:

@@ -89,4 +89,4 @@ def test_a_table_that_is_drawn_letter_by_letter_keeps_its_rows_and_columns(tmp_p
             for place, letter in enumerate(figure):
                 content += b"1 0 0 1 %.2f %d Tm (%c) Tj " % (at, y + 3 * (place % 2), letter)
                 at += 2.78 if letter == ord(",") else 5.56  # as wide as Helvetica has them
-    assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", content + b"ET")).text == "2,919 2,574\n3,409 3,503"
+    assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", content + b"ET")).text == "2,919 | 2,574\n3,409 | 3,503"
