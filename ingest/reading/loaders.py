@@ -13,12 +13,12 @@ from pathlib import Path
 from app.core.formats import MediaType
 from ingest.reading import docx, html, markdown
 from ingest.reading.encodings import decoded
-from ingest.reading.html import HEADING_MARK
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
+from ingest.reading.marks import HEADING_MARK, TABLE_HEADER_MARK
 from ingest.reading.page import Page
 from ingest.reading.plain import clean
 
-MARKED = re.compile(rf"{HEADING_MARK}\s*(\S.*)")
+MARKED = {mark: re.compile(rf"{mark}\s*(\S.*)") for mark in (HEADING_MARK, TABLE_HEADER_MARK)}
 TITLE_CHARACTERS_MAX = 200
 
 
@@ -38,12 +38,18 @@ def load(media_type: MediaType, data: bytes) -> Loaded:
 
 
 def _page(text: str) -> Page:
-    headings = [clean(found).strip() for found in MARKED.findall(text)]
     return Page(
         clean(text[:PAGE_CHARACTERS_MAX])[:PAGE_CHARACTERS_MAX],
-        tuple(filter(None, headings)),
+        _marked(text, HEADING_MARK),
+        _marked(text, TABLE_HEADER_MARK),
         is_cut=len(text) > PAGE_CHARACTERS_MAX,
     )
+
+
+def _marked(text: str, mark: str) -> tuple[str, ...]:
+    """The lines that a mark is set before, as the page has them."""
+    lines = (clean(found).strip() for found in MARKED[mark].findall(text)) if mark in text else ()
+    return tuple(filter(None, lines))
 
 
 def _title(named: str, pages: list[Page]) -> str:
@@ -83,4 +89,4 @@ LOADERS: dict[MediaType, Callable[[bytes], tuple[str, str]]] = {
     MediaType.MARKDOWN: _markdown,
     MediaType.TEXT: _text,
 }
-"""From a file's bytes to its text, in which a mark precedes each heading, and the title it gives itself, or ""."""
+"""From a file's bytes to its text, with `ingest.reading.marks` in it, and the title it gives itself, or ""."""
