@@ -5,7 +5,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Any
@@ -16,9 +16,13 @@ import pypdfium2.raw as pdfium
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
 from ingest.reading.pdf.actual_text import put_aside, put_back
-from ingest.reading.pdf.look import Box, Look
+from ingest.reading.pdf.look import Look
+from ingest.reading.pdf.raised import marked
 from ingest.reading.pdf.regroup import is_shattered, regrouped
+from ingest.reading.pdf.runs import Run, rejoined
+from ingest.reading.pdf.slanted import parted
 from ingest.reading.pdf.suspicion import suspicious
+from ingest.reading.pdf.twice import is_drawn_twice, once
 from ingest.reading.plain import clean
 
 LARGE = 1.15
@@ -51,6 +55,8 @@ class Line:
     height: float
     weight: int
     y: float
+    is_aside: bool = False
+    """Whether it does not run as the page does: a watermark, a stamp at the side."""
 
 
 class PdfiumDocument:
@@ -68,12 +74,14 @@ class PdfiumDocument:
     def page(self, number: int) -> Page:
         """Page `number`, from 0. Raises nearly anything."""
         lines, is_cut, is_blank = self._lines(number)
+        own = [line for line in lines if not line.is_aside]
+        aside = [line.text for line in lines if line.is_aside]
         if number == 0:
-            self._largest = _largest(lines)
-        text = clean("\n".join(_with_gaps(lines)))[:PAGE_CHARACTERS_MAX]
+            self._largest = _largest(own)
+        text = clean("\n\n".join(filter(None, ("\n".join(_with_gaps(own)), "\n".join(aside)))))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
             return Page("" if is_blank else None)
-        return Page(text, tuple(_headings(lines)), is_cut=is_cut)
+        return Page(text, tuple(_headings(own)), is_cut=is_cut)
 
     def title(self) -> str:
         """What the document calls itself, else what is printed largest on its first page, if that was read; or ""."""
@@ -103,7 +111,10 @@ class PdfiumDocument:
                 starts = [(first, line, look.box(first)) for first, line in _starts(text)]
                 suspects = suspicious(look, starts, number if is_all_on_page else 0)
                 if not suspects:
-                    return [_line(look, first, _joined(line), box) for first, line, box in starts], False
+                    runs = [Run(range(at, at + len(line)), line, box) for at, line, box in starts]
+                    if is_drawn_twice(look, runs):
+                        runs = _runs_of(look, list(once(look, list(enumerate(text)))))
+                    return _lines_of(look, runs), False
             replaced = put_aside(look, chain.from_iterable(suspects))
             if not replaced:
                 return _seen_lines(look, characters or list(enumerate(text)), suspects), count > PAGE_CHARACTERS_MAX
@@ -131,8 +142,25 @@ def _seen_lines(look: Look, characters: Sequence[tuple[int, str]], suspects: Seq
     seen = visible(look, characters, suspects or [range(characters[-1][0] + 1 if characters else 0)])
     if is_shattered("".join(character for _, character in seen)):
         seen = list(regrouped(look, seen))
-    places = [(seen[at][0], line) for at, line in _starts("".join(character for _, character in seen))]
-    return [_line(look, first, _joined(line), look.box(first)) for first, line in places]
+    runs = _runs_of(look, seen)
+    if is_drawn_twice(look, runs):
+        runs = _runs_of(look, list(once(look, seen)))
+    return _lines_of(look, runs)
+
+
+def _runs_of(look: Look, characters: Sequence[tuple[int, str]]) -> list[Run]:
+    """The lines of characters that have their indices beside them."""
+    runs = []
+    for at, line in _starts("".join(character for _, character in characters)):
+        indices = [index for index, _ in characters[at : at + len(line)]]
+        runs.append(Run(indices, line, look.box(indices[0])))
+    return runs
+
+
+def _lines_of(look: Look, runs: Sequence[Run]) -> list[Line]:
+    own, aside = parted(look, runs)
+    lines = [_line(look, run) for run in rejoined(look, own)]
+    return lines + [replace(_line(look, run), is_aside=True) for run in aside]
 
 
 def _joined(text: str) -> str:
@@ -152,11 +180,13 @@ def _starts(text: str) -> list[tuple[int, str]]:
     return starts
 
 
-def _line(look: Look, first: int, text: str, box: Box) -> Line:
+def _line(look: Look, run: Run) -> Line:
+    first = run.indices[0]
     weight = _weight(look, first)
     if weight > USUAL_WEIGHT:  # it may be a word only, at the beginning of a paragraph
-        weight = min(weight, _weight(look, first + len(text) - 1))
-    return Line(text, box[3] - box[1], weight, look.baseline(first))
+        weight = min(weight, _weight(look, run.indices[-1]))
+    text = _joined(marked(look, run.indices, run.text))
+    return Line(text, run.box[3] - run.box[1], weight, look.baseline(first))
 
 
 def _weight(look: Look, index: int) -> int:
