@@ -185,8 +185,8 @@ def _line(look: Look, run: Run) -> Line:
     weight = _weight(look, first)
     if weight > USUAL_WEIGHT:  # it may be a word only, at the beginning of a paragraph
         weight = min(weight, _weight(look, run.indices[-1]))
-    text = _joined(marked(look, run.indices, run.text))
-    return Line(text, run.box[3] - run.box[1], weight, look.baseline(first))
+    y = look.baseline(first)
+    return Line(_joined(marked(look, run, y)), run.box[3] - run.box[1], weight, y)
 
 
 def _weight(look: Look, index: int) -> int:

@@ -14,14 +14,14 @@ from math import cos, sin
 import pypdfium2.raw as pdfium
 
 from ingest.reading.pdf.look import Look
-from ingest.reading.pdf.scripts import Level, has_scripts, written
+from ingest.reading.pdf.runs import Run
+from ingest.reading.pdf.scripts import Level, written
 
-ASKED = re.compile(r"\d(?:[\d.,]*\d)?|(?<=\d)[^\W\d_]")
-"""A number, of which the last figure is asked about, or a letter behind one."""
-TINY = 0.01
+NUMBER = re.compile(r"\d(?:[\d.,]*\d)?[^\W\d_]?")
+"""And a letter behind it: where its last figure stands is asked, and where the letter does."""
 SAME_PLACE = 0.06
 """Of the line's height: figures of one line differ by less."""
-TOKEN_CHARACTERS_MAX = 60
+WORD_CHARACTERS_MAX = 60
 
 STEP = 0.06
 """Of an em, up or down between neighbours: less is a scan that is not quite straight."""
@@ -51,36 +51,39 @@ class _Run:
     last: float
 
 
-def marked(look: Look, indices: Sequence[int], text: str) -> str:
-    """A line with its raised and lowered figures written as such; `indices` has each character's index."""
-    tokens = list(_suspects(look, indices, text))
-    if not tokens:
+def marked(look: Look, run: Run, baseline: float) -> str:
+    """A line's words, raised and lowered figures written as such. Its first character stands at `baseline`."""
+    indices, text, _ = run
+    words = list(_suspects(look, run, baseline))
+    if not words:
         return text
     out, at = [], 0
-    for start, end in tokens:
+    for start, end in words:
         levels = _levels(look, indices, text, start, end)
-        if has_scripts(levels):
+        if levels.strip(Level.BASE):
             out += [text[at:start], written(text[start:end], levels)]
             at = end
     return "".join([*out, text[at:]])
 
 
-def _suspects(look: Look, indices: Sequence[int], text: str) -> Iterator[tuple[int, int]]:
+def _suspects(look: Look, run: Run, baseline: float) -> Iterator[tuple[int, int]]:
     """The words with a figure, or a letter behind one, that does not stand where the line's first character does."""
-    usual, tolerance, known = 0.0, 0.0, 0
+    indices, text, box = run
+    tolerance, known = SAME_PLACE * (box[3] - box[1]), 0
     y, x = ctypes.c_double(), ctypes.c_double()
     page, origin = look.text_page, pdfium.FPDFText_GetCharOrigin  # it is called a hundred times for a page
-    for asked in ASKED.finditer(text):
-        last = asked.end() - 1
+    for number in NUMBER.finditer(text):
+        last = number.end() - 1
         if last < known or not last:
             continue
-        if not tolerance:
-            box = look.box(indices[0])
-            usual, tolerance = look.baseline(indices[0]), SAME_PLACE * (box[3] - box[1]) or TINY
         origin(page, indices[last], x, y)
-        if abs(y.value - usual) > tolerance:
+        is_odd = abs(y.value - baseline) > tolerance
+        if not is_odd and last and not text[last].isdecimal():
+            origin(page, indices[last - 1], x, y)
+            is_odd = abs(y.value - baseline) > tolerance
+        if is_odd:
             start, known = _word(text, last)
-            if known - start <= TOKEN_CHARACTERS_MAX:
+            if known - start <= WORD_CHARACTERS_MAX:
                 yield start, known
 
 

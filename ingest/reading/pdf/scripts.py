@@ -1,7 +1,6 @@
 """Raised and lowered figures as plain text has them: `412²`, `H₂O`, `10^6`, `2 1/2`. Pure: geometry is `raised`'s."""
 
 import re
-from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -109,8 +108,3 @@ def _raised_letters(before: str, text: str) -> str:
     if (figures and is_ordinal) or len(text) > 2:
         return text
     return "\u2122" if text == "TM" else text.translate(UP)
-
-
-def has_scripts(levels: Sequence[str]) -> bool:
-    """Whether there is anything to write otherwise."""
-    return any(level != Level.BASE for level in levels)

@@ -29,6 +29,8 @@ SLANTED = -1
 def parted(look: Look, runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
     """The lines that run as most of the page does, and the others, each word of a watermark once."""
     ways = list(_ways(look, runs))
+    if not any(ways) and not _large_over_others(look, runs):  # as on nearly every page
+        return list(runs), []
     counted: Counter[int] = Counter()
     for way, run in zip(ways, runs, strict=True):
         counted[way] += len(run.text)
@@ -59,8 +61,9 @@ def _way(look: Look, run: Run) -> int:
 
 
 def _large_over_others(look: Look, runs: Sequence[Run]) -> list[Run]:
-    usual = median(run.box[3] - run.box[1] for run in runs) if runs else 0.0
-    large = [run for run in runs if run.box[3] - run.box[1] >= LARGE * usual > 0]
+    heights = [run.box[3] - run.box[1] for run in runs]
+    usual = median(heights or [0.0])
+    large = [run for run, height in zip(runs, heights, strict=True) if height >= LARGE * usual > 0]
     return [run for run in large if sum(_stands_over(_whole(look, run), look, other) for other in runs) >= OVER_MIN]
 
 

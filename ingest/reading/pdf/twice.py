@@ -6,7 +6,7 @@ gives twice: "MMuunniicciippaalliittéé", "The The annual annual". Real double 
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from operator import eq
 
 from ingest.reading.pdf.look import Box, Look
@@ -16,7 +16,7 @@ PAIRS = b"\1\0\1\0\1"
 """Three letters in a row, each of them twice, when 1 stands for a character that comes again next to it ..."""
 THREES = b"\1\1\0\1\1"
 """... and two letters, each three times or more."""
-WORD_TWICE = re.compile(r"(?<!\S)(\S{2,60}) ?\1")
+WORD = re.compile(r"\S{2,}")
 IS_ZERO = bytes([1]) + bytes(255)
 CLOSE = 0.6
 """Of a character's width: a copy stands no farther off. The next of two equal letters has 0.9 or more."""
@@ -33,11 +33,6 @@ def is_drawn_twice(look: Look, runs: Sequence[Run]) -> bool:
     return _may_be_twice("\n".join(run.text for run in runs)) and any(_has_word_twice(look, run) for run in runs)
 
 
-def _may_be_twice(text: str) -> bool:
-    words = text.split()
-    return any(map(eq, words, islice(words, 1, None))) or _first_doubled(text) >= 0
-
-
 def _has_line_twice(runs: Sequence[Run]) -> bool:
     known: dict[str, list[Box]] = {}
     for run in runs:
@@ -48,6 +43,14 @@ def _has_line_twice(runs: Sequence[Run]) -> bool:
     return False
 
 
+def _may_be_twice(text: str) -> bool:
+    words = text.split()
+    is_repeated = any(map(eq, words, islice(words, 1, None)))  # tables have columns of "$"
+    return _first_doubled(text) >= 0 or (
+        is_repeated and any(len(one) > 1 and one == two for one, two in pairwise(words))
+    )
+
+
 def _has_word_twice(look: Look, run: Run) -> bool:
     at = _first_doubled(run.text)
     if at >= 0 and _is_copy(look.box(run.indices[at]), look.box(run.indices[at + 1])):
@@ -55,8 +58,9 @@ def _has_word_twice(look: Look, run: Run) -> bool:
     words = run.text.split()
     if not any(map(eq, words, islice(words, 1, None))):
         return False
-    pairs = ((word.start(1), word.start(1) + word.group().rindex(word[1])) for word in WORD_TWICE.finditer(run.text))
-    return any(_is_copy(look.box(run.indices[one]), look.box(run.indices[other])) for one, other in pairs)
+    pairs = pairwise(WORD.finditer(run.text))
+    places = ((run.indices[one.start()], run.indices[two.start()]) for one, two in pairs if one[0] == two[0])
+    return any(_is_copy(look.box(one), look.box(two)) for one, two in places)
 
 
 def _first_doubled(text: str) -> int:
