@@ -59,6 +59,11 @@ class Look:
         pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
         return float(self._origin[1].value)
 
+    def origin(self, index: int) -> tuple[float, float]:
+        """Where the character stands: how far to the right, and how far up the page."""
+        pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
+        return self._origin[0].value, self._origin[1].value
+
     def font(self, index: int) -> bytes:
         """The name of its font, its end cut when it is long."""
         pdfium.FPDFText_GetFontInfo(self.text_page, index, self._name, FONT_NAME_BYTES, self._flags)

@@ -5,7 +5,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Any
@@ -19,8 +19,12 @@ from ingest.reading.pdf.actual_text import put_aside, put_back
 from ingest.reading.pdf.layout.arrange import Placed, arranged
 from ingest.reading.pdf.layout.spans import DrawnLine
 from ingest.reading.pdf.look import Look
+from ingest.reading.pdf.raised import marked
 from ingest.reading.pdf.regroup import is_shattered, regrouped
+from ingest.reading.pdf.runs import Run, rejoined
+from ingest.reading.pdf.slanted import parted
 from ingest.reading.pdf.suspicion import suspicious
+from ingest.reading.pdf.twice import is_drawn_twice, once
 from ingest.reading.plain import clean
 from worker.table_rows import is_row as is_in_cells
 
@@ -61,6 +65,8 @@ class Line:
     foot: float
     table: int = 0
     is_header: bool = False
+    is_aside: bool = False
+    """Whether it does not run as the page does: a watermark, a stamp at the side."""
 
 
 class PdfiumDocument:
@@ -78,13 +84,15 @@ class PdfiumDocument:
     def page(self, number: int) -> Page:
         """Page `number`, from 0. Raises nearly anything."""
         lines, is_cut, is_blank = self._lines(number)
+        own = [line for line in lines if not line.is_aside]
+        aside = [line.text for line in lines if line.is_aside]
         if number == 0:
-            self._largest = _largest(lines)
-        text = clean("\n".join(_with_gaps(lines)))[:PAGE_CHARACTERS_MAX]
+            self._largest = _largest(own)
+        text = clean("\n\n".join(filter(None, ("\n".join(_with_gaps(own)), "\n".join(aside)))))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
             return Page("" if is_blank else None)
-        headers = tuple(clean(line.text).strip() for line in lines if line.is_header)
-        return Page(text, tuple(_headings(lines)), headers, is_cut=is_cut)
+        headers = tuple(clean(line.text).strip() for line in own if line.is_header)
+        return Page(text, tuple(_headings(own)), headers, is_cut=is_cut)
 
     def title(self) -> str:
         """What the document calls itself, else what is printed largest on its first page, if that was read; or ""."""
@@ -114,8 +122,10 @@ class PdfiumDocument:
                 starts = [(first, line, look.box(first)) for first, line in _starts(text)]
                 suspects = suspicious(look, starts, number if is_all_on_page else 0)
                 if not suspects:
-                    drawn = [DrawnLine(line, range(first, first + len(line)), box) for first, line, box in starts]
-                    return _placed(look, drawn), False
+                    runs = [Run(range(at, at + len(line)), line, box) for at, line, box in starts]
+                    if is_drawn_twice(look, runs):
+                        runs = _runs_of(look, list(once(look, list(enumerate(text)))))
+                    return _lines_of(look, runs), False
             replaced = put_aside(look, chain.from_iterable(suspects))
             if not replaced:
                 return _seen_lines(look, characters or list(enumerate(text)), suspects), count > PAGE_CHARACTERS_MAX
@@ -143,16 +153,31 @@ def _seen_lines(look: Look, characters: Sequence[tuple[int, str]], suspects: Seq
     seen = visible(look, characters, suspects or [range(characters[-1][0] + 1 if characters else 0)])
     if is_shattered("".join(character for _, character in seen)):
         seen = list(regrouped(look, seen))
-    indices = [index for index, _ in seen]
-    starts = _starts("".join(character for _, character in seen))
-    return _placed(
-        look, [DrawnLine(line, indices[at : at + len(line)], look.box(indices[at])) for at, line in starts]
-    )
+    runs = _runs_of(look, seen)
+    if is_drawn_twice(look, runs):
+        runs = _runs_of(look, list(once(look, seen)))
+    return _lines_of(look, runs)
 
 
-def _placed(look: Look, drawn: Sequence[DrawnLine]) -> list[Line]:
-    """The page's lines in the order in which they are read, tables' rows put together."""
-    return [_line(look, place) for place in arranged(look, drawn)]
+def _runs_of(look: Look, characters: Sequence[tuple[int, str]]) -> list[Run]:
+    """The lines of characters that have their indices beside them."""
+    runs = []
+    for at, line in _starts("".join(character for _, character in characters)):
+        indices = [index for index, _ in characters[at : at + len(line)]]
+        runs.append(Run(indices, line, look.box(indices[0])))
+    return runs
+
+
+def _lines_of(look: Look, runs: Sequence[Run]) -> list[Line]:
+    """The page's lines in the order in which they are read, tables' rows put together; behind them those aside."""
+    own, aside = parted(look, runs)
+    drawn = [_drawn(marked(look, run)) for run in rejoined(look, own)]
+    lines = [_line(look, place) for place in arranged(look, drawn)]
+    return lines + [replace(_line(look, Placed.of(_drawn(marked(look, run)))), is_aside=True) for run in aside]
+
+
+def _drawn(run: Run) -> DrawnLine:
+    return DrawnLine(run.text, run.indices, run.box)
 
 
 def _joined(text: str) -> str:

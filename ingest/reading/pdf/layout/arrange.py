@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from ingest.reading.pdf.layout.signs import spans
 from ingest.reading.pdf.layout.spans import DrawnLine, Span
@@ -25,6 +26,11 @@ class Placed:
     table: int = 0
     is_header: bool = False
 
+    @classmethod
+    def of(cls, line: DrawnLine) -> Self:
+        """A line that is no table's."""
+        return cls(line.text, line.indices[0], line.indices[-1], line.box, line.indices[0])
+
 
 def arranged(look: Look, lines: Sequence[DrawnLine]) -> list[Placed]:
     """The lines in the order in which they are read, rows of tables put together."""
@@ -41,7 +47,7 @@ def arranged(look: Look, lines: Sequence[DrawnLine]) -> list[Placed]:
     for number, line in enumerate(lines):
         placed += rows.get(number, [])
         if number not in taken:
-            placed.append(Placed(line.text, line.indices[0], line.indices[-1], line.box, line.indices[0]))
+            placed.append(Placed.of(line))
     return placed
 
 
