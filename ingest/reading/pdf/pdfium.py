@@ -16,6 +16,7 @@ import pypdfium2.raw as pdfium
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
 from ingest.reading.pdf.actual_text import put_aside, put_back
+from ingest.reading.pdf.beside import Beside
 from ingest.reading.pdf.look import Box, Look
 from ingest.reading.pdf.regroup import is_shattered, regrouped
 from ingest.reading.pdf.suspicion import suspicious
@@ -58,15 +59,21 @@ class PdfiumDocument:
 
     def __init__(self, data: bytes) -> None:
         self._document = pypdfium2.PdfDocument(data)
+        self._document.init_forms()
         self.page_count: int = len(self._document)
         self._largest = ""
+        self._beside = Beside(data, self._document)
 
     def close(self) -> None:
         """Free its memory."""
+        self._beside.close()
         self._document.close()
 
     def page(self, number: int) -> Page:
-        """Page `number`, from 0. Raises nearly anything."""
+        """Page `number`, from 0, with what stands beside its content. Raises nearly anything."""
+        return self._beside.added(number, self._content(number))
+
+    def _content(self, number: int) -> Page:
         lines, is_cut, is_blank = self._lines(number)
         if number == 0:
             self._largest = _largest(lines)
@@ -87,6 +94,7 @@ class PdfiumDocument:
         page = self._document[number]
         try:
             lines, is_cut = self._read(page, number)
+            self._beside.glance(page, number)
             return lines, is_cut, not lines and pdfium.FPDFPage_CountObjects(page.raw) == 0
         finally:
             page.close()
@@ -119,7 +127,7 @@ def _look_at(page: Any) -> Iterator[tuple[Look, int]]:
     """The page's characters, and how many there are."""
     words = page.get_textpage()
     try:
-        yield Look(page.raw, words.raw, page.get_bbox()), words.count_chars()
+        yield Look(page.raw, words.raw, page.get_bbox(), page.formenv and page.formenv.raw), words.count_chars()
     finally:
         words.close()
 
