@@ -27,6 +27,8 @@ class Look:
     page: Any
     text_page: Any
     page_box: Box
+    form: Any = None
+    """pdfium's handle of the document's form, if it has one: its fields are drawn with it."""
     _box: Any = field(default_factory=pdfium.FS_RECTF)
     _name: Any = field(default_factory=lambda: ctypes.create_string_buffer(FONT_NAME_BYTES))
     _flags: Any = field(default_factory=ctypes.c_int)

@@ -16,6 +16,7 @@ import pypdfium2.raw as pdfium
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
 from ingest.reading.pdf.actual_text import put_aside, put_back
+from ingest.reading.pdf.beside import Beside
 from ingest.reading.pdf.layout.arrange import Placed, arranged
 from ingest.reading.pdf.layout.spans import DrawnLine
 from ingest.reading.pdf.look import Look
@@ -74,15 +75,21 @@ class PdfiumDocument:
 
     def __init__(self, data: bytes) -> None:
         self._document = pypdfium2.PdfDocument(data)
+        self._document.init_forms()
         self.page_count: int = len(self._document)
         self._largest = ""
+        self._beside = Beside(data, self._document)
 
     def close(self) -> None:
         """Free its memory."""
+        self._beside.close()
         self._document.close()
 
     def page(self, number: int) -> Page:
-        """Page `number`, from 0. Raises nearly anything."""
+        """Page `number`, from 0, with what stands beside its content. Raises nearly anything."""
+        return self._beside.added(number, self._content(number))
+
+    def _content(self, number: int) -> Page:
         lines, is_cut, is_blank = self._lines(number)
         own = [line for line in lines if not line.is_aside]
         aside = [line.text for line in lines if line.is_aside]
@@ -106,6 +113,7 @@ class PdfiumDocument:
         page = self._document[number]
         try:
             lines, is_cut = self._read(page, number)
+            self._beside.glance(page, number)
             return lines, is_cut, not lines and pdfium.FPDFPage_CountObjects(page.raw) == 0
         finally:
             page.close()
@@ -141,7 +149,7 @@ def _look_at(page: Any) -> Iterator[tuple[Look, int]]:
     """The page's characters, and how many there are."""
     words = page.get_textpage()
     try:
-        yield Look(page.raw, words.raw, page.get_bbox()), words.count_chars()
+        yield Look(page.raw, words.raw, page.get_bbox(), page.formenv and page.formenv.raw), words.count_chars()
     finally:
         words.close()
 
