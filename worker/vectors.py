@@ -3,7 +3,6 @@
 Light on purpose: every worker process imports it, so it needs none of the clients' libraries.
 """
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,8 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from qdrant_edge import Bm25, Bm25Config
+
+from worker.writing_systems import words_apart
 
 DENSE = "dense"
 SPARSE = "sparse"
@@ -23,17 +24,6 @@ AVERAGE_TERMS = 100.0
 """Terms of a chunk of a thousand characters, CHUNK_SIZE's default: the length that BM25 holds to be usual."""
 
 POINT_NAMESPACE = UUID("7f1e2b1c-30a5-4c0e-9a27-5f3d2f0f9a10")
-
-HAN_RANGES = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-HAN = re.compile(f"[{HAN_RANGES}]")
-UNSPACED = re.compile(
-    "["
-    "\u0e00-\u0eff"  # Thai, Lao
-    "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
-    "\u3040-\u30ff"  # Hiragana, Katakana
-    f"{HAN_RANGES}]+"
-)
-"""Runs of the scripts that put no spaces between words."""
 
 
 class SparseVector(NamedTuple):
@@ -95,22 +85,12 @@ def terms(text: str) -> frozenset[int]:
 
 
 def _spaced(text: str) -> str:
-    """`text` as BM25's tokenizer can split it: wide forms and ligatures resolved, and words where none are spaced.
-
-    In scripts without spaces the terms are overlapping pairs of characters, as in Lucene's CJKBigramFilter, and Han
-    characters alone too: it needs no dictionary, and question and chunk are always split alike.
-    """
+    """`text` as BM25's tokenizer can split it: wide forms and ligatures resolved, every script's words apart."""
     if text.isascii():
         return text
-    return UNSPACED.sub(_pairs, unicodedata.normalize("NFKC", text))
-
-
-def _pairs(run: re.Match[str]) -> str:
-    word = run.group()
-    pairs = [word[i : i + 2] for i in range(len(word) - 1)] or [word]
-    return f" {' '.join([*HAN.findall(word), *pairs])} "
+    return words_apart(unicodedata.normalize("NFKC", text))
 
 
 @lru_cache(maxsize=1)
 def _encoder() -> Bm25:
-    return Bm25(Bm25Config(avg_len=AVERAGE_TERMS))
+    return Bm25(Bm25Config(avg_len=AVERAGE_TERMS, ascii_folding=True))
