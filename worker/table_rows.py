@@ -7,7 +7,7 @@ A cell's own line breaks are blanks; an empty cell keeps its place. Which lines 
 text (`Page.table_headers`, `Chunk.table_headers`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 CELL = " | "
 """Between two cells. It is layout, as line breaks are: a quote has a blank there."""
@@ -32,3 +32,9 @@ def cells_of(row: str) -> list[str]:
 def as_printed(text: str) -> str:
     """`text` with its cells apart as a page has them, by a blank."""
     return text.replace(CELL, " ")
+
+
+def headed(text: str, table_headers: Sequence[str]) -> str:
+    """A chunk's `text` under those headers of its tables that it does not have itself."""
+    lines = text.split("\n") if table_headers else ()
+    return "\n".join([*(header for header in table_headers if header not in lines), text])

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence, Set
 from enum import IntEnum
 from typing import NamedTuple
 
+from worker.table_rows import is_row
+
 CLOSING = "\"')]\u201d\u2019\u00bb"
 """May stand between a sentence's end and the blank."""
 LATIN_SENTENCE_END = re.compile(rf"[.!?\u2026][{re.escape(CLOSING)}]*\s+")
@@ -18,7 +20,7 @@ ENDS_A_ROW = tuple(".,)%]\u2014\u2013-")
 BULLET = re.compile(r"\s*(?:[\u2022\u25cf\u25aa\u25e6\u2023*-]|\(?\w{1,3}[.)])\s")
 HEADING_CHARACTERS_MAX = 300
 """Of a heading that runs over several lines."""
-HEADING_SHAPE = re.compile(r"\s*(?:#{1,6} )?[^\W_a-z].{2,80}(?<![.,;:!?\u3002\uff0c])\s*")
+HEADING_SHAPE = re.compile(r"\s*(?:#{1,6} )?[^\W_a-z].{2,80}(?<![.,;:!?\u3002\uff0c\u2010-])\s*")
 
 
 class Break(IntEnum):
@@ -51,7 +53,7 @@ def atoms_of(text: str, headings: Set[str] | None, length_max: int) -> list[Atom
         above = atoms[-1] if atoms else None
         if heading and above and _goes_on(above, heading, text[above.end : start]):
             atoms[-1] = Atom(above.start, start + len(line), above.breaks, f"{above.heading} {heading}")
-        elif heading:
+        elif heading or is_row(line):
             atoms.append(Atom(start, start + len(line), breaks, heading))
         else:
             atoms += _sentences(start, line, breaks)
@@ -73,23 +75,38 @@ def _lines(text: str, headings: Set[str] | None) -> Iterator[tuple[int, str, Bre
         words = line.strip()
         if words:
             after = lines[number + 1] if number + 1 < len(lines) else ""
-            is_heading = words in headings if headings is not None else is_apart and _is_like_heading(words, after)
+            is_heading = (
+                _is_known(words, before, headings)
+                if headings is not None
+                else (is_apart and _is_like_heading(words, after))
+            )
             yield at + line.index(words[0]), words, _break(words, before, is_apart, is_heading), words * is_heading
             before = words
         is_apart = not words
         at += len(line) + 1
 
 
+def _is_known(words: str, before: str, headings: Set[str]) -> bool:
+    """Whether a line is one of the headings. One in lower case goes on with the heading above it, or is none."""
+    if words not in headings:
+        return False
+    is_lower = words[:2].isalpha() and words[:2].islower()
+    return not is_lower or before in headings
+
+
 def _break(words: str, before: str, is_apart: bool, is_heading: bool) -> Break:
     if is_heading:
         return Break.HEADING
-    is_in_table = _is_row(words) and _is_row(before)
+    is_in_table = is_a_row(words) and is_a_row(before)
     if is_apart and not is_in_table:
         return Break.BLOCK
     return Break.SENTENCE if is_in_table or _ends_sentence(before) or BULLET.match(words) else Break.LINE
 
 
-def _is_row(words: str) -> bool:
+def is_a_row(words: str) -> bool:
+    """Whether a line is a table's row: by the bars between its cells, or a figure at its end."""
+    if is_row(words):
+        return True
     may_be_one = words[-1:].isdecimal() or words.endswith(ENDS_A_ROW)
     return may_be_one and ROW.search(words) is not None
 
@@ -99,7 +116,7 @@ def _ends_sentence(words: str) -> bool:
 
 
 def _is_like_heading(words: str, after: str) -> bool:
-    return len(words) <= 90 and HEADING_SHAPE.fullmatch(words) is not None and not _is_row(words or after)
+    return len(words) <= 90 and HEADING_SHAPE.fullmatch(words) is not None and not is_a_row(words or after)
 
 
 def _sentences(start: int, line: str, breaks: Break) -> Iterator[Atom]:
