@@ -35,26 +35,34 @@ class Break(IntEnum):
 
 
 class Atom(NamedTuple):
-    """The words of a page from `start` to `end`. `heading` is the line, when it is one."""
+    """The words of a page from `start` to `end`. `heading` is the line, when it is one.
+
+    `binds`: what follows belongs to it, as to a heading or a table's header.
+    """
 
     start: int
     end: int
     breaks: Break
     heading: str = ""
+    binds: bool = False
 
 
-def atoms_of(text: str, headings: Set[str] | None, length_max: int) -> list[Atom]:
+def atoms_of(
+    text: str, headings: Set[str] | None, length_max: int, table_headers: Set[str] = frozenset()
+) -> list[Atom]:
     """A page's words, nothing but blanks between them, each at most `length_max` characters long.
 
-    `headings` are those of its lines that are headings; None: they are told by their shape.
+    `headings` are those of its lines that are headings; None: they are told by their shape. `table_headers` are those
+    that name a table's columns.
     """
     atoms: list[Atom] = []
     for start, line, breaks, heading in _lines(text, headings):
         above = atoms[-1] if atoms else None
         if heading and above and _goes_on(above, heading, text[above.end : start]):
-            atoms[-1] = Atom(above.start, start + len(line), above.breaks, f"{above.heading} {heading}")
+            atoms[-1] = Atom(above.start, start + len(line), above.breaks, f"{above.heading} {heading}", binds=True)
         elif heading or is_row(line):
-            atoms.append(Atom(start, start + len(line), breaks, heading))
+            binds = bool(heading) or line in table_headers
+            atoms.append(Atom(start, start + len(line), breaks, heading, binds))
         else:
             atoms += _sentences(start, line, breaks)
     return [part for atom in atoms for part in _cut(text, atom, length_max)]
@@ -137,9 +145,9 @@ def _cut(text: str, atom: Atom, length_max: int) -> Iterator[Atom]:
     while atom.end - start > length_max:
         blank = text.rfind(" ", start + length_max // 2, start + length_max)
         end = blank + 1 if blank >= 0 else start + length_max
-        yield Atom(start, end, breaks, atom.heading)
+        yield Atom(start, end, breaks, atom.heading, atom.binds)
         start, breaks = end, Break.WORD
-    yield Atom(start, atom.end, breaks, atom.heading)
+    yield Atom(start, atom.end, breaks, atom.heading, atom.binds)
 
 
 def overlap_start(text: str, atoms: Sequence[Atom], first: int, overlap: int) -> int:

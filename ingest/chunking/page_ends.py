@@ -4,7 +4,7 @@ What stands between the two halves, such as a footer, a footnote or a header, st
 """
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,7 +18,8 @@ CONTINUATION_CHARACTERS_MAX = 600
 LINES_MAX = 12
 LONG_SHARE = 0.7
 """Of the page's longest line: a shorter one was ended by the author."""
-FOOTNOTE_LINES_MAX = 15
+NOTES_LINES_MAX = 15
+"""Below a sentence, of its page."""
 EDGE_LINES = 3
 FOOTNOTE = re.compile(r"\s*(?:[\u00b9\u00b2\u00b3\u2070\u2074-\u2079*\u2020\u2021\u00a7]|\[?\d{1,3}[\])]?\s+\S)")
 """How a footnote's first line begins."""
@@ -71,7 +72,7 @@ def _carry(body: Body, following: Body, known: Set[str] | None, known_below: Set
 
 def _first_line(above: Sequence[str], lines: Sequence[str]) -> int | None:
     """The first line of a page that is not the header that the page before has, too."""
-    headers = {key_of(line) for line in [line for line in above if line.strip()][:EDGE_LINES]}
+    headers = {key_of(line) for line in _filled(above)[:EDGE_LINES]} - {""}
     for number, line in enumerate(lines):
         if line.strip() and not (number < EDGE_LINES and key_of(line) in headers):
             return number
@@ -95,40 +96,55 @@ def _unfinished(
 ) -> int | None:
     """Behind which line of a page a sentence is left unfinished; None when its last one ends there.
 
-    `is_sure`: the next page begins in lower case; then what stands below the sentence may be a footnote.
+    `is_sure`: the next page begins in lower case; then a footnote, a figure or a stamp may stand below the sentence.
     """
-    end = len(lines)
-    footers = {key_of(line) for line in [line for line in below if line.strip()][-EDGE_LINES:]}
-    while end and (
-        not lines[end - 1].strip() or (len(lines) - end < 2 * EDGE_LINES and key_of(lines[end - 1]) in footers)
-    ):
-        end -= 1
+    end = _without_footers(lines, below)
     if not end:
         return None
     longest = max(map(len, lines))
-    if _is_left_open(lines[end - 1], headings, longest, is_sure=is_sure):
-        return end
-    if not is_sure:
-        return None
-    for start in range(end - 1, max(0, end - FOOTNOTE_LINES_MAX), -1):
-        if FOOTNOTE.match(lines[start]):
-            above = start
-            while above and not lines[above - 1].strip():
-                above -= 1
-            if above and not FOOTNOTE.match(lines[above - 1]):
-                return above if _is_left_open(lines[above - 1], headings, longest, is_sure=True) else None
-    return None
+    for place in _ends_of_parts(lines, end) if is_sure else [end]:
+        line = lines[place - 1].strip()
+        is_full = line.endswith(GOES_ON) or len(line) >= LONG_SHARE * longest
+        if is_full and _is_left_open(line, headings):
+            return place
+    return end if is_sure and _is_left_open(lines[end - 1], headings) else None
 
 
-def _is_left_open(line: str, headings: Set[str] | None, longest: int, *, is_sure: bool) -> bool:
+def _without_footers(lines: Sequence[str], below: Sequence[str]) -> int:
+    """Behind which line a page ends but for lines that the next page ends with, too."""
+    end = len(lines)
+    footers = {key_of(line) for line in _filled(below)[-EDGE_LINES:]} - {""}
+    least = end - 2 * EDGE_LINES
+    while end and (not lines[end - 1].strip() or (end > least and key_of(lines[end - 1]) in footers)):
+        end -= 1
+    return end
+
+
+def _ends_of_parts(lines: Sequence[str], end: int) -> Iterator[int]:
+    """Behind which lines the last parts of a page end, from its end upwards; a footnote is a part."""
+    yield end
+    for start in range(end - 1, max(0, end - NOTES_LINES_MAX), -1):
+        if not lines[start - 1].strip() or FOOTNOTE.match(lines[start]):
+            place = start
+            while place and not lines[place - 1].strip():
+                place -= 1
+            if place:
+                yield place
+
+
+def _filled(lines: Sequence[str]) -> list[str]:
+    return [line for line in lines if line.strip()]
+
+
+def _is_left_open(line: str, headings: Set[str] | None) -> bool:
+    """Whether a line leaves a sentence unfinished."""
     words = line.strip()
-    if (
-        words.rstrip(CLOSING).endswith(ENDS_A_SENTENCE)
-        or is_a_row(words)
-        or (headings is not None and words in headings)
-    ):
-        return False
-    return is_sure or words.endswith(GOES_ON) or (len(words) >= LONG_SHARE * longest)
+    is_known = headings is not None and words in headings
+    return " " in words and not (_ends_a_sentence(words) or is_a_row(words) or is_known)
+
+
+def _ends_a_sentence(words: str) -> bool:
+    return words.rstrip(CLOSING).endswith(ENDS_A_SENTENCE)
 
 
 def _continuation(lines: Sequence[str], first: int, headings: Set[str] | None) -> tuple[str, list[str]] | None:
@@ -140,7 +156,7 @@ def _continuation(lines: Sequence[str], first: int, headings: Set[str] | None) -
         if not words or (number > first and not _may_go_on(line, headings)):
             return ("\n".join(taken), list(lines[number:])) if taken and not words else None
         end = next((at.end() for at in SENTENCE_END.finditer(line) if not line[at.end() :][:1].islower()), None)
-        if end is not None or words.rstrip(CLOSING).endswith(ENDS_A_SENTENCE):
+        if end is not None or _ends_a_sentence(words):
             end = len(line) if end is None else end
             rest = line[end:]
             over = "\n".join([*taken, line[:end].rstrip()])

@@ -3,7 +3,7 @@
 A chunk stays on its page, but for a sentence that goes on over its end: that is whole, with a form feed there.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.chunking.atoms import Atom, Break, atoms_of, overlap_start
@@ -66,16 +66,16 @@ class Splitter:
             for text in filter(None, (body.text, "\n".join(body.notes))):
                 rows = row_headers(text, names, header)
                 header = rows.last
-                own, heading = self._pieces(number, text, on_page, rows, heading)
+                atoms = atoms_of(text, on_page, self._room, names)
+                own, heading = self._pieces(number, text, atoms, rows, heading)
                 pieces += own
         return pieces
 
     def _pieces(
-        self, page: int, text: str, headings: Set[str] | None, rows: RowHeaders, heading: str
+        self, page: int, text: str, atoms: Sequence[Atom], rows: RowHeaders, heading: str
     ) -> tuple[list[Piece], str]:
         """The pieces of a page, which begins under `heading`, and the heading that what follows it is under."""
         pieces: list[Piece] = []
-        atoms = atoms_of(text, headings, self._room)
         page_end = text.find(PAGE_END) if PAGE_END in text else len(text)
         for first, end in self._groups(atoms):
             heading = atoms[first].heading or heading
@@ -107,9 +107,7 @@ class Splitter:
         for number in range(first + 1, len(atoms)):
             if atoms[number - 1].end - start > room:
                 break
-            kind = (
-                atoms[number].breaks if not atoms[number - 1].heading else Break.WORD
-            )  # a heading is not left behind
+            kind = Break.WORD if atoms[number - 1].binds else atoms[number].breaks
             if atoms[number].start - start >= FILLED_SHARE[kind] * room and kind >= best:
                 best, at = kind, number
             elif best < 0:
