@@ -3,6 +3,7 @@
 Light on purpose: every worker process imports it, so it needs none of the clients' libraries.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from uuid import UUID, uuid5
 
 from qdrant_edge import Bm25, Bm25Config
 
+from worker.broken_words import may_be_broken, with_parts
 from worker.writing_systems import words_apart
 
 DENSE = "dense"
@@ -26,6 +28,14 @@ AVERAGE_TERMS = 100.0
 POINT_NAMESPACE = UUID("7f1e2b1c-30a5-4c0e-9a27-5f3d2f0f9a10")
 
 
+RAISED = "\u00b2\u00b3\u00b9\u2070\u2074-\u207e"
+SET_APART = re.compile(f"[{RAISED}]+|(?<=[0-9])[\u2080-\u2089\u00bc-\u00be\u2150-\u215e]+")
+"""Raised figures, and lowered ones and fractions behind a figure, that NFKC would make part of another number."""
+UNIT = re.compile(r"(?:^|[^\w])([^\W\d_]{1,3})$")
+"""Before a raised figure that may be part of it, as in m\u00b2."""
+UNIT_CHARACTERS_MAX = 4
+
+
 class SparseVector(NamedTuple):
     """The terms of a text, hashed, and their weights."""
 
@@ -38,9 +48,9 @@ class Hit:
     """A chunk that a search found; `score` is comparable within one search only.
 
     `text` is the pages' own words, from `page` to `last_page` (both count from 1, and are equal unless the chunk goes
-    over a page's end, where it has a form feed); 0 stands for `page`. `page_label` is what the document calls `page`,
-    "" when that is its number; `table_headers` are the lines that name the columns of its rows. `context` is `text`
-    with the neighbouring chunks' words around it, for the model to read, or empty.
+    over a page's end, where it has a form feed); 0 stands for `page`. `page_label` and `last_page_label` are what the
+    document calls these, "" when that is their number; `table_headers` are the lines that name the columns of its
+    rows. `context` is `text` with the neighbouring chunks' words around it, for the model to read, or empty.
     """
 
     document_id: str
@@ -54,6 +64,7 @@ class Hit:
     title: str = ""
     version: str = ""
     page_label: str = ""
+    last_page_label: str = ""
     table_headers: tuple[str, ...] = ()
     context: str = ""
 
@@ -86,9 +97,18 @@ def terms(text: str) -> frozenset[int]:
 
 def _spaced(text: str) -> str:
     """`text` as BM25's tokenizer can split it: wide forms and ligatures resolved, every script's words apart."""
+    if may_be_broken(text):
+        text = with_parts(text)
     if text.isascii():
         return text
-    return words_apart(unicodedata.normalize("NFKC", text))
+    return words_apart(unicodedata.normalize("NFKC", SET_APART.sub(_apart, text)))
+
+
+def _apart(figures: re.Match[str]) -> str:
+    """Figures apart from what they are behind; m\u00b2 and its like are a term of their own beside that."""
+    start = figures.start()
+    unit = UNIT.search(figures.string[max(0, start - UNIT_CHARACTERS_MAX) : start])
+    return f"{figures[0]} {unit[1]} {figures[0]} " if unit else f" {figures[0]} "
 
 
 @lru_cache(maxsize=1)

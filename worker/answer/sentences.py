@@ -2,6 +2,8 @@
 
 import re
 
+from worker.broken_words import whole
+
 QUOTE_MAX_CHARACTERS = 400
 SHORT_LINE = 0.7
 """A line shorter than this share of the longest one was ended by the author, not by the page's width."""
@@ -38,8 +40,11 @@ _STARTER_WORDS = frozenset(_STARTERS.split())
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of `text` in reading order, each on one line; headings and rows stand alone."""
-    return [sentence for block in _blocks(text) for sentence in _sentences_of(block)]
+    """The sentences of `text` in reading order, each on one line; headings and rows stand alone.
+
+    Broken words are whole in them, and one that goes over a page's end is one.
+    """
+    return [sentence for block in _blocks(whole(text)) for sentence in _sentences_of(block)]
 
 
 def is_whole(sentence: str) -> bool:
@@ -67,8 +72,8 @@ def clip(sentence: str) -> str:
 
 def _blocks(text: str) -> list[str]:
     """Lines joined as far as the page's width broke them; paragraphs, headings, items and rows stay apart."""
-    lines = [squeeze(line) for line in text.splitlines()]
-    short = SHORT_LINE * max(map(len, lines), default=0)
+    short = SHORT_LINE * max((len(squeeze(line)) for line in text.splitlines()), default=0)
+    lines = [squeeze(line) for line in text.replace("\f", " ").splitlines()]
     blocks, block = [], ""
     for line, following in zip(lines, [*lines[1:], ""], strict=False):
         block = f"{block} {line}" if block and line else block or line
