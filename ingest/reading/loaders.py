@@ -63,7 +63,7 @@ def _text(data: bytes) -> tuple[str, str]:
 
 
 def _markdown(data: bytes) -> tuple[str, str]:
-    return markdown.read(decoded(data)), ""
+    return markdown.read(decoded(data))
 
 
 def _html(data: bytes) -> tuple[str, str]:
