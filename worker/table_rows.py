@@ -7,11 +7,16 @@ A cell's own line breaks are blanks; an empty cell keeps its place. Which lines 
 text (`Page.table_headers`, `Chunk.table_headers`).
 """
 
+import re
 from collections.abc import Iterable
 
 CELL = " | "
 """Between two cells. It is layout, as line breaks are: a quote has a blank there."""
 BAR = CELL.strip()
+
+_BAR = re.compile(rf"(?<=\s){re.escape(BAR)}(?=\s)")
+_BAR_AND_BLANK = re.compile(rf"(?<!\S){re.escape(BAR)}(?:\s|$)")
+"""Where a cell is empty, two bars share a blank."""
 
 
 def row_of(cells: Iterable[str]) -> str:
@@ -26,9 +31,9 @@ def is_row(line: str) -> bool:
 
 def cells_of(row: str) -> list[str]:
     """The cells of a row."""
-    return [cell.strip() for cell in f"{row} ".split(f" {BAR} ")]
+    return [cell.strip() for cell in _BAR.split(f" {row.strip()} ")]
 
 
 def as_printed(text: str) -> str:
     """`text` with its cells apart as a page has them, by a blank."""
-    return text.replace(CELL, " ")
+    return _BAR_AND_BLANK.sub("", text)

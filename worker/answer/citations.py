@@ -19,8 +19,8 @@ QUOTED_MIN_CHARACTERS = 20
 SENTENCES_CACHE_CHUNKS = 256
 """A few kilobytes each."""
 
-_LAYOUT = re.compile(r"[\s\u00ad\u2010-]+")
-"""White space and hyphens: a page breaks its lines and words where its width says."""
+_LAYOUT = re.compile(r"[\s\u00ad\u2010|-]+")
+"""White space, hyphens and the bars between cells: a page breaks its lines and words where its width says."""
 _QUOTED = re.compile(r"“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|「([^「」]+)」|\"([^\"]+)\"")
 _ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.|\[[^\]]*\])\s*")
 _WORDS = re.compile(r"\w+")

@@ -2,9 +2,13 @@
 
 import re
 
+from worker.table_rows import is_row
+
 QUOTE_MAX_CHARACTERS = 400
 SHORT_LINE = 0.7
 """A line shorter than this share of the longest one was ended by the author, not by the page's width."""
+NARROW = 30
+"""Characters; where no line is longer than so, no line was ended by the page's width."""
 
 _CLOSERS = "\"'”’»」』）)]"  # noqa: RUF001  full-width brackets and typographic quotes of real texts
 _STOPS = ".!?…؟۔।॥።"  # noqa: RUF001
@@ -14,6 +18,10 @@ _WHOLE_ENDS = frozenset(_STOPS + _WIDE_STOPS + ";:；：")  # noqa: RUF001
 _STARTS_ANEW = re.compile(r"[A-Z0-9\"“(•▪‣*·–-]|[^\x00-\x7f]")  # noqa: RUF001  the dashes and bullets of real lists
 _BULLET = re.compile(r"[•▪‣●○◦*·–-]\s+")  # noqa: RUF001
 _ITEM = re.compile(r"(?:[•▪‣●○◦*·–-]|\(?(?:\d{1,2}|[a-z]|[ivx]{2,4})[.)])\s")  # noqa: RUF001
+_MARKUP = re.compile(r"#{1,6} ")
+"""A heading's mark in Markdown."""
+_FIELD = re.compile(r"[A-Z0-9\"“(]?[^:.!?]{1,60}: ")
+"""The beginning of a line "Label: value"."""
 _NUMBER_AT_END = re.compile(r"\d[)%]?$")
 
 _TITLES = """
@@ -39,7 +47,7 @@ _STARTER_WORDS = frozenset(_STARTERS.split())
 
 def split_sentences(text: str) -> list[str]:
     """The sentences of `text` in reading order, each on one line; headings and rows stand alone."""
-    return [sentence for block in _blocks(text) for sentence in _sentences_of(block)]
+    return [sentence for block in blocks(text) for sentence in sentences_of(block)]
 
 
 def is_whole(sentence: str) -> bool:
@@ -49,7 +57,7 @@ def is_whole(sentence: str) -> bool:
 
 def last_sentence(text: str) -> str:
     """The last sentence of a single paragraph."""
-    return (_sentences_of(squeeze(text)) or [""])[-1]
+    return (sentences_of(squeeze(text)) or [""])[-1]
 
 
 def squeeze(text: str) -> str:
@@ -65,25 +73,41 @@ def clip(sentence: str) -> str:
     return head or sentence[:QUOTE_MAX_CHARACTERS]
 
 
-def _blocks(text: str) -> list[str]:
+def blocks(text: str) -> list[str]:
     """Lines joined as far as the page's width broke them; paragraphs, headings, items and rows stay apart."""
     lines = [squeeze(line) for line in text.splitlines()]
-    short = SHORT_LINE * max(map(len, lines), default=0)
-    blocks, block = [], ""
-    for line, following in zip(lines, [*lines[1:], ""], strict=False):
+    longest = max((len(line) for line in lines if not is_row(line)), default=0)
+    short = SHORT_LINE * longest if longest > NARROW else NARROW + 1
+    found, block = [], ""
+    for line, following, after in zip(lines, [*lines[1:], ""], [*lines[2:], "", ""], strict=False):
         block = f"{block} {line}" if block and line else block or line
-        if block and (not following or _is_apart(line, following, short)):
-            blocks.append(block)
+        if block and (
+            not following or _is_apart(line, following, short) or _is_heading(line, following, after, short)
+        ):
+            found.append(block)
             block = ""
-    return blocks
+    return found
 
 
 def _is_apart(line: str, following: str, short: float) -> bool:
     """Whether a line that follows does not go on with what `line` says."""
-    if len(line) < short and _STARTS_ANEW.match(following):
+    if is_row(line) or is_row(following) or (len(line) < short and _STARTS_ANEW.match(following)):
+        return True
+    if _MARKUP.match(line) or _MARKUP.match(following) or (_FIELD.match(following) and _FIELD.match(line)):
         return True
     return bool(
         _ITEM.match(following) or (_NUMBER_AT_END.search(line, len(line) - 2) and _is_row_like(line, following))
+    )
+
+
+def _is_heading(line: str, following: str, after: str, short: float) -> bool:
+    """Whether what follows a finished sentence is a line by itself, under which something else begins."""
+    return bool(
+        len(following) < short
+        and is_whole(line)
+        and not is_whole(following)
+        and _STARTS_ANEW.match(following)
+        and _STARTS_ANEW.match(after)
     )
 
 
@@ -92,7 +116,8 @@ def _is_row_like(line: str, following: str) -> bool:
     return bool(_NUMBER_AT_END.search(following, max(0, len(following) - 2)) and _STARTS_ANEW.match(following))
 
 
-def _sentences_of(block: str) -> list[str]:
+def sentences_of(block: str) -> list[str]:
+    """The sentences of a single block; what ends without a stop is the last one."""
     if bullet := _BULLET.match(block):
         block = block[bullet.end() :]
     sentences, start = [], 0
