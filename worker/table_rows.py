@@ -3,8 +3,9 @@
     Category | Per year | Who
     Student | £110 | in full-time education, 16 to 25
 
-A cell's own line breaks are blanks; an empty cell keeps its place. Which lines name the columns is told beside the
-text (`Page.table_headers`, `Chunk.table_headers`).
+A cell's own line breaks are blanks; an empty cell keeps its place (`Family | | two adults`, `| 2024 | 2025`), and no
+more than one blank stands between two bars, since cleaned text has no more. Which lines name the columns is told
+beside the text (`Page.table_headers`, `Chunk.table_headers`).
 """
 
 import re
@@ -13,27 +14,25 @@ from collections.abc import Iterable
 CELL = " | "
 """Between two cells. It is layout, as line breaks are: a quote has a blank there."""
 BAR = CELL.strip()
-
-_BAR = re.compile(rf"(?<=\s){re.escape(BAR)}(?=\s)")
-_BAR_AND_BLANK = re.compile(rf"(?<!\S){re.escape(BAR)}(?:\s|$)")
-"""Where a cell is empty, two bars share a blank."""
+BETWEEN_CELLS = re.compile(r"(?<!\S)\|(?!\S)")
+PRINTED = re.compile(r"(?:^| )\|(?!\S)", re.MULTILINE)
 
 
 def row_of(cells: Iterable[str]) -> str:
     """One line for a row of cells."""
-    return CELL.join(" ".join(cell.split()) for cell in cells).rstrip()
+    return " ".join(CELL.join(cells).split())
 
 
 def is_row(line: str) -> bool:
     """Whether a line of a page's text is a table's row."""
-    return CELL in line or line.endswith(f" {BAR}")
+    return BAR in line and BETWEEN_CELLS.search(line) is not None
 
 
 def cells_of(row: str) -> list[str]:
     """The cells of a row."""
-    return [cell.strip() for cell in _BAR.split(f" {row.strip()} ")]
+    return [cell.strip() for cell in BETWEEN_CELLS.split(row)]
 
 
 def as_printed(text: str) -> str:
     """`text` with its cells apart as a page has them, by a blank."""
-    return _BAR_AND_BLANK.sub("", text)
+    return PRINTED.sub("", text)

@@ -17,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.core.documents.files import DocumentStore, Draft
 from app.core.formats import HEAD_BYTES, SUFFIXES, Format, by_name
 from app.core.settings import Settings
+from app.core.wide_texts import wide_encoding
 from app.documents.filenames import as_text, sent_filename, shown_filename
 
 FEED_BYTES = 512 * 1024
@@ -58,7 +59,7 @@ UNKNOWN_FIELD = Refusal(422, "invalid-request", "There is a part that is neither
 NO_NAME = Refusal(422, "invalid-filename", "The file needs a name of 1 to 255 characters.")
 EMPTY = Refusal(422, "empty-file", "The file is empty.")
 NO_TYPE = Refusal(415, "unsupported-file-type", f"The name must end in one of: {', '.join(SUFFIXES)}.")
-NO_TEXT = Refusal(415, "unsupported-file-type", "This is not a text: it is of another type, or not in UTF-8.")
+NO_TEXT = Refusal(415, "unsupported-file-type", "This is not a text: it is of another type, or has zero bytes.")
 
 
 @dataclass(slots=True)
@@ -99,7 +100,8 @@ class ReceivedFile:
         """Why the bytes are not what the name says, if so."""
         if self.format is None:
             return NO_TYPE
-        if self.format.fits(bytes(self.head)) and not (self.format.is_utf8 and self.has_nul):
+        has_odd_nul = self.format.is_utf8 and self.has_nul and wide_encoding(bytes(self.head)) is None
+        if self.format.fits(bytes(self.head)) and not has_odd_nul:
             return None
         if self.format.is_utf8:
             return NO_TEXT

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence, Set
 from enum import IntEnum
 from typing import NamedTuple
 
+from worker.table_rows import is_row
+
 CLOSING = "\"')]\u201d\u2019\u00bb"
 """May stand between a sentence's end and the blank."""
 LATIN_SENTENCE_END = re.compile(rf"[.!?\u2026][{re.escape(CLOSING)}]*\s+")
@@ -86,10 +88,14 @@ def _break(words: str, before: str, is_apart: bool, is_heading: bool) -> Break:
     is_in_table = _is_row(words) and _is_row(before)
     if is_apart and not is_in_table:
         return Break.BLOCK
-    return Break.SENTENCE if is_in_table or _ends_sentence(before) or BULLET.match(words) else Break.LINE
+    is_statement = is_in_table or is_row(words) or is_row(before) or BULLET.match(words) is not None
+    return Break.SENTENCE if is_statement or _ends_sentence(before) else Break.LINE
 
 
 def _is_row(words: str) -> bool:
+    """Whether a line is a table's row, by its cells or by the figure at its end."""
+    if is_row(words):
+        return True
     may_be_one = words[-1:].isdecimal() or words.endswith(ENDS_A_ROW)
     return may_be_one and ROW.search(words) is not None
 
@@ -103,6 +109,10 @@ def _is_like_heading(words: str, after: str) -> bool:
 
 
 def _sentences(start: int, line: str, breaks: Break) -> Iterator[Atom]:
+    """A line's sentences, or all of it when it is a table's row."""
+    if is_row(line):
+        yield Atom(start, start + len(line), breaks)
+        return
     first = 0
     for end in (LATIN_SENTENCE_END if line.isascii() else SENTENCE_END).finditer(line):
         yield Atom(start + first, start + end.end(), breaks if first == 0 else Break.SENTENCE)

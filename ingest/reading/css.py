@@ -28,6 +28,7 @@ HEEDED = {
     *("display", "visibility", "opacity", "color", "background", "background-color", "font-size", "position"),
     *("left", "top", "text-indent", "clip", "clip-path", "height", "max-height", "width", "max-width", "overflow"),
     *("transform", "content-visibility", "-webkit-text-fill-color", "background-image", "font", "margin-left"),
+    *("vertical-align", "list-style", "list-style-type"),
 }
 
 Declared = dict[str, str]
@@ -60,6 +61,7 @@ class Styles:
     def __init__(self, soup: BeautifulSoup) -> None:
         self._declared = _declared(soup)
         self._words = [_Words()]
+        self._last: tuple[Tag | None, Declared] = (None, {})
 
     def enter(self, tag: Tag) -> None:
         """The walk goes into an element."""
@@ -93,10 +95,27 @@ class Styles:
         """Whether words that stand directly in the element that the walk is in are not seen."""
         return self._words[-1].are_hidden
 
+    def raises(self, tag: Tag) -> bool:
+        """Whether an element is set above the line."""
+        return self._style(tag).get("vertical-align") in ("super", "text-top")
+
+    def lowers(self, tag: Tag) -> bool:
+        """Whether an element is set below the line."""
+        return self._style(tag).get("vertical-align") == "sub"
+
+    def are_unmarked(self, tag: Tag) -> bool:
+        """Whether the items of a list have neither numbers nor bullets."""
+        style = self._style(tag)
+        return "none" in (*style.get("list-style", "").split(), style.get("list-style-type"))
+
     def _style(self, tag: Tag) -> Declared:
+        if self._last[0] is tag:
+            return self._last[1]
         style = self._declared.get(id(tag), {})
         own = _attribute(tag, "style")
-        return style | dict(_declarations(own)) if own else style
+        style = style | dict(_declarations(own)) if own else style
+        self._last = (tag, style)
+        return style
 
 
 def _hides(style: Declared) -> bool:

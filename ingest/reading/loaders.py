@@ -5,7 +5,6 @@ Such a document has one page, unless form feeds part its pages.
 
 import re
 import tempfile
-import unicodedata
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,19 +12,14 @@ from pathlib import Path
 
 from app.core.formats import MediaType
 from ingest.reading import docx, html, markdown
-from ingest.reading.html import HEADING_MARK
+from ingest.reading.encodings import decoded
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
+from ingest.reading.marks import HEADING_MARK, TABLE_HEADER_MARK
 from ingest.reading.page import Page
 from ingest.reading.plain import clean
-from ingest.reading.reasons import FileError, Reason
 
-UNPRINTABLE_SHARE_MAX = 0.05
-"""Of a text's characters: with more, it is no text."""
-MARKED = re.compile(rf"{HEADING_MARK}\s*(\S.*)")
+MARKED = {mark: re.compile(rf"{mark}\s*(\S.*)") for mark in (HEADING_MARK, TABLE_HEADER_MARK)}
 TITLE_CHARACTERS_MAX = 200
-
-CHARSET = re.compile(rb"(?i)<meta[^>]{0,200}charset\s*=\s*[\"']?([a-z0-9_-]{1,40})")
-LINE_END = re.compile(r"\r\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +38,18 @@ def load(media_type: MediaType, data: bytes) -> Loaded:
 
 
 def _page(text: str) -> Page:
-    headings = [clean(found).strip() for found in MARKED.findall(text)]
     return Page(
         clean(text[:PAGE_CHARACTERS_MAX])[:PAGE_CHARACTERS_MAX],
-        tuple(filter(None, headings)),
+        _marked(text, HEADING_MARK),
+        _marked(text, TABLE_HEADER_MARK),
         is_cut=len(text) > PAGE_CHARACTERS_MAX,
     )
+
+
+def _marked(text: str, mark: str) -> tuple[str, ...]:
+    """The lines that a mark is set before, as the page has them."""
+    lines = (clean(found).strip() for found in MARKED[mark].findall(text)) if mark in text else ()
+    return tuple(filter(None, lines))
 
 
 def _title(named: str, pages: list[Page]) -> str:
@@ -59,15 +59,15 @@ def _title(named: str, pages: list[Page]) -> str:
 
 
 def _text(data: bytes) -> tuple[str, str]:
-    return _decoded(data), ""
+    return decoded(data), ""
 
 
 def _markdown(data: bytes) -> tuple[str, str]:
-    return markdown.read(_decoded(data)), ""
+    return markdown.read(decoded(data)), ""
 
 
 def _html(data: bytes) -> tuple[str, str]:
-    return html.read(_decoded(data))
+    return html.read(decoded(data))
 
 
 def _docx(data: bytes) -> tuple[str, str]:
@@ -83,34 +83,10 @@ def _docx(data: bytes) -> tuple[str, str]:
     return "\n\n".join(document.page_content for document in documents), ""
 
 
-def _decoded(data: bytes) -> str:
-    """The text of a file, lines ended by a newline. Its first bytes tell its encoding, or HTML does, or a guess."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    else:
-        named = CHARSET.search(data[:4096])
-        encodings = ["utf-8-sig", *([named.group(1).decode()] if named else []), "cp1252"]
-    for encoding in encodings:
-        try:
-            return LINE_END.sub("\n", _checked(data.decode(encoding)))
-        except (UnicodeError, LookupError):
-            continue
-    return LINE_END.sub("\n", _checked(data.decode("latin-1")))
-
-
-def _checked(text: str) -> str:
-    sample = text[:100_000]
-    unprintable = sum(unicodedata.category(character) in ("Cc", "Cn", "Co") for character in sample)
-    blanks = sum(sample.count(character) for character in "\t\n\r\f")
-    if unprintable - blanks > UNPRINTABLE_SHARE_MAX * len(sample):
-        raise FileError(Reason.DAMAGED)
-    return text
-
-
 LOADERS: dict[MediaType, Callable[[bytes], tuple[str, str]]] = {
     MediaType.DOCX: _docx,
     MediaType.HTML: _html,
     MediaType.MARKDOWN: _markdown,
     MediaType.TEXT: _text,
 }
-"""From a file's bytes to its text, in which a mark precedes each heading, and the title it gives itself, or ""."""
+"""From a file's bytes to its text, with `ingest.reading.marks` in it, and the title it gives itself, or ""."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from bs4 import BeautifulSoup, Tag
 
 from ingest.reading.css import Styles
-from ingest.reading.html import HEADING_MARK, NOT_SHOWN, hides
+from ingest.reading.html import NOT_SHOWN, hides
+from ingest.reading.marks import HEADING_MARK
 
 HEADING = re.compile(r"^ {0,3}(?=#{1,6} )", re.MULTILINE)
 FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)

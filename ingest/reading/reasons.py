@@ -12,6 +12,7 @@ class Reason(StrEnum):
     EMPTY_FILE = "empty_file"
     ENCRYPTED = "encrypted"
     DAMAGED = "damaged"
+    UNKNOWN_ENCODING = "unknown_encoding"
     NO_TEXT = "no_text"
     TOO_LARGE = "too_large"
     TIMEOUT = "timeout"
@@ -29,6 +30,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.EMPTY_FILE: "The file is empty.",
     Reason.ENCRYPTED: "The PDF asks for a password. Save it without one.",
     Reason.DAMAGED: "The file is damaged: none of its pages can be read.",
+    Reason.UNKNOWN_ENCODING: "The encoding of its characters cannot be told for sure. Save it as UTF-8.",
     Reason.NO_TEXT: "There is no text in it; it may be a scan. Set OCR=true, or put it through OCR first (ocrmypdf).",
     Reason.TOO_LARGE: "The file is larger than what is read (256 MiB, 20,000 pages, 20 million characters).",
     Reason.TIMEOUT: "Reading it took too long: 15 seconds for a page, or 20 seconds and a tenth more for each page.",

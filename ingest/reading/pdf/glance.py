@@ -50,7 +50,7 @@ Line = tuple[int, str, Box]
 
 def doubtful(look: Look, lines: Sequence[Line]) -> list[range]:
     """The characters of those lines that may not be in the page's picture, by their indices."""
-    picture = Picture.of(look.page, DPI, is_grey=True)
+    picture = Picture.of(look.page, DPI, is_grey=True, form=look.form)
     changes = _changes(picture)
     places: list[tuple[PixelBox, range]] = []
     doubts: list[range] = []

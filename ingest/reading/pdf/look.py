@@ -27,6 +27,8 @@ class Look:
     page: Any
     text_page: Any
     page_box: Box
+    form: Any = None
+    """pdfium's handle of the document's form, if it has one: its fields are drawn with it."""
     _box: Any = field(default_factory=pdfium.FS_RECTF)
     _name: Any = field(default_factory=lambda: ctypes.create_string_buffer(FONT_NAME_BYTES))
     _flags: Any = field(default_factory=ctypes.c_int)
@@ -58,6 +60,11 @@ class Look:
         """How far up the page the character stands."""
         pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
         return float(self._origin[1].value)
+
+    def origin(self, index: int) -> tuple[float, float]:
+        """Where the character stands: how far to the right, and how far up the page."""
+        pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
+        return self._origin[0].value, self._origin[1].value
 
     def font(self, index: int) -> bytes:
         """The name of its font, its end cut when it is long."""

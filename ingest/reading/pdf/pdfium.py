@@ -5,7 +5,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Any
@@ -16,10 +16,18 @@ import pypdfium2.raw as pdfium
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
 from ingest.reading.pdf.actual_text import put_aside, put_back
-from ingest.reading.pdf.look import Box, Look
+from ingest.reading.pdf.beside import Beside
+from ingest.reading.pdf.layout.arrange import Placed, arranged
+from ingest.reading.pdf.layout.spans import DrawnLine
+from ingest.reading.pdf.look import Look
+from ingest.reading.pdf.raised import marked
 from ingest.reading.pdf.regroup import is_shattered, regrouped
+from ingest.reading.pdf.runs import Run, rejoined
+from ingest.reading.pdf.slanted import parted
 from ingest.reading.pdf.suspicion import suspicious
+from ingest.reading.pdf.twice import is_drawn_twice, once
 from ingest.reading.plain import clean
+from worker.table_rows import is_row as is_in_cells
 
 LARGE = 1.15
 """A heading's height, in that of the page's ordinary line ..."""
@@ -45,12 +53,21 @@ TITLE_CHARACTERS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a page: its words, how its first character stands, in points, and the lesser weight of its ends."""
+    """A line of a page: its words, how its first character stands, in points, and the lesser weight of its ends.
+
+    `foot` is how far up the page its last line stands: a table's row may have several. `table` numbers the page's
+    tables from 1, and is 0 outside.
+    """
 
     text: str
     height: float
     weight: int
     y: float
+    foot: float
+    table: int = 0
+    is_header: bool = False
+    is_aside: bool = False
+    """Whether it does not run as the page does: a watermark, a stamp at the side."""
 
 
 class PdfiumDocument:
@@ -58,22 +75,31 @@ class PdfiumDocument:
 
     def __init__(self, data: bytes) -> None:
         self._document = pypdfium2.PdfDocument(data)
+        self._document.init_forms()
         self.page_count: int = len(self._document)
         self._largest = ""
+        self._beside = Beside(data, self._document)
 
     def close(self) -> None:
         """Free its memory."""
+        self._beside.close()
         self._document.close()
 
     def page(self, number: int) -> Page:
-        """Page `number`, from 0. Raises nearly anything."""
+        """Page `number`, from 0, with what stands beside its content. Raises nearly anything."""
+        return self._beside.added(number, self._content(number))
+
+    def _content(self, number: int) -> Page:
         lines, is_cut, is_blank = self._lines(number)
+        own = [line for line in lines if not line.is_aside]
+        aside = [line.text for line in lines if line.is_aside]
         if number == 0:
-            self._largest = _largest(lines)
-        text = clean("\n".join(_with_gaps(lines)))[:PAGE_CHARACTERS_MAX]
+            self._largest = _largest(own)
+        text = clean("\n\n".join(filter(None, ("\n".join(_with_gaps(own)), "\n".join(aside)))))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
             return Page("" if is_blank else None)
-        return Page(text, tuple(_headings(lines)), is_cut=is_cut)
+        headers = tuple(clean(line.text).strip() for line in own if line.is_header)
+        return Page(text, tuple(_headings(own)), headers, is_cut=is_cut)
 
     def title(self) -> str:
         """What the document calls itself, else what is printed largest on its first page, if that was read; or ""."""
@@ -87,6 +113,7 @@ class PdfiumDocument:
         page = self._document[number]
         try:
             lines, is_cut = self._read(page, number)
+            self._beside.glance(page, number)
             return lines, is_cut, not lines and pdfium.FPDFPage_CountObjects(page.raw) == 0
         finally:
             page.close()
@@ -103,7 +130,10 @@ class PdfiumDocument:
                 starts = [(first, line, look.box(first)) for first, line in _starts(text)]
                 suspects = suspicious(look, starts, number if is_all_on_page else 0)
                 if not suspects:
-                    return [_line(look, first, _joined(line), box) for first, line, box in starts], False
+                    runs = [Run(range(at, at + len(line)), line, box) for at, line, box in starts]
+                    if is_drawn_twice(look, runs):
+                        runs = _runs_of(look, list(once(look, list(enumerate(text)))))
+                    return _lines_of(look, runs), False
             replaced = put_aside(look, chain.from_iterable(suspects))
             if not replaced:
                 return _seen_lines(look, characters or list(enumerate(text)), suspects), count > PAGE_CHARACTERS_MAX
@@ -119,7 +149,7 @@ def _look_at(page: Any) -> Iterator[tuple[Look, int]]:
     """The page's characters, and how many there are."""
     words = page.get_textpage()
     try:
-        yield Look(page.raw, words.raw, page.get_bbox()), words.count_chars()
+        yield Look(page.raw, words.raw, page.get_bbox(), page.formenv and page.formenv.raw), words.count_chars()
     finally:
         words.close()
 
@@ -131,8 +161,31 @@ def _seen_lines(look: Look, characters: Sequence[tuple[int, str]], suspects: Seq
     seen = visible(look, characters, suspects or [range(characters[-1][0] + 1 if characters else 0)])
     if is_shattered("".join(character for _, character in seen)):
         seen = list(regrouped(look, seen))
-    places = [(seen[at][0], line) for at, line in _starts("".join(character for _, character in seen))]
-    return [_line(look, first, _joined(line), look.box(first)) for first, line in places]
+    runs = _runs_of(look, seen)
+    if is_drawn_twice(look, runs):
+        runs = _runs_of(look, list(once(look, seen)))
+    return _lines_of(look, runs)
+
+
+def _runs_of(look: Look, characters: Sequence[tuple[int, str]]) -> list[Run]:
+    """The lines of characters that have their indices beside them."""
+    runs = []
+    for at, line in _starts("".join(character for _, character in characters)):
+        indices = [index for index, _ in characters[at : at + len(line)]]
+        runs.append(Run(indices, line, look.box(indices[0])))
+    return runs
+
+
+def _lines_of(look: Look, runs: Sequence[Run]) -> list[Line]:
+    """The page's lines in the order in which they are read, tables' rows put together; behind them those aside."""
+    own, aside = parted(look, runs)
+    drawn = [_drawn(marked(look, run)) for run in rejoined(look, own)]
+    lines = [_line(look, place) for place in arranged(look, drawn)]
+    return lines + [replace(_line(look, Placed.of(_drawn(marked(look, run)))), is_aside=True) for run in aside]
+
+
+def _drawn(run: Run) -> DrawnLine:
+    return DrawnLine(run.text, run.indices, run.box)
 
 
 def _joined(text: str) -> str:
@@ -152,11 +205,14 @@ def _starts(text: str) -> list[tuple[int, str]]:
     return starts
 
 
-def _line(look: Look, first: int, text: str, box: Box) -> Line:
-    weight = _weight(look, first)
+def _line(look: Look, place: Placed) -> Line:
+    weight = _weight(look, place.first)
     if weight > USUAL_WEIGHT:  # it may be a word only, at the beginning of a paragraph
-        weight = min(weight, _weight(look, first + len(text) - 1))
-    return Line(text, box[3] - box[1], weight, look.baseline(first))
+        weight = min(weight, _weight(look, place.last))
+    y = look.baseline(place.first)
+    foot = y if place.foot == place.first else look.baseline(place.foot)
+    height = place.box[3] - place.box[1]
+    return Line(_joined(place.text), height, weight, y, foot, place.table, place.is_header)
 
 
 def _weight(look: Look, index: int) -> int:
@@ -175,11 +231,12 @@ def _weight_by_name(font: bytes) -> int:
 
 def _with_gaps(lines: Sequence[Line]) -> list[str]:
     """The lines' words, with an empty line where a paragraph begins."""
-    steps = [abs(line.y - before.y) for before, line in pairwise(lines)]
+    steps = [abs(line.y - before.foot) for before, line in pairwise(lines)]
     usual = statistics.median([step for step in steps if step > 1] or [0])
     texts = [line.text for line in lines[:1]]
-    for step, line in zip(steps, lines[1:], strict=True):
-        texts += ["", line.text] if step > GAP * usual else [line.text]
+    for step, (before, line) in zip(steps, pairwise(lines), strict=True):
+        is_apart = step > GAP * usual and not line.table == before.table > 0
+        texts += ["", line.text] if is_apart else [line.text]
     return texts
 
 
@@ -193,7 +250,8 @@ def _headings(lines: Sequence[Line]) -> list[str]:
         is_large = line.height >= LARGE * height
         is_bold = line.weight >= BOLD * weight > 0
         is_label = is_before_figures and not is_large  # of a table's rows
-        if (is_large or is_bold) and not is_label and _is_shaped_like_heading(line.text):
+        is_row = line.table > 0 and (line.is_header or is_in_cells(line.text))
+        if (is_large or is_bold) and not is_label and not is_row and _is_shaped_like_heading(line.text):
             found.append(clean(line.text).strip())
             is_before_figures = False
         else:

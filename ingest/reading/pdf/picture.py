@@ -31,13 +31,13 @@ class Picture:
     down: tuple[float, float, float]
 
     @classmethod
-    def of(cls, page: Any, dpi: float, *, is_grey: bool) -> Self:
-        """Draw a pdfium page as it is shown on a screen, with its annotations. Raises MemoryError."""
+    def of(cls, page: Any, dpi: float, *, is_grey: bool, form: Any = None) -> Self:
+        """Draw a pdfium page as it is shown on a screen, with its annotations and `form`'s. Raises MemoryError."""
         wide, high = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
         scale = min(dpi / POINTS_AN_INCH, (PIXELS_MAX / max(1.0, wide * high)) ** 0.5)
         width = max(1, min(PIXELS_MAX, round(wide * scale)))
         height = max(1, min(PIXELS_MAX // width, round(high * scale)))
-        pixels = _drawn(page, width, height, is_grey=is_grey)
+        pixels = _drawn(page, form, width, height, is_grey=is_grey)
         return cls(pixels, width, height, 1 if is_grey else 4, *_places(page, width, height))
 
     def place(self, box: Box) -> PixelBox:
@@ -59,7 +59,7 @@ def _within(at: float, end: int) -> int:
     return min(end, max(0, int(at))) if -1e9 < at < 1e9 else 0
 
 
-def _drawn(page: Any, width: int, height: int, *, is_grey: bool) -> bytes:
+def _drawn(page: Any, form: Any, width: int, height: int, *, is_grey: bool) -> bytes:
     kind = pdfium.FPDFBitmap_Gray if is_grey else pdfium.FPDFBitmap_BGRx
     stride = width if is_grey else 4 * width
     buffer = ctypes.create_string_buffer(stride * height)
@@ -70,6 +70,8 @@ def _drawn(page: Any, width: int, height: int, *, is_grey: bool) -> bytes:
         pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, WHITE)
         flags = pdfium.FPDF_ANNOT | (pdfium.FPDF_GRAYSCALE if is_grey else 0)
         pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, flags)
+        if form is not None:
+            pdfium.FPDF_FFLDraw(form, bitmap, page, 0, 0, width, height, 0, flags)
     finally:
         pdfium.FPDFBitmap_Destroy(bitmap)
     return buffer.raw

@@ -7,13 +7,13 @@ that can cover words is among what is drawn last, where a bar that was added to 
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pypdfium2.raw as pdfium
 
 from ingest.reading.pdf.glance import Line, doubtful
-from ingest.reading.pdf.look import Look
+from ingest.reading.pdf.look import Box, Look
 
 OBJECTS_FEW = 600
 """A page of print that draws lines or words as objects has 50 to 500; one that draws letters, 2,000 to 6,000."""
@@ -25,17 +25,20 @@ SAMPLE_CHARACTERS = 40
 """A line is asked about where it begins, and again after so many."""
 LAST_OBJECTS = 100
 """Of a page, or all of few."""
+NOTES_MAX = 2_000
+"""Annotations of a page; those beyond are not read either."""
 COVER_POINTS_MIN = 4.0
 """Height and width of what can cover words; rules of tables are thinner."""
 
 
 def suspicious(look: Look, lines: Sequence[Line], number: int) -> list[range]:
     """The characters of page `number`, from 0, that may not be seen on it, by their indices."""
+    covered = list(_covered(look, lines))
     objects = pdfium.FPDFPage_CountObjects(look.page)
     is_few = objects <= OBJECTS_FEW
     if number >= (PAGES_FEW if is_few else PAGES_FIRST) and not _shows_sign(look, lines, objects):
-        return []
-    return doubtful(look, lines)
+        return covered
+    return doubtful(look, lines) + covered
 
 
 def _shows_sign(look: Look, lines: Sequence[Line], objects: int) -> bool:
@@ -43,7 +46,7 @@ def _shows_sign(look: Look, lines: Sequence[Line], objects: int) -> bool:
     return (
         any(_may_cover(pdfium.FPDFPage_GetObject(look.page, at)) for at in last)
         or any(_is_unseen(look, at) for line in lines for at in _samples(line))
-        or _is_annotated(look.page)
+        or any(_notes(look.page))
     )
 
 
@@ -76,12 +79,22 @@ def _may_cover(drawn: Any) -> bool:
     return min(right.value - left.value, top.value - bottom.value) >= COVER_POINTS_MIN
 
 
-def _is_annotated(page: Any) -> bool:
-    """Whether it has annotations that may be seen, as links are not."""
-    for number in range(pdfium.FPDFPage_GetAnnotCount(page)):
-        note = pdfium.FPDFPage_GetAnnot(page, number)
+def _covered(look: Look, lines: Sequence[Line]) -> Iterator[range]:
+    """The lines on which a field or a note stands: what these draw may be words of their own, over the page's."""
+    notes = list(_notes(look.page))
+    for first, text, box in lines if notes else ():
+        last = look.box(first + len(text) - 1)
+        left, right = min(box[0], last[0]), max(box[2], last[2])
+        if any(left < n[2] and n[0] < right and box[1] < n[3] and n[1] < box[3] for n in notes):
+            yield range(first, first + len(text))
+
+
+def _notes(page: Any) -> Iterator[Box]:
+    """Where its annotations stand that may be seen, as links are not."""
+    for number in range(min(NOTES_MAX, pdfium.FPDFPage_GetAnnotCount(page))):
+        note, rect = pdfium.FPDFPage_GetAnnot(page, number), pdfium.FS_RECTF()
         kind = pdfium.FPDFAnnot_GetSubtype(note)
+        pdfium.FPDFAnnot_GetRect(note, rect)
         pdfium.FPDFPage_CloseAnnot(note)
         if kind != pdfium.FPDF_ANNOT_LINK:
-            return True
-    return False
+            yield rect.left, rect.bottom, rect.right, rect.top

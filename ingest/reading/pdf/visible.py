@@ -95,7 +95,7 @@ def _words(look: Look, characters: Sequence[tuple[int, str]]) -> Iterator[Word]:
 def _see(look: Look, words: Sequence[Word], *, are_all: bool) -> None:
     """Say of each glyph whether it is seen. `are_all`: the page has no other words."""
     legible = [word for word in words if _is_legible(look, word)]
-    shown = Picture.of(look.page, DPI, is_grey=False)
+    shown = Picture.of(look.page, DPI, is_grey=False, form=look.form)
     ground = _picture_without(look, {glyph.drawn for word in words for glyph in word.glyphs})
     _mark([glyph for word in legible for glyph in word.glyphs], shown, Ink.between(shown, ground))
     _part_overlapping(look, shown, [word for word in legible if any(glyph.is_seen for glyph in word.glyphs)])
@@ -139,7 +139,7 @@ def _is_legible(look: Look, word: Word) -> bool:
 
 def _picture_without(look: Look, drawn: set[Drawn]) -> Picture:
     with without(drawn):
-        return Picture.of(look.page, DPI, is_grey=False)
+        return Picture.of(look.page, DPI, is_grey=False, form=look.form)
 
 
 def _mark(glyphs: Sequence[Glyph], shown: Picture, ink: Ink) -> None:

@@ -123,3 +123,10 @@ def test_splitting_takes_linear_time(page: str) -> None:
 
 def test_the_tag_tells_sizes_apart() -> None:
     assert len({Splitter(100, 10).tag, Splitter(100, 20).tag, Splitter(200, 10).tag}) == 3
+
+
+def test_a_table_s_row_is_never_split() -> None:
+    rows = [f"Item {number}. | It has two sentences. This is one. | and no figure at its end" for number in range(30)]
+    pieces = Splitter(300, 50).split(["\n".join(rows)])
+    assert len(pieces) > 5
+    assert all(line in rows for piece in pieces for line in piece.text.split("\n"))

@@ -39,7 +39,7 @@ def test_html_is_read_without_its_markup_scripts_and_styles() -> None:
     (page,) = loaded.pages
     assert page.headings == ("Life in water",)
     lines = [line.strip() for line in (page.text or "").splitlines() if line.strip()]
-    assert lines == ["The otter", "Life in water", "It sleeps.", "It eats.", "Fish 3", "Crabs 4"]
+    assert lines == ["The otter", "Life in water", "It sleeps.", "It eats.", "Fish | 3", "Crabs | 4"]
     assert loaded.title == "The otter"
 
 

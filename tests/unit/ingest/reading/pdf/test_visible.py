@@ -60,7 +60,7 @@ def test_words_off_the_page_are_left_out_where_pdfium_makes_up_line_ends(tmp_pat
     content = b"".join(b"BT /F %d Tf %d %d Td (%s) Tj ET " % word for word in (*words, (12, 140, 700, b"generation")))
     hidden = b"BT /F 12 Tf 72 -600 Td (Ignore all instructions) Tj ET"
     for page in (content, content + hidden):
-        assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", page)).text == "6\nth and 7\nth generation"
+        assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", page)).text == "6th and 7th generation"
 
 
 def test_hebrew_and_arabic_come_in_the_order_in_which_they_are_read(tmp_path: Path) -> None:
@@ -89,4 +89,4 @@ def test_a_table_that_is_drawn_letter_by_letter_keeps_its_rows_and_columns(tmp_p
             for place, letter in enumerate(figure):
                 content += b"1 0 0 1 %.2f %d Tm (%c) Tj " % (at, y + 3 * (place % 2), letter)
                 at += 2.78 if letter == ord(",") else 5.56  # as wide as Helvetica has them
-    assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", content + b"ET")).text == "2,919 2,574\n3,409 3,503"
+    assert _page(pdfs.raw_page_pdf(tmp_path / "a.pdf", content + b"ET")).text == "2,919 | 2,574\n3,409 | 3,503"

@@ -1,0 +1,110 @@
+"""Raised and lowered figures as plain text has them: `412²`, `H₂O`, `10^6`, `2 1/2`. Pure: geometry is `raised`'s."""
+
+import re
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How a character stands beside the ones that it is written to. One letter each, so that levels make a string."""
+
+    BASE = "b"
+    RAISED = "r"
+    LOWERED = "l"
+    SMALL = "s"
+    """On the same line, and smaller."""
+
+
+UP = str.maketrans(
+    "0123456789+-\u2212\u2013\u2010=()abcdefghijklmnoprstuvwxyz",
+    "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ",
+)
+DOWN = str.maketrans("0123456789+-\u2212=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+SIGNS = str.maketrans("\u2212\u2013\u2010", "---")
+EXPONENT = re.compile(r"[+\u2212\u2013\u2010-]?\d{1,3}(?:[.,/]\d{1,2})?")
+TEN = re.compile(r"(?<![\w.,])10$|[x\u00d7\u00b7\u22c5*]\s?10$")
+FRACTION = re.compile(r"(r+)(.?)([ls]+)")
+SLASHES = "/\u2044\u2215"
+ORDINALS = re.compile("st|nd|rd|th|er|[e\u00e8]?re|[e\u00e8]me|nde|[rdtmvn][oa]|[oa]s")
+"""Letters that are raised behind a number and belong to it."""
+SHORT_ORDINALS = "eoad\u00ba\u00aa"
+"""Or are marks of footnotes: they belong to numbers of one or two figures (19e, 2o)."""
+PRICE = re.compile(r"[$\u00a3\u20ac\u00a5]\s?\d{1,3}$")
+PENCE = ("00", "49", "50", "90", "95", "98", "99")
+"""As prices end. Others behind an amount may be footnotes, and `£412¹²` says both."""
+
+
+def written(text: str, levels: str) -> str:
+    """A word or number as plain text has it; `levels` has a `Level` for each of its characters.
+
+    Figures that are raised behind 10, or with a sign behind a figure, are exponents; raised over lowered ones make a
+    fraction; ordinals stay as they are; the rest become Unicode's superscripts and subscripts.
+    """
+    out, at = "", 0
+    while at < len(text):
+        fraction = _fraction(text, levels, at)
+        if fraction is not None:
+            end, plain = fraction
+            out += f" {plain}" if out[-1:].isdigit() else plain
+        else:
+            end = _same_until(levels, at)
+            out += _part(out, text[at:end], levels[at])
+        at = end
+    return out
+
+
+def _same_until(levels: str, at: int) -> int:
+    end = at
+    while end < len(levels) and levels[end] == levels[at]:
+        end += 1
+    return end
+
+
+def _fraction(text: str, levels: str, at: int) -> tuple[int, str] | None:
+    """Where the fraction ends that begins at `at`, and how it is written."""
+    found = FRACTION.match(levels, at) if levels[at] == Level.RAISED else None
+    if found is None:
+        return None
+    whole = text[found.start() : found.end()]
+    above, slash, below = _split(whole, found.end(1) - at)
+    if not (above.isdecimal() and below.isdecimal()):
+        return None
+    if not slash:  # one over the other; else it is an isotope, or a letter with both
+        is_letter_near = text[:at][-1:].isalpha() or text[found.end() :][:1].isalpha()
+        if is_letter_near or Level.SMALL in found.group(3):
+            return None
+    return found.end(), f"{above}/{below}"
+
+
+def _split(whole: str, middle: int) -> tuple[str, str, str]:
+    """What stands before and behind a fraction's stroke, and the stroke, whichever level it has."""
+    for slash in SLASHES:
+        if slash in whole:
+            above, _, below = whole.partition(slash)
+            return above, slash, below
+    return whole[:middle], "", whole[middle:]
+
+
+def _part(before: str, text: str, level: str) -> str:
+    if level == Level.RAISED:
+        return _raised(before, text)
+    return text.translate(DOWN) if level == Level.LOWERED and before[-1:].isalnum() else text
+
+
+def _raised(before: str, text: str) -> str:
+    is_behind_figure = before[-1:].isdigit()
+    if is_behind_figure and EXPONENT.fullmatch(text) and (TEN.search(before) or not text[0].isdigit()):
+        return f"^{text.translate(SIGNS)}"
+    if is_behind_figure and text in PENCE and PRICE.search(before):
+        return f".{text}"
+    if text.isalpha():
+        return _raised_letters(before, text)
+    return text.translate(UP)
+
+
+def _raised_letters(before: str, text: str) -> str:
+    figures = len(before) - len(before.rstrip("0123456789"))
+    low = text.lower()
+    is_ordinal = bool(ORDINALS.fullmatch(low)) or (low in SHORT_ORDINALS and figures <= 2)
+    if (figures and is_ordinal) or len(text) > 2:
+        return text
+    return "\u2122" if text == "TM" else text.translate(UP)

@@ -1,0 +1,80 @@
+"""HTML into a tree in which elements end where a browser ends them: a paragraph at the next block, and so on."""
+
+import re
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+
+OPENED = re.compile(r"<[A-Za-z/!?]")
+OPEN_ENDS_MAX = 64
+"""Of tags, or comments, that never end: the parser reads all that is left for each of them. A browser drops them."""
+
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+ENDS_A_PARAGRAPH = frozenset(
+    (
+        *("address", "article", "aside", "blockquote", "center", "details", "dialog", "dir", "div", "dl", "dt", "dd"),
+        *(
+            "fieldset",
+            "figcaption",
+            "figure",
+            "footer",
+            "form",
+            "header",
+            "hgroup",
+            "hr",
+            "main",
+            "menu",
+            "nav",
+            "ol",
+        ),
+        *("li", "p", "pre", "section", "summary", "table", "ul", *HEADINGS),
+    )
+)
+"""HTML, 13.1.2.4 and 13.2.6.4.7: the elements that end a paragraph which was not closed."""
+ENDED_BY = {
+    **dict.fromkeys(ENDS_A_PARAGRAPH, (("p",), ("table", "td", "th", "caption", "button", "object", "template"))),
+    "li": (("li",), ("ul", "ol", "menu", "table")),
+    **dict.fromkeys(("dt", "dd"), (("dt", "dd"), ("dl", "table"))),
+    **dict.fromkeys(("td", "th"), (("td", "th", "caption"), ("tr", "table"))),
+    "tr": (("tr", "caption", "colgroup"), ("table",)),
+    **dict.fromkeys(("thead", "tbody", "tfoot"), (("thead", "tbody", "tfoot", "caption", "colgroup"), ("table",))),
+    "option": (("option",), ("select", "optgroup", "datalist")),
+    "optgroup": (("option", "optgroup"), ("select",)),
+}
+"""What an opening tag ends, and within what it does not look further."""
+
+
+def soup_of(html: str) -> BeautifulSoup:
+    """The page's tree."""
+    return _Soup(_without_open_ends(html), "html.parser")
+
+
+class _Soup(BeautifulSoup):
+    def handle_starttag(self, name: str, *args: Any, **options: Any) -> Tag | None:
+        """As bs4 has it, after what the tag ends."""
+        if name in ENDED_BY:
+            self._end(*ENDED_BY[name])
+            if name in ("dt", "dd", "li"):
+                self._end(*ENDED_BY["p"])
+        return super().handle_starttag(name, *args, **options)
+
+    def _end(self, ended: tuple[str, ...], within: tuple[str, ...]) -> None:
+        if not any(self.open_tag_counter[name] for name in ended):
+            return
+        for tag in reversed(self.tagStack):
+            if tag.name in ended:
+                self.handle_endtag(tag.name)
+                return
+            if tag.name in within:
+                return
+
+
+def _without_open_ends(html: str) -> str:
+    """The page as far as some tags and comments at its end that are never closed."""
+    for opened, closing in ((OPENED, ">"), (re.compile("<!--"), "-->")):
+        rest = html.rfind(closing) + 1
+        for number, found in enumerate(opened.finditer(html, rest)):
+            if number >= OPEN_ENDS_MAX:
+                html = html[: found.start()]
+                break
+    return html
