@@ -109,7 +109,7 @@ class Scorer:
         if not self._has_needed(own | statement.scope | self._titles[rank], rank):
             return None
         is_measured = not self._wanted.dimensions.isdisjoint(_measures(statement, columns))
-        fit = self._coverage(own, statement.scope, rank, is_measured=is_measured)
+        fit = self._coverage(own, statement.scope | statement.headed, rank, is_measured=is_measured)
         fit *= _likeness(self._wanted, statement, is_measured=is_measured)
         if statement.form is Form.ROW:
             fit *= self._agreement(statement)

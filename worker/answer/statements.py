@@ -114,10 +114,10 @@ class _Reader:
         self._before: frozenset[int] = frozenset()
 
     def read(self, found: Sequence[str]) -> Iterator[Statement]:
-        before = [block for block in found if is_row(block) or block in self._headers]
-        self._columns = self._above = self._header_above(before)
-        for block, following in zip(found, [*found[1:], ""], strict=False):
-            if block in self._headers:
+        self._columns = self._above = self._header_above(found)
+        before = ""
+        for block, following, after in zip(found, [*found[1:], ""], [*found[2:], "", ""], strict=False):
+            if block in self._headers or (not is_row(before) and _is_header(block, following, after)):
                 self._columns = cells_of(block)
             elif is_row(block):
                 yield self._row(block)
@@ -125,10 +125,11 @@ class _Reader:
                 self._begin(_MARKUP.sub("", block))
             else:
                 yield from self._said(block)
+            before = block
 
-    def _header_above(self, rows: Sequence[str]) -> list[str]:
+    def _header_above(self, found: Sequence[str]) -> list[str]:
         """The header of rows whose table begins before the chunk does: one that does not stand in it."""
-        absent = [header for header in self._headers if header not in rows]
+        absent = [header for header in self._headers if header not in found]
         return cells_of(absent[-1]) if absent else []
 
     def _begin(self, heading: str) -> None:
@@ -179,7 +180,7 @@ class _Reader:
             if cell and place != first
         )
         scope = self._scope | terms(headings[first])
-        return self._made(Form.ROW, as_printed(block), scope, name=cells[first], columns=columns)
+        return self._made(Form.ROW, squeeze(as_printed(block)), scope, name=cells[first], columns=columns)
 
     def _made(
         self, form: Form, text: str, scope: frozenset[int], *, name: str = "", columns: tuple[Column, ...] = ()
@@ -201,6 +202,19 @@ class _Reader:
             parts=tuple(_parts([name, *(column.cell for column in columns)])) if form is Form.ROW else (),
             headed=frozenset[int]().union(*(column.terms for column in columns)) - found,
         )
+
+
+def _is_header(block: str, *below: str) -> bool:
+    """Whether a table's first row names its columns, where the reader did not say so: figures begin below it."""
+    if not is_row(block) or not all(map(is_row, below)):
+        return False
+    first, *others = map(cells_of, (block, *below))
+    if any(len(cells) != len(first) for cells in others):
+        return False
+    if not first[0] and all(first[1:]):
+        return True
+    has_figures = [any(any(map(str.isdigit, cells[place])) for cells in others) for place in range(1, len(first))]
+    return any(has_figures) and not any(any(map(str.isdigit, cell)) for cell in first)
 
 
 def _field(block: str) -> re.Match[str] | None:

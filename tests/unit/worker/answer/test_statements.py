@@ -66,7 +66,7 @@ def test_a_header_of_another_table_names_no_columns() -> None:
 
 
 def test_an_empty_cell_keeps_its_place() -> None:
-    [row] = said("Basic |  | 20", "Item | Before | After")
+    [row] = said("Basic | | 20", "Item | Before | After")
     assert [(column.heading, column.cell) for column in row.columns] == [("After", "20")]
 
 
@@ -89,3 +89,17 @@ def test_what_leads_in_stands_above_the_list() -> None:
 def test_reading_takes_linear_time_on_hostile_text() -> None:
     assert said("a: " * 100_000)
     assert said(" | ".join("x" * 50_000))
+
+
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("Ferry | Pier\nAlka | 1\nLunde | 2", ["Pier"]),
+        ("| Line 1\nFrom | Hafnar\nTo | Grisey", ["Line 1"]),
+        ("Alka | 7\nLunde | 1\nTeist | 2", [""]),
+        ("Alka | A\nLunde | B\nTeist | C", [""]),
+        ("Ferry | Pier\nAlka | 1", [""]),
+    ],
+)
+def test_a_first_row_above_figures_names_columns_where_no_reader_said_so(text: str, headings: list[str]) -> None:
+    assert [column.heading for column in said(text)[-1].columns] == headings
