@@ -25,6 +25,7 @@ ARABIC = "\u0620-\u063f\u0641-\u064a\u066e-\u06d3\u06fa-\u06fc"
 OTHERS = re.compile("[\u0300-\u1fff\u3040-\ud7a3\uf900-\ufaff\U00010000-\U0003ffff]")
 """What text in Latin letters and its punctuation does not have."""
 RUN = re.compile(f"(?P<unspaced>[{UNSPACED}]+)|(?P<hangul>[{HANGUL}]+)|(?P<greek>[{GREEK}]+)|(?P<arabic>[{ARABIC}]+)")
+IN_PAIRS = re.compile(f"[{UNSPACED}{HANGUL}]")
 OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 
 LEFT_OUT = re.compile(
@@ -54,6 +55,11 @@ ARABIC_PREFIXES = ("وال", "بال", "كال", "فال", "لل", "ال")
 """The article, with what is written together with it: "and", "by", "like", "so", "to"."""
 STEM_MIN = 2
 """Letters that are left of a word without its prefix."""
+
+
+def is_read_in_pairs(text: str) -> bool:
+    """Whether terms of `text` are pairs of characters."""
+    return IN_PAIRS.search(text) is not None
 
 
 def words_apart(text: str) -> str:

@@ -1,126 +1,96 @@
-"""An answer without a model: the sentences of the best chunks that answer the question, quoted."""
+"""An answer without a model: the statements of the best chunks that answer the question, in the sources' words."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import log
 
 from app.core.contract import Citation
-from worker.answer.citations import citation, sentences
+from worker.answer.asked import Asked, Kind, asked
+from worker.answer.citations import citation
+from worker.answer.columns import read_row
 from worker.answer.sanitize import sanitized
-from worker.answer.sentences import is_whole
-from worker.vectors import Hit, terms
+from worker.answer.scoring import Candidate, Scorer, candidates_of
+from worker.answer.statements import Form
+from worker.vectors import Hit
+from worker.writing_systems import is_read_in_pairs
 
 SENTENCES_MAX = 3
+STEPS_MAX = 6
 CHARACTERS_MAX = 700
 """A short paragraph."""
-SENTENCE_SHARE = 0.6
-"""What the sentence itself counts; the rest is its chunk's, whose heading often holds what the sentence is about."""
-COVERAGE_MIN = 0.34
-"""Share of the question's terms, weighed by rarity, that must be covered to answer anything."""
-CLOSE_TO_BEST = 0.7
+FIT_MIN = 0.55
+"""How well the best statement must fit to answer anything: more than half of what is asked must be there."""
+FIT_MIN_UNSPACED = 0.34
+"""The same where terms are pairs of characters, of which many only ask."""
+CLOSE_TO_BEST = 0.8
 """A further sentence is quoted when it scores this share of the best one."""
-K1 = 1.2
-B = 0.25
-"""BM25's saturation, and how much a long sentence pays for its length: little, since it is quoted as a whole."""
-RANK_DISCOUNT = 0.15
-"""What each rank of a sentence's chunk costs: retrieval saw the whole chunk, a sentence alone is little to go by."""
-POSITION_DISCOUNT = 0.01
-"""What each sentence before it in its chunk costs: of two that fit alike, the first introduces the matter."""
-FRAGMENT_SHARE = 0.5
-"""What a heading, a footer or a table's row is worth beside a whole sentence."""
-ASKING = "how what which who whom whose when where why many much tell please can could should would does did do"
-"""Words that ask, and are no sign of an answer; BM25's stop words hold few of them."""
-TERSE_TERMS = 3
-"""What has fewer terms says nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sentence:
-    rank: int
-    position: int
-    text: str
-    terms: frozenset[int]
+CLOSE_TO_ROW = 0.95
+"""A further statement beside a row, a field or a step, each of which is an answer by itself."""
+STEPS_SHARE = 0.7
+"""A list of steps answers "how do I" when its best one fits as much as this share of the best statement."""
 
 
 def extract(question: str, hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ...]]:
-    """Up to `SENTENCES_MAX` sentences of `hits` with marks, in reading order, and their citations.
+    """A few statements of `hits` with marks, in reading order, and their citations.
 
-    ("", ()) when no sentence is about the question. A sentence is scored by BM25 (Robertson and Zaragoza 2009,
-    3.3) as a share of what a sentence of average length with all of the question's terms would score; rarity is
-    counted among the candidates. What its chunk holds counts, too; its chunk's rank and its place there discount it.
+    ("", ()) when none answers the question: what must stand there (a number, a code, a name) does not, or too little
+    of the rest.
     """
-    wanted = (terms(question) - terms(ASKING)) or terms(question)
-    candidates = _candidates(hits)
-    weights = _rarity(wanted, candidates)
-    total = sum(weights.values())
-    if not total:
+    wanted = asked(question)
+    candidates = candidates_of(hits)
+    least = FIT_MIN_UNSPACED if is_read_in_pairs(question) else FIT_MIN
+    found = [c for c in Scorer(wanted, hits, candidates).scored(candidates) if c.fit >= least]
+    if not found:
         return "", ()
-    average = sum(len(s.terms) for s in candidates) / max(1, len(candidates)) or 1.0
-    around = [_share(found, weights, total) for found in _chunk_terms(candidates, len(hits))]
-    scored = []
-    for sentence in candidates:
-        own = _share(sentence.terms, weights, total)
-        if not own or len(sentence.terms) < TERSE_TERMS or sentence.terms <= wanted:
-            continue
-        own *= (K1 + 1) / (K1 * (1 - B + B * len(sentence.terms) / average) + 1)
-        score = SENTENCE_SHARE * own + (1 - SENTENCE_SHARE) * around[sentence.rank]
-        score *= 1 if is_whole(sentence.text) else FRAGMENT_SHARE
-        score /= 1 + RANK_DISCOUNT * sentence.rank + POSITION_DISCOUNT * sentence.position
-        scored.append((score, sentence))
-    scored.sort(key=lambda pair: (-pair[0], pair[1].rank, pair[1].position))
-    if not scored or scored[0][0] < COVERAGE_MIN:
-        return "", ()
-    return _compose(_best(scored), hits)
+    found.sort(key=lambda c: (-c.score, c.rank, c.position))
+    return _compose(_chosen(wanted, found, candidates, hits), hits)
 
 
-def _candidates(hits: Sequence[Hit]) -> list[_Sentence]:
-    seen: set[str] = set()
-    candidates = []
-    for rank, hit in enumerate(hits):
-        for position, (text, found) in enumerate(sentences(hit.text)):
-            if text not in seen:  # neighbouring chunks share words
-                seen.add(text)
-                candidates.append(_Sentence(rank, position, text, found))
-    return candidates
+def _chosen(
+    wanted: Asked, found: Sequence[Candidate], candidates: Sequence[Candidate], hits: Sequence[Hit]
+) -> Sequence[Candidate]:
+    """The best statements that make a short paragraph; the first always."""
+    best = found[0]
+    if wanted.kind is Kind.WAY and (steps := _steps(found, candidates, hits)):
+        return steps
+    close = CLOSE_TO_BEST if best.statement.form in (Form.SENTENCE, Form.FRAGMENT) else CLOSE_TO_ROW
+    close_ones = [c for c in found[:SENTENCES_MAX] if c.score >= close * best.score]
+    return sorted(_short(close_ones), key=lambda c: (c.rank, c.position))
 
 
-def _chunk_terms(candidates: Iterable[_Sentence], chunks: int) -> list[set[int]]:
-    found: list[set[int]] = [set() for _ in range(chunks)]
-    for sentence in candidates:
-        found[sentence.rank] |= sentence.terms
-    return found
+def _steps(found: Sequence[Candidate], candidates: Sequence[Candidate], hits: Sequence[Hit]) -> Sequence[Candidate]:
+    """The steps that the best one is among, in order."""
+    step = next((c for c in found if c.statement.form is Form.STEP), None)
+    if step is None or step.fit < STEPS_SHARE * found[0].fit:
+        return ()
+    among = [
+        c
+        for c in candidates
+        if c.statement.form is Form.STEP
+        and c.statement.scope == step.statement.scope
+        and hits[c.rank].document_id == hits[step.rank].document_id
+    ]
+    return _short(sorted(among, key=lambda c: (hits[c.rank].chunk_index, c.position))[:STEPS_MAX])
 
 
-def _rarity(wanted: frozenset[int], candidates: Sequence[_Sentence]) -> dict[int, float]:
-    counts = Counter(term for sentence in candidates for term in wanted & sentence.terms)
-    n = len(candidates)
-    return {term: log(1 + (n - counts[term] + 0.5) / (counts[term] + 0.5)) for term in wanted}
-
-
-def _share(found: Iterable[int], weights: dict[int, float], total: float) -> float:
-    """The share of the question's terms, weighed by rarity, that are among `found`."""
-    return sum(weights[term] for term in weights.keys() & found) / total
-
-
-def _best(scored: Sequence[tuple[float, _Sentence]]) -> list[_Sentence]:
-    """The best sentences that make a short paragraph; the first always."""
-    chosen: list[_Sentence] = []
+def _short(chosen: Sequence[Candidate]) -> list[Candidate]:
+    """The first of `chosen` that make a short paragraph."""
+    kept: list[Candidate] = []
     length = 0
-    for score, sentence in scored[:SENTENCES_MAX]:
-        length += len(sentence.text)
-        if chosen and (score < CLOSE_TO_BEST * scored[0][0] or length > CHARACTERS_MAX):
+    for candidate in chosen:
+        length += len(candidate.statement.text)
+        if kept and length > CHARACTERS_MAX:
             break
-        chosen.append(sentence)
-    return sorted(chosen, key=lambda s: (s.rank, s.position))
+        kept.append(candidate)
+    return kept
 
 
-def _compose(chosen: Iterable[_Sentence], hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ...]]:
+def _compose(chosen: Iterable[Candidate], hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ...]]:
     parts: list[str] = []
     citations: list[Citation] = []
-    for sentence in chosen:
-        cited = citation(len(citations) + 1, hits[sentence.rank], sentence.text)
+    for candidate in chosen:
+        statement = candidate.statement
+        cited = citation(len(citations) + 1, hits[candidate.rank], statement.text)
         if cited is not None:
             citations.append(cited)
-            parts.append(f"{sanitized(cited.quote, sources=0)} [{cited.n}]")  # its own [7] is none of our marks
+            said = read_row(statement, candidate.columns) if statement.columns else cited.quote
+            parts.append(f"{sanitized(said, sources=0)} [{cited.n}]")  # its own [7] is none of our marks
     return " ".join(parts), tuple(citations)

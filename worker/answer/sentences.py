@@ -3,10 +3,13 @@
 import re
 
 from worker.broken_words import whole
+from worker.table_rows import is_row
 
 QUOTE_MAX_CHARACTERS = 400
 SHORT_LINE = 0.7
 """A line shorter than this share of the longest one was ended by the author, not by the page's width."""
+NARROW = 30
+"""Characters; where no line is longer than so, no line was ended by the page's width."""
 
 _CLOSERS = "\"'”’»」』）)]"  # noqa: RUF001  full-width brackets and typographic quotes of real texts
 _STOPS = ".!?…؟۔।॥።"  # noqa: RUF001
@@ -16,6 +19,10 @@ _WHOLE_ENDS = frozenset(_STOPS + _WIDE_STOPS + ";:；：")  # noqa: RUF001
 _STARTS_ANEW = re.compile(r"[A-Z0-9\"“(•▪‣*·–-]|[^\x00-\x7f]")  # noqa: RUF001  the dashes and bullets of real lists
 _BULLET = re.compile(r"[•▪‣●○◦*·–-]\s+")  # noqa: RUF001
 _ITEM = re.compile(r"(?:[•▪‣●○◦*·–-]|\(?(?:\d{1,2}|[a-z]|[ivx]{2,4})[.)])\s")  # noqa: RUF001
+_MARKUP = re.compile(r"#{1,6} ")
+"""A heading's mark in Markdown."""
+_FIELD = re.compile(r"[A-Z0-9\"“(]?[^:.!?]{1,60}: ")
+"""The beginning of a line "Label: value"."""
 _NUMBER_AT_END = re.compile(r"\d[)%]?$")
 
 _TITLES = """
@@ -44,7 +51,7 @@ def split_sentences(text: str) -> list[str]:
 
     Broken words are whole in them, and one that goes over a page's end is one.
     """
-    return [sentence for block in _blocks(whole(text)) for sentence in _sentences_of(block)]
+    return [sentence for block in blocks(whole(text)) for sentence in sentences_of(block)]
 
 
 def is_whole(sentence: str) -> bool:
@@ -54,7 +61,7 @@ def is_whole(sentence: str) -> bool:
 
 def last_sentence(text: str) -> str:
     """The last sentence of a single paragraph."""
-    return (_sentences_of(squeeze(text)) or [""])[-1]
+    return (sentences_of(squeeze(text)) or [""])[-1]
 
 
 def squeeze(text: str) -> str:
@@ -70,25 +77,41 @@ def clip(sentence: str) -> str:
     return head or sentence[:QUOTE_MAX_CHARACTERS]
 
 
-def _blocks(text: str) -> list[str]:
+def blocks(text: str) -> list[str]:
     """Lines joined as far as the page's width broke them; paragraphs, headings, items and rows stay apart."""
-    short = SHORT_LINE * max((len(squeeze(line)) for line in text.splitlines()), default=0)
+    longest = max((len(squeeze(line)) for line in text.splitlines() if not is_row(line)), default=0)
+    short = SHORT_LINE * longest if longest > NARROW else NARROW + 1
     lines = [squeeze(line) for line in text.replace("\f", " ").splitlines()]
-    blocks, block = [], ""
-    for line, following in zip(lines, [*lines[1:], ""], strict=False):
+    found, block = [], ""
+    for line, following, after in zip(lines, [*lines[1:], ""], [*lines[2:], "", ""], strict=False):
         block = f"{block} {line}" if block and line else block or line
-        if block and (not following or _is_apart(line, following, short)):
-            blocks.append(block)
+        if block and (
+            not following or _is_apart(line, following, short) or _is_heading(line, following, after, short)
+        ):
+            found.append(block)
             block = ""
-    return blocks
+    return found
 
 
 def _is_apart(line: str, following: str, short: float) -> bool:
     """Whether a line that follows does not go on with what `line` says."""
-    if len(line) < short and _STARTS_ANEW.match(following):
+    if is_row(line) or is_row(following) or (len(line) < short and _STARTS_ANEW.match(following)):
+        return True
+    if _MARKUP.match(line) or _MARKUP.match(following) or (_FIELD.match(following) and _FIELD.match(line)):
         return True
     return bool(
         _ITEM.match(following) or (_NUMBER_AT_END.search(line, len(line) - 2) and _is_row_like(line, following))
+    )
+
+
+def _is_heading(line: str, following: str, after: str, short: float) -> bool:
+    """Whether what follows a finished sentence is a line by itself, under which something else begins."""
+    return bool(
+        len(following) < short
+        and is_whole(line)
+        and not is_whole(following)
+        and _STARTS_ANEW.match(following)
+        and _STARTS_ANEW.match(after)
     )
 
 
@@ -97,7 +120,8 @@ def _is_row_like(line: str, following: str) -> bool:
     return bool(_NUMBER_AT_END.search(following, max(0, len(following) - 2)) and _STARTS_ANEW.match(following))
 
 
-def _sentences_of(block: str) -> list[str]:
+def sentences_of(block: str) -> list[str]:
+    """The sentences of a single block; what ends without a stop is the last one."""
     if bullet := _BULLET.match(block):
         block = block[bullet.end() :]
     sentences, start = [], 0

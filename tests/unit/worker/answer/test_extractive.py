@@ -1,8 +1,12 @@
 """Answers in the documents' own sentences."""
 
 # ruff: noqa: E501
+import re
+from dataclasses import replace
+
 import pytest
 
+from tests.support.plain_pages import plain_index
 from worker.answer.extractive import CHARACTERS_MAX, SENTENCES_MAX, extract
 from worker.vectors import Hit
 
@@ -54,3 +58,116 @@ def test_links_and_numbers_of_the_page_itself_are_no_marks_of_the_answer() -> No
 @pytest.mark.parametrize("found", [[], hits(""), hits("Boats are red.")])
 def test_nothing_fits_nothing_is_said(found: list[Hit]) -> None:
     assert extract("What is the capital of France?", found) == ("", ())
+
+
+FEES = "Membership | Who it is for | Per year"
+STUDENT = "Student | In full-time education, 16 to 25 | £110"
+LINES = "| Line 1 | Line 2"
+
+
+def table(text: str, *headers: str, heading: str = "") -> list[Hit]:
+    return [
+        Hit(
+            document_id="d",
+            filename="f.pdf",
+            page=1,
+            chunk_index=0,
+            text=text,
+            score=1.0,
+            heading=heading,
+            table_headers=headers,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "headers", "answer"),
+    [
+        # the row by its name, the cell by its column's heading, the words beside it
+        ("What is the membership fee for students per year?", f"Fees\n{FEES}\nSenior | From 19 years | £240\n{STUDENT}",
+         (FEES,), "Student: Per year £110 (In full-time education, 16 to 25) [1]"),
+        # the header stands in another chunk
+        ("What is the membership fee for students per year?", f"Fees\nSenior | From 19 years | £240\n{STUDENT}",
+         (FEES,), "Student: Per year £110 (In full-time education, 16 to 25) [1]"),
+        # the quantity asked for tells the cell
+        ("How cold was it from January to March?", "Quarter | Mean | Rain\nJanuary to March | -11.2 °C | 71 mm",
+         ("Quarter | Mean | Rain",), "January to March: Mean -11.2 °C [1]"),
+        # names in the header
+        ("When is the last departure of line 2?", f"{LINES}\nFirst departure | 6:15 | 7:40\nLast departure | 21:45 | 19:10",
+         (LINES,), "Last departure: Line 2 19:10 [1]".replace("Line 2 ", "Line 2: ")),
+        # a year in the header
+        ("How many foxes were counted in 2025?", "Species | 2024 | 2025\nFox | 8 | 5\nBear | 14 | 9",
+         ("Species | 2024 | 2025",), "Fox: 2025: 5 [1]"),
+        # the unit in the header
+        ("How much is a large service?", "Work | Price (EUR)\nSmall service | 65\nLarge service | 140",
+         ("Work | Price (EUR)",), "Large service: Price (EUR) 140 [1]"),
+        # a header that says nothing beside a cell that says all
+        ("How many litres does the water tank hold?", "Property | Value\nWater tank | 2.4 litres, removable",
+         ("Property | Value",), "Water tank: 2.4 litres, removable [1]"),
+        # no column is asked for
+        ("What does error E1 mean?", "Code | Cause | Remedy\nE1 | No water | Fill the tank\nE2 | Too hot | Wait",
+         ("Code | Cause | Remedy",), "E1: Cause No water, Remedy Fill the tank [1]"),
+        # a total
+        ("What are the total costs?", "Item | Cost\nWages | 9,840 kr\nTotal | 16,645 kr",
+         ("Item | Cost",), "Total: 16,645 kr [1]"),
+        # a definition, a form's field
+        ("What is an instalment?", "Flat: the rooms named above.\nInstalment: one third of the deposit.", (),
+         "Instalment: one third of the deposit. [1]"),
+        ("Who is the applicant?", "Name of the applicant: Ada Example\nPlate: XY 123", (),
+         "Name of the applicant: Ada Example [1]"),
+        # the steps of a list
+        ("How do I descale the machine?", "Descaling the machine\n1. Switch off.\n2. Fill in acid.\n3. Wait.", (),
+         "1. Switch off. [1] 2. Fill in acid. [2] 3. Wait. [3]"),
+        # a section's first sentences
+        ("How do I get my money back?", "Getting your money back\nHand in the report within 30 days.\nGetting there\n"
+         "Take the train.", (), "Hand in the report within 30 days. [1]"),
+        # one sentence alone, paraphrased
+        ("How many bicycles fit in the shed?", "The bicycle shed has room for 40 bicycles.", (),
+         "The bicycle shed has room for 40 bicycles. [1]"),
+    ],
+)  # fmt: skip
+def test_every_form_of_statement_answers(question: str, text: str, headers: tuple[str, ...], answer: str) -> None:
+    assert extract(question, table(text, *headers))[0] == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "headers"),
+    [
+        ("What does error E9 mean?", "Code | Meaning\nE1 | No water\nE2 | Too hot", ("Code | Meaning",)),
+        ("How many foxes were counted in 1987?", "Species | 2024 | 2025\nFox | 8 | 5", ("Species | 2024 | 2025",)),
+        ("How much may a hotel in Lagos cost?", "Place | Hotel\nTokyo | £260\nParis | £210", ("Place | Hotel",)),
+        ("What is the capital of Australia?", "The capital of France is Paris. Australia Street is closed.", ()),
+        ("Who is the captain of the Alka?", "Ferry | Pier\nAlka | A", ("Ferry | Pier",)),
+        ("What is the insurance for a cargo bike?", "Bicycle | Price\nCargo bike | £40", ("Bicycle | Price",)),
+        ("How much is the rent for a garden?", "Item | Amount\nBasic rent | £40", ("Item | Amount",)),
+        ("What was the sodium result?", "Parameter | Result\nPotassium | 4.1", ("Parameter | Result",)),
+        ("When was the landlord born?", "The landlord pays for repairs.", ()),
+        ("How many kayaks fit in the bicycle shed?", "The bicycle shed has room for 40 bicycles.", ()),
+        ("Getting your money back", "Getting your money back", ()),
+    ],
+)  # fmt: skip
+def test_what_is_only_near_is_no_answer(question: str, text: str, headers: tuple[str, ...]) -> None:
+    assert extract(question, table(text, *headers)) == ("", ())
+
+
+def test_a_row_is_quoted_as_its_page_has_it() -> None:
+    _, [citation] = extract("What is the membership fee for students?", table(f"{FEES}\n{STUDENT}", FEES))
+    assert citation.quote == "Student In full-time education, 16 to 25 £110"
+
+
+def test_a_year_may_stand_in_the_documents_title() -> None:
+    found = [replace(hit, title="Report of 2025") for hit in hits("Aurora was seen on 117 nights.")]
+    assert extract("On how many nights was aurora seen in 2025?", found)[0] == "Aurora was seen on 117 nights. [1]"
+    assert extract("On how many nights was aurora seen in 2019?", found)[0] == ""
+
+
+@pytest.mark.parametrize("half", ["develop", "judge"])
+def test_every_word_of_an_answer_stands_in_what_it_cites(half: str) -> None:
+    index, questions = plain_index(half)
+    for asked in questions:
+        found = index.search(asked.question)
+        text, citations = extract(asked.question, found)
+        cited = {c.document_id for c in citations}
+        seen = " ".join(" ".join([h.text, *h.table_headers]) for h in found if h.document_id in cited)
+        said = re.sub(r"\[\d\]", " ", text)
+        assert set(re.findall(r"\w+", said)) <= set(re.findall(r"\w+", seen)), asked.question

@@ -1,0 +1,173 @@
+"""What a question asks for: its words and their weight, what must stand in an answer, and the kind of answer."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from worker.answer.quantities import dimension_asked, dimension_of_unit, dimension_spent, named, number_words
+from worker.answer.question_words import ASKING, BEING, GERMAN, PREPOSITIONS
+from worker.vectors import terms
+
+PHRASE = 1.0
+"""What a run of words that say something weighs, shared by its words."""
+FOCUS = 2.0
+"""The first such run, and one after a preposition: what is asked, and of what."""
+CODE = 3.0
+"""A code, which has letters and figures."""
+NUMBER = 0.3
+"""A number: it must stand in an answer anyhow, and says little by itself."""
+MEASURE = 0.2
+"""A word that asks for a quantity: the quantity itself says as much."""
+
+AT_ANY_PLACE = frozenset(("money", "mass"))
+"""What words ask for without "how" before them, such as costs and weighs; "long" and "warm" may be mere words."""
+
+_TOKEN = re.compile(r"\w(?:[\w.,:/^'\u2019-]*\w)?")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+
+
+MAY = "May"
+"""In the middle of a question it is a month."""
+
+
+class Kind(Enum):
+    """What kind of answer is asked for."""
+
+    ANY = ""
+    NUMBER = "number"
+    TIME = "time"
+    PERSON = "person"
+    WAY = "way"
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A number, code or name of the question: the terms of any of its spellings must stand where the answer does."""
+
+    spellings: tuple[frozenset[int], ...]
+    is_year: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, taken apart.
+
+    `weights`: how much each term counts. `measures`: those that ask for a quantity, of `dimensions`; `named` are what
+    its nouns measure. `asking`: its words that only ask, and their terms; a column may be called by one of them.
+    """
+
+    weights: dict[int, float]
+    needed: tuple[Needed, ...]
+    kind: Kind
+    dimensions: frozenset[str]
+    measures: frozenset[int]
+    named: frozenset[str]
+    asking: frozenset[str]
+    asking_terms: frozenset[int]
+
+
+def asked(question: str) -> Asked:
+    """What `question` asks for."""
+    tokens = _TOKEN.findall(question)
+    words = [token.casefold() for token in tokens]
+    asking = frozenset(word for place, word in enumerate(words) if _is_asking(tokens, place))
+    kind = _kind(words)
+    measures = dict(_measures(words, kind))
+    weights = _weights(tokens, asking, measures)
+    if not weights:
+        weights = dict.fromkeys(terms(question), 1.0)
+    found = frozenset(term for word in measures for term in terms(word))
+    dimensions = frozenset(dimension for of in measures.values() for dimension in of)
+    return Asked(
+        weights,
+        tuple(_needed(tokens, words)),
+        kind,
+        dimensions,
+        found & weights.keys(),
+        named(question),
+        frozenset(word for word in asking if ASKING[word]),
+        terms(" ".join(asking)),
+    )
+
+
+def _is_asking(tokens: list[str], place: int) -> bool:
+    """Whether a word only asks."""
+    return tokens[place].casefold() in ASKING and (place == 0 or tokens[place] != MAY)
+
+
+def _kind(words: list[str]) -> Kind:
+    for place, word in enumerate(words):
+        match ASKING.get(word):
+            case "way" if any(ASKING.get(after) == "number" for after in words[place + 1 : place + 2]):
+                return Kind.NUMBER
+            case "way" if any(dimension_asked(after) for after in words[place + 1 : place + 2]):
+                return Kind.NUMBER
+            case None | "":
+                continue
+            case "way" if words[place + 1 : place + 2] and words[place + 1] in BEING:
+                return Kind.ANY
+            case "what":
+                return Kind.TIME if words[place + 1 : place + 2] == ["time"] else Kind.ANY
+            case kind:
+                return Kind(kind)
+    return Kind.ANY
+
+
+def _measures(words: list[str], kind: Kind) -> Iterator[tuple[str, frozenset[str]]]:
+    """The words that ask for a quantity, with what it measures."""
+    for word, before in zip(words, ["", *words], strict=False):
+        found = dimension_asked(word)
+        asks = ASKING.get(before)
+        if asks == "number":
+            found |= dimension_of_unit(word.rstrip("'\u2019"))
+        elif asks != "way":
+            found &= AT_ANY_PLACE
+        if kind is Kind.NUMBER:
+            found |= dimension_spent(word)
+        if found:
+            yield word, found
+
+
+def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, frozenset[str]]) -> dict[int, float]:
+    weights: dict[int, float] = {}
+    phrases: list[tuple[float, list[frozenset[int]]]] = []
+    goes_on, is_object = False, False
+    for place, token in enumerate(tokens):
+        word, found = token.casefold(), terms(token)
+        if any(character.isdigit() for character in token):
+            weights.update(dict.fromkeys(found, CODE if any(c.isalpha() for c in token) else NUMBER))
+        elif word in measures or dimension_spent(word):
+            weights.update(dict.fromkeys(found, MEASURE))
+        elif _is_asking(tokens, place) or not found:
+            is_object = is_object or word in PREPOSITIONS
+            goes_on = False
+        elif goes_on:
+            phrases[-1][1].append(found)
+        else:
+            phrases.append((FOCUS if is_object or not phrases else PHRASE, [found]))
+            goes_on, is_object = True, False
+    for weight, words in phrases:
+        for found in words:
+            for term in found - weights.keys():
+                weights[term] = weight / len(words)
+    return weights
+
+
+def _needed(tokens: list[str], words: list[str]) -> Iterator[Needed]:
+    has_names = not GERMAN.intersection(words) and not all(token[0].isupper() for token in tokens)
+    for place, token in enumerate(tokens):
+        if any(character.isdigit() for character in token):
+            spellings = [terms(token), *map(terms, number_words(token))]
+        elif has_names and _is_name(token, place):
+            spellings = [terms(token)]
+        else:
+            continue
+        if found := tuple(spelling for spelling in spellings if spelling):
+            yield Needed(found, is_year=_YEAR.fullmatch(token) is not None)
+
+
+def _is_name(token: str, place: int) -> bool:
+    if len(token) > 1 and token.isupper():
+        return True
+    return place > 0 and token[0].isupper() and token.partition("'")[0] != "I"

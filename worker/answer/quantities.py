@@ -1,0 +1,153 @@
+"""Quantities in a text and what they measure: figures with units, money, times. Units are standards: closed lists."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_UNITS = {
+    "money": """€ £ $ ¥ ₹ ₩ ₽ ₺ ₴ zł kč eur gbp usd jpy chf sek nok dkk isk pln czk huf cny inr krw aud cad nzd brl
+        zar euro euros dollar dollars pound pounds pence cent cents franc francs franken kr krone krona kroner kronor
+        kronen yen yuan rupee rupees zloty rouble roubles peso pesos rand lira""",
+    "mass": """kg g mg µg μg t lb lbs oz gram grams gramm grammes kilogram kilograms kilogramm kilo kilos tonne tonnes
+        ton tons ounce ounces""",
+    "volume": "l dl cl ml hl m³ litre litres liter liters millilitre millilitres gallon gallons pint pints",
+    "length": """m mm cm dm km µm ft metre metres meter meters millimetre millimetres centimetre centimetres kilometre
+        kilometres kilometer kilometers zentimeter mile miles inch inches foot feet yard yards""",
+    "area": "m² km² ha hectare hectares acre acres",
+    "temperature": "°c °f ° celsius fahrenheit kelvin degree degrees grad degrés grados",
+    "speed": "m/s km/h mph kn knots",
+    "sound": "db decibel decibels",
+    "time": """s ms min h hr hrs second seconds minute minutes hour hours day days night nights week weeks month
+        months year years sekunde sekunden minuten stunde stunden tag tage tagen woche wochen monat monate monaten
+        jahr jahre jahren seconde secondes heure heures jour jours semaine semaines mois an ans année années día días
+        horas minutos semanas meses años""",
+}
+"""By what is measured. A unit's name and its symbol are the same unit."""
+_ASKED = {
+    "money": """cost costs price priced expensive cheap worth kostet kosten preis teuer coûte coûtent coûter prix cher
+        cuesta cuestan precio costa costano prezzo kost prijs""",
+    "mass": "heavy weigh weighs schwer wiegt pèse pesa",
+    "temperature": "cold hot warm cool kalt heiß warm froid chaud",
+    "length": "long far high tall wide deep thick broad weit hoch breit tief dick lang",
+    "time": "long old often lang lange alt oft longtemps",
+    "speed": "fast quick schnell vite",
+    "area": "large big groß",
+    "sound": "loud noisy laut",
+}
+"""Words that ask for such a quantity without naming its unit."""
+_SPENT = _set("pay pays paid spend spent charge charged earn earned bezahlt zahlt payer payé")
+"""Words that ask for money after "how much" alone."""
+_NAMED = {
+    "money": """price prices cost costs fee fees fare fares rent deposit amount salary wage wages tax charge budget
+        rate preis gebühr miete betrag kaution tarif prix loyer montant""",
+    "mass": "weight mass gewicht poids peso",
+    "temperature": "temperature temperatur température temperatura",
+    "length": "length width height depth distance länge breite höhe tiefe longueur largeur hauteur",
+    "time": "duration time times hours dauer zeit zeiten durée horaire horaires",
+    "speed": "speed geschwindigkeit vitesse",
+    "area": "area size fläche surface",
+    "volume": "volume capacity inhalt contenance",
+    "sound": "noise lautstärke bruit",
+}
+"""Words that name such a quantity: in a row's name, a column's heading, a question."""
+_NUMBER_WORDS = """
+    zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand
+    once twice half quarter no none nobody nothing every each
+    zwei drei vier fünf sechs sieben acht neun zehn elf zwölf halb kein keine einmal zweimal jeden
+    deux trois quatre cinq six sept huit neuf dix onze douze aucun chaque
+    dos tres cuatro cinco seis siete ocho nueve diez once doce cada
+"""
+_SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_TIME_WORDS = """
+    january february march april may june july august september october november december
+    januar februar märz mai juni juli oktober dezember janvier février mars avril juin juillet août septembre octobre
+    novembre décembre enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
+    monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag
+    sonntag mondays tuesdays wednesdays thursdays fridays saturdays sundays
+    lundi mardi mercredi jeudi vendredi samedi dimanche
+    spring summer autumn winter noon midnight morning afternoon evening night dawn dusk easter christmas weekend
+    after before until till during when while once twice every daily weekly monthly yearly always never today
+    nach vor bis während wenn jeden täglich après avant pendant quand chaque
+"""
+
+_BY_UNIT: dict[str, set[str]] = {}
+for _dimension, _units in _UNITS.items():
+    for _unit in _units.split():
+        _BY_UNIT.setdefault(_unit, set()).add(_dimension)
+_BY_QUESTION: dict[str, set[str]] = {}
+for _dimension, _words in _ASKED.items():
+    for _word in _words.split():
+        _BY_QUESTION.setdefault(_word, set()).add(_dimension)
+_BY_NAME = {word: dimension for dimension, words in _NAMED.items() for word in words.split()}
+_NUMBERS = _set(_NUMBER_WORDS)
+_TIMES = _set(_TIME_WORDS) | {unit for unit in _BY_UNIT if "time" in _BY_UNIT[unit] and len(unit) > 2}
+
+_WORD = re.compile(r"[^\W\d_]+")
+_AFTER_FIGURE = re.compile(r"\d\s?-?([^\s\d.,;:()|]{1,12})")
+_TIME = re.compile(r"\b(?:\d{1,2}[:.]\d\d|\d{1,2}(?:st|nd|rd|th|er|\.)|(?:19|20)\d\d)(?!\d)|[年月日時时]")
+_MONEY = re.compile(r"[€£$¥₹₩₽₺₴]")
+
+
+@lru_cache(maxsize=4_096)  # the same cells and headings come again and again
+def measured(text: str) -> frozenset[str]:
+    """What the quantities in `text` measure: money, mass, time and so on; nothing when it has no figure."""
+    words = [word.casefold() for word in _WORD.findall(text)]
+    if not has_number(text):
+        return frozenset()
+    found = {dimension for unit in _AFTER_FIGURE.findall(text) for dimension in _BY_UNIT.get(unit.casefold(), ())}
+    found |= {dimension for word in words if len(word) > 2 for dimension in _BY_UNIT.get(word, ())}
+    return frozenset(found | {"money"} if _MONEY.search(text) else found)
+
+
+@lru_cache(maxsize=4_096)
+def units(heading: str) -> frozenset[str]:
+    """What the units in a column's heading measure: "Price (EUR)", "Water, l"."""
+    parts = re.split(r"[\s(),\[\]]+", heading.casefold())
+    return frozenset(dimension for part in parts for dimension in _BY_UNIT.get(part, ()))
+
+
+def has_number(text: str) -> bool:
+    """Whether there is a figure in `text`, or a number's word."""
+    return any(character.isdigit() for character in text) or any(
+        word.casefold() in _NUMBERS for word in _WORD.findall(text)
+    )
+
+
+def has_time(text: str) -> bool:
+    """Whether there is a date, a time or a word for one in `text`."""
+    return (
+        _TIME.search(text) is not None
+        or any(word.casefold() in _TIMES for word in _WORD.findall(text))
+        or "time" in measured(text)
+    )
+
+
+def dimension_of_unit(word: str) -> frozenset[str]:
+    """What a unit measures; nothing for a word that is none."""
+    return frozenset(_BY_UNIT.get(word, ()))
+
+
+def dimension_asked(word: str) -> frozenset[str]:
+    """What a word of a question asks to have measured: mass for "heavy"."""
+    return frozenset(_BY_QUESTION.get(word, ()))
+
+
+def dimension_spent(word: str) -> frozenset[str]:
+    """Money for a word that asks for it after "how much"."""
+    return frozenset(("money",) if word in _SPENT else ())
+
+
+def named(text: str) -> frozenset[str]:
+    """What the words of `text` that name quantities measure: mass for "Weight"."""
+    return frozenset(_BY_NAME[word] for word in text.casefold().replace(",", " ").split() if word in _BY_NAME)
+
+
+def number_words(figure: str) -> Iterator[str]:
+    """The words for a small number in figures."""
+    if figure.isdecimal() and int(figure) < len(_SMALL):
+        yield _SMALL[int(figure)]
