@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from worker.table_rows import BAR, is_row
 
-CLOSING = "\"')]\u201d\u2019\u00bb"
-"""May stand between a sentence's end and the blank."""
+CLOSING = "\"')]\u201d\u2019\u00bb\u00b9\u00b2\u00b3\u2070\u2074\u2075\u2076\u2077\u2078\u2079\u207d\u207e"
+"""May stand between a sentence's end and the blank: quotation marks, brackets, and a footnote's mark."""
 LATIN_SENTENCE_END = re.compile(rf"[.!?\u2026][{re.escape(CLOSING)}]*\s+")
 SENTENCE_END = re.compile(rf"{LATIN_SENTENCE_END.pattern}|[\u3002\uff01\uff1f\u061f\u06d4\u0964]+\s*")
 """As Latin, Chinese, Japanese, Arabic, Urdu and Hindi end theirs."""

@@ -8,7 +8,7 @@ QUOTE_MAX_CHARACTERS = 400
 SHORT_LINE = 0.7
 """A line shorter than this share of the longest one was ended by the author, not by the page's width."""
 
-_CLOSERS = "\"'”’»」』）)]"  # noqa: RUF001  full-width brackets and typographic quotes of real texts
+_CLOSERS = "\"'”’»」』）)]⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾"  # noqa: RUF001  brackets, typographic quotes and footnotes' marks of real texts
 _STOPS = ".!?…؟۔।॥።"  # noqa: RUF001
 _WIDE_STOPS = "。！？｡"  # noqa: RUF001
 _END = re.compile(f"[{_STOPS}{_WIDE_STOPS}]++[{re.escape(_CLOSERS)}]*+")
