@@ -9,7 +9,7 @@ beside the text (`Page.table_headers`, `Chunk.table_headers`).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 CELL = " | "
 """Between two cells. It is layout, as line breaks are: a quote has a blank there."""
@@ -36,3 +36,9 @@ def cells_of(row: str) -> list[str]:
 def as_printed(text: str) -> str:
     """`text` with its cells apart as a page has them, by a blank."""
     return PRINTED.sub("", text)
+
+
+def headed(text: str, table_headers: Sequence[str]) -> str:
+    """A chunk's `text` under those headers of its tables that it does not have itself."""
+    lines = text.split("\n") if table_headers else ()
+    return "\n".join([*(header for header in table_headers if header not in lines), text])

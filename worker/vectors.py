@@ -12,6 +12,9 @@ from uuid import UUID, uuid5
 
 from qdrant_edge import Bm25, Bm25Config
 
+from worker.broken_words import may_be_broken, with_parts
+from worker.writing_systems import words_apart
+
 DENSE = "dense"
 SPARSE = "sparse"
 TEXT = "text"
@@ -24,16 +27,13 @@ AVERAGE_TERMS = 100.0
 
 POINT_NAMESPACE = UUID("7f1e2b1c-30a5-4c0e-9a27-5f3d2f0f9a10")
 
-HAN_RANGES = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-HAN = re.compile(f"[{HAN_RANGES}]")
-UNSPACED = re.compile(
-    "["
-    "\u0e00-\u0eff"  # Thai, Lao
-    "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
-    "\u3040-\u30ff"  # Hiragana, Katakana
-    f"{HAN_RANGES}]+"
-)
-"""Runs of the scripts that put no spaces between words."""
+
+RAISED = "\u00b2\u00b3\u00b9\u2070\u2074-\u207e"
+SET_APART = re.compile(f"[{RAISED}]+|(?<=[0-9])[\u2080-\u2089\u00bc-\u00be\u2150-\u215e]+")
+"""Raised figures, and lowered ones and fractions behind a figure, that NFKC would make part of another number."""
+UNIT = re.compile(r"(?:^|[^\w])([^\W\d_]{1,3})$")
+"""Before a raised figure that may be part of it, as in m\u00b2."""
+UNIT_CHARACTERS_MAX = 4
 
 
 class SparseVector(NamedTuple):
@@ -48,9 +48,9 @@ class Hit:
     """A chunk that a search found; `score` is comparable within one search only.
 
     `text` is the pages' own words, from `page` to `last_page` (both count from 1, and are equal unless the chunk goes
-    over a page's end, where it has a form feed); 0 stands for `page`. `page_label` is what the document calls `page`,
-    "" when that is its number; `table_headers` are the lines that name the columns of its rows. `context` is `text`
-    with the neighbouring chunks' words around it, for the model to read, or empty.
+    over a page's end, where it has a form feed); 0 stands for `page`. `page_label` and `last_page_label` are what the
+    document calls these, "" when that is their number; `table_headers` are the lines that name the columns of its
+    rows. `context` is `text` with the neighbouring chunks' words around it, for the model to read, or empty.
     """
 
     document_id: str
@@ -64,6 +64,7 @@ class Hit:
     title: str = ""
     version: str = ""
     page_label: str = ""
+    last_page_label: str = ""
     table_headers: tuple[str, ...] = ()
     context: str = ""
 
@@ -95,22 +96,21 @@ def terms(text: str) -> frozenset[int]:
 
 
 def _spaced(text: str) -> str:
-    """`text` as BM25's tokenizer can split it: wide forms and ligatures resolved, and words where none are spaced.
-
-    In scripts without spaces the terms are overlapping pairs of characters, as in Lucene's CJKBigramFilter, and Han
-    characters alone too: it needs no dictionary, and question and chunk are always split alike.
-    """
+    """`text` as BM25's tokenizer can split it: wide forms and ligatures resolved, every script's words apart."""
+    if may_be_broken(text):
+        text = with_parts(text)
     if text.isascii():
         return text
-    return UNSPACED.sub(_pairs, unicodedata.normalize("NFKC", text))
+    return words_apart(unicodedata.normalize("NFKC", SET_APART.sub(_apart, text)))
 
 
-def _pairs(run: re.Match[str]) -> str:
-    word = run.group()
-    pairs = [word[i : i + 2] for i in range(len(word) - 1)] or [word]
-    return f" {' '.join([*HAN.findall(word), *pairs])} "
+def _apart(figures: re.Match[str]) -> str:
+    """Figures apart from what they are behind; m\u00b2 and its like are a term of their own beside that."""
+    start = figures.start()
+    unit = UNIT.search(figures.string[max(0, start - UNIT_CHARACTERS_MAX) : start])
+    return f"{figures[0]} {unit[1]} {figures[0]} " if unit else f" {figures[0]} "
 
 
 @lru_cache(maxsize=1)
 def _encoder() -> Bm25:
-    return Bm25(Bm25Config(avg_len=AVERAGE_TERMS))
+    return Bm25(Bm25Config(avg_len=AVERAGE_TERMS, ascii_folding=True))

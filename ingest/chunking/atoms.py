@@ -20,7 +20,7 @@ ENDS_A_ROW = tuple(".,)%]\u2014\u2013-")
 BULLET = re.compile(r"\s*(?:[\u2022\u25cf\u25aa\u25e6\u2023*-]|\(?\w{1,3}[.)])\s")
 HEADING_CHARACTERS_MAX = 300
 """Of a heading that runs over several lines."""
-HEADING_SHAPE = re.compile(r"\s*(?:#{1,6} )?[^\W_a-z].{2,80}(?<![.,;:!?\u3002\uff0c])\s*")
+HEADING_SHAPE = re.compile(r"\s*(?:#{1,6} )?[^\W_a-z].{2,80}(?<![.,;:!?\u3002\uff0c\u2010-])\s*")
 
 
 class Break(IntEnum):
@@ -35,26 +35,34 @@ class Break(IntEnum):
 
 
 class Atom(NamedTuple):
-    """The words of a page from `start` to `end`. `heading` is the line, when it is one."""
+    """The words of a page from `start` to `end`. `heading` is the line, when it is one.
+
+    `binds`: what follows belongs to it, as to a heading or a table's header.
+    """
 
     start: int
     end: int
     breaks: Break
     heading: str = ""
+    binds: bool = False
 
 
-def atoms_of(text: str, headings: Set[str] | None, length_max: int) -> list[Atom]:
+def atoms_of(
+    text: str, headings: Set[str] | None, length_max: int, table_headers: Set[str] = frozenset()
+) -> list[Atom]:
     """A page's words, nothing but blanks between them, each at most `length_max` characters long.
 
-    `headings` are those of its lines that are headings; None: they are told by their shape.
+    `headings` are those of its lines that are headings; None: they are told by their shape. `table_headers` are those
+    that name a table's columns.
     """
     atoms: list[Atom] = []
     for start, line, breaks, heading in _lines(text, headings):
         above = atoms[-1] if atoms else None
         if heading and above and _goes_on(above, heading, text[above.end : start]):
-            atoms[-1] = Atom(above.start, start + len(line), above.breaks, f"{above.heading} {heading}")
-        elif heading:
-            atoms.append(Atom(start, start + len(line), breaks, heading))
+            atoms[-1] = Atom(above.start, start + len(line), above.breaks, f"{above.heading} {heading}", binds=True)
+        elif heading or is_row(line):
+            binds = bool(heading) or line in table_headers
+            atoms.append(Atom(start, start + len(line), breaks, heading, binds))
         else:
             atoms += _sentences(start, line, breaks)
     return [part for atom in atoms for part in _cut(text, atom, length_max)]
@@ -75,25 +83,37 @@ def _lines(text: str, headings: Set[str] | None) -> Iterator[tuple[int, str, Bre
         words = line.strip()
         if words:
             after = lines[number + 1] if number + 1 < len(lines) else ""
-            is_heading = words in headings if headings is not None else is_apart and _is_like_heading(words, after)
+            is_heading = (
+                _is_known(words, before, headings)
+                if headings is not None
+                else (is_apart and _is_like_heading(words, after))
+            )
             yield at + line.index(words[0]), words, _break(words, before, is_apart, is_heading), words * is_heading
             before = words
         is_apart = not words
         at += len(line) + 1
 
 
+def _is_known(words: str, before: str, headings: Set[str]) -> bool:
+    """Whether a line is one of the headings. One in lower case goes on with the heading above it, or is none."""
+    if words not in headings:
+        return False
+    is_lower = words[:2].isalpha() and words[:2].islower()
+    return not is_lower or before in headings
+
+
 def _break(words: str, before: str, is_apart: bool, is_heading: bool) -> Break:
     if is_heading:
         return Break.HEADING
-    is_in_table = _is_row(words) and _is_row(before)
+    is_in_table = is_a_row(words) and is_a_row(before)
     if is_apart and not is_in_table:
         return Break.BLOCK
     is_statement = is_in_table or is_row(words) or is_row(before) or BULLET.match(words) is not None
     return Break.SENTENCE if is_statement or _ends_sentence(before) else Break.LINE
 
 
-def _is_row(words: str) -> bool:
-    """Whether a line is a table's row, by its cells or by the figure at its end."""
+def is_a_row(words: str) -> bool:
+    """Whether a line is a table's row: by the bars between its cells, or a figure at its end."""
     if is_row(words):
         return True
     may_be_one = words[-1:].isdecimal() or words.endswith(ENDS_A_ROW)
@@ -105,7 +125,7 @@ def _ends_sentence(words: str) -> bool:
 
 
 def _is_like_heading(words: str, after: str) -> bool:
-    return len(words) <= 90 and HEADING_SHAPE.fullmatch(words) is not None and not _is_row(words or after)
+    return len(words) <= 90 and HEADING_SHAPE.fullmatch(words) is not None and not is_a_row(words or after)
 
 
 def _sentences(start: int, line: str, breaks: Break) -> Iterator[Atom]:
@@ -130,9 +150,9 @@ def _cut(text: str, atom: Atom, length_max: int) -> Iterator[Atom]:
     while atom.end - start > length_max:
         blank = text.rfind(" ", start + length_max // 2, start + length_max)
         end = blank + 1 if blank >= 0 else start + length_max
-        yield Atom(start, end, breaks, atom.heading)
+        yield Atom(start, end, breaks, atom.heading, atom.binds)
         start, breaks = end, Break.WORD
-    yield Atom(start, atom.end, breaks, atom.heading)
+    yield Atom(start, atom.end, breaks, atom.heading, atom.binds)
 
 
 def overlap_start(text: str, atoms: Sequence[Atom], first: int, overlap: int) -> int:

@@ -36,13 +36,13 @@ def _filled(page: Sequence[str]) -> list[str]:
 
 
 def _running(edges: Sequence[Sequence[str]], page_count: int) -> set[str]:
-    counted = Counter(key for edge in edges for key in {_key(line) for line in edge})
+    counted = Counter(key for edge in edges for key in {key_of(line) for line in edge})
     wanted = max(PAGES_MIN, SHARE_MIN * page_count)
     return {key for key, count in counted.items() if count >= wanted and key}
 
 
 @lru_cache(maxsize=4_096)  # each page's are needed twice, and most pages have the same
-def _key(line: str) -> str:
+def key_of(line: str) -> str:
     """What is the same of a running line on every page; "" for a line that cannot be one."""
     if len(line) > LINE_CHARACTERS_MAX:
         return ""
@@ -53,11 +53,11 @@ def _key(line: str) -> str:
 def _inner(page: list[str], tops: set[str], bottoms: set[str]) -> list[str]:
     first, last = 0, len(page)
     seen = 0
-    while first < last and seen < EDGE_LINES and (not page[first].strip() or _key(page[first]) in tops):
+    while first < last and seen < EDGE_LINES and (not page[first].strip() or key_of(page[first]) in tops):
         seen += bool(page[first].strip())
         first += 1
     seen = 0
-    while last > first and seen < EDGE_LINES and (not page[last - 1].strip() or _key(page[last - 1]) in bottoms):
+    while last > first and seen < EDGE_LINES and (not page[last - 1].strip() or key_of(page[last - 1]) in bottoms):
         seen += bool(page[last - 1].strip())
         last -= 1
     return page[first:last] or page

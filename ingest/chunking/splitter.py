@@ -1,10 +1,15 @@
-"""Pages into chunks: by headings, paragraphs and tables, never across pages, in the page's own words."""
+"""Pages into chunks: by headings, paragraphs and tables, in the pages' own words.
+
+A chunk stays on its page, but for a sentence that goes on over its end: that is whole, with a form feed there.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.chunking.atoms import Atom, Break, atoms_of, overlap_start
+from ingest.chunking.page_ends import PAGE_END, carry_over
 from ingest.chunking.running_headers import without_running_lines
+from ingest.chunking.table_headers import RowHeaders, row_headers
 
 SMALL_SHARE = 0.25
 """Of a piece: less is not left alone on a page that has more."""
@@ -16,9 +21,9 @@ FILLED_SHARE = {Break.HEADING: 0.35, Break.BLOCK: 0.45, Break.SENTENCE: 0.6, Bre
 class Piece:
     """A chunk's words, and where they stand.
 
-    The pages count from 1, and are the same today: no piece crosses pages. `heading` is the one that the words stand
-    under, "" if none is known; they begin with it when it stands right there. `table_headers` are the lines that name
-    the columns of the rows among them.
+    The pages count from 1. `last_page` is the next one when a sentence goes on there, behind a form feed. `heading`
+    is the one that the words stand under, "" if none is known; they begin with it when it stands right there.
+    `table_headers` are the lines that name the columns of the rows among them, wherever they stand.
     """
 
     page: int
@@ -40,25 +45,45 @@ class Splitter:
         """Changes whenever the same page would be split in another way."""
         return f"structure-1:{self._size}:{self._overlap}"
 
-    def split(self, pages: Sequence[str | None], headings: Sequence[Sequence[str]] = ()) -> list[Piece]:
+    def split(
+        self,
+        pages: Sequence[str | None],
+        headings: Sequence[Sequence[str]] = (),
+        table_headers: Sequence[Sequence[str]] = (),
+    ) -> list[Piece]:
         """The pieces of a document in order; a piece's place is its chunk's number. None is a page without text.
 
         `headings` are, for each page, those of its lines that are headings; where a document has none, they are told
-        by their shape. Takes time linear in the text's length.
+        by their shape. `table_headers` are those that name the columns of a table. Takes time linear in the text's
+        length.
         """
         known = [frozenset(page) for page in headings] if any(headings) else [None] * len(pages)
+        named = [frozenset(page) for page in table_headers] or [frozenset[str]()] * len(pages)
         pieces: list[Piece] = []
-        heading = ""
-        bodies = without_running_lines([(text or "").split("\n") for text in pages])
-        for number, (lines, on_page) in enumerate(zip(bodies, known, strict=True), 1):
-            text = "\n".join(lines)
-            atoms = atoms_of(text, on_page, self._room)
-            for first, end in self._groups(atoms):
-                heading = atoms[first].heading or heading
-                begin = overlap_start(text, atoms, first, self._overlap)
-                pieces.append(Piece(number, number, heading, text[begin : atoms[end - 1].end].strip()))
-                heading = next((atom.heading for atom in reversed(atoms[first:end]) if atom.heading), heading)
+        heading, header = "", ""
+        bodies = carry_over(without_running_lines([(text or "").split("\n") for text in pages]), known)
+        for number, (body, on_page, names) in enumerate(zip(bodies, known, named, strict=True), 1):
+            for text in filter(None, (body.text, "\n".join(body.notes))):
+                rows = row_headers(text, names, header)
+                header = rows.last
+                atoms = atoms_of(text, on_page, self._room, names)
+                own, heading = self._pieces(number, text, atoms, rows, heading)
+                pieces += own
         return pieces
+
+    def _pieces(
+        self, page: int, text: str, atoms: Sequence[Atom], rows: RowHeaders, heading: str
+    ) -> tuple[list[Piece], str]:
+        """The pieces of a page, which begins under `heading`, and the heading that what follows it is under."""
+        pieces: list[Piece] = []
+        page_end = text.find(PAGE_END) if PAGE_END in text else len(text)
+        for first, end in self._groups(atoms):
+            heading = atoms[first].heading or heading
+            begins, ends = overlap_start(text, atoms, first, self._overlap), atoms[end - 1].end
+            on, last_on = page + (begins > page_end), page + (ends > page_end)
+            under, heading = heading, next((a.heading for a in reversed(atoms[first:end]) if a.heading), heading)
+            pieces.append(Piece(on, last_on, under, text[begins:ends].strip(), rows.of(begins, ends)))
+        return pieces, heading
 
     @property
     def _room(self) -> int:
@@ -82,9 +107,7 @@ class Splitter:
         for number in range(first + 1, len(atoms)):
             if atoms[number - 1].end - start > room:
                 break
-            kind = (
-                atoms[number].breaks if not atoms[number - 1].heading else Break.WORD
-            )  # a heading is not left behind
+            kind = Break.WORD if atoms[number - 1].binds else atoms[number].breaks
             if atoms[number].start - start >= FILLED_SHARE[kind] * room and kind >= best:
                 best, at = kind, number
             elif best < 0:

@@ -63,7 +63,7 @@ def parse(path: Path, target: Target, reader: "ReaderPool", splitter: "Splitter"
     text = reader.read(path, name=target.filename)
     if text.sha256 != target.sha256:
         raise FileError(Reason.CHANGED)
-    pieces = splitter.split(text.pages, text.headings)
+    pieces = splitter.split(text.pages, text.headings, text.table_headers)
     if not pieces:
         raise FileError(Reason.NO_TEXT)
     document = _document(target, text, pieces, path.stat().st_size)
@@ -173,6 +173,7 @@ def _chunk(document: Document, number: int, piece: "Piece", text: "DocumentText"
         heading=piece.heading,
         title=document.title,
         page_label=text.labels[piece.page - 1] if text.labels else "",
+        last_page_label=text.labels[piece.last_page - 1] if text.labels else "",
         table_headers=piece.table_headers,
         ingested_at=document.ingested_at,
     )

@@ -31,8 +31,8 @@ class Flow:
 
     def exactly(self, words: str) -> None:
         """Words with all their blanks."""
-        begins = "\n" * self._breaks if self._parts else ""
-        if begins or self._prefix or not self._parts:
+        begins = "\n" * self._breaks if self._parts and self._parts[-1] != "\f" else ""
+        if self._breaks or self._prefix:
             words = begins + self._prefix + words
             self._prefix, self._breaks = "", 0
         self._has_blank = False
@@ -46,6 +46,18 @@ class Flow:
     def block(self) -> None:
         """The next words stand apart, below an empty line."""
         self._breaks = 2
+
+    def page(self) -> None:
+        """The next words stand on the next page."""
+        self._breaks = 0
+        self._has_blank = False
+        self._parts.append("\f")
+        self._tail = ""
+
+    @property
+    def is_at_page_begin(self) -> bool:
+        """Whether no words stand on the page yet, and it is not the first one."""
+        return bool(self._parts) and self._parts[-1] == "\f"
 
     def begin(self, prefix: str) -> None:
         """Before the next words stands `prefix`, a list's number."""

@@ -1,7 +1,7 @@
 """Tables of HTML and .docx into lines: cells over columns or rows, several rows of heads, heads without a mark."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from ingest.reading.marks import TABLE_HEADER_MARK
@@ -38,22 +38,24 @@ Placed = list[tuple[Cell, bool]]
 """A row's cell at each column, and whether its words are shown there."""
 
 
-def lines_of(rows: Sequence[Row], heads: int | None = None) -> str:
-    """A table's lines, those that name columns marked. A cell stands in its first column, and in each of its rows.
+def lines_of(rows: Sequence[Row], heads: int | None = None, pages: Set[int] = frozenset()) -> str:
+    """A table's lines, those that name columns marked. A cell stands in its first column, in each of its rows.
 
-    `heads` are the rows at its beginning that are marked as heads; None: they are told by their cells.
+    `heads` are the rows at its beginning that are marked as heads; None: they are told by their cells. Before each
+    row of `pages` is a form feed, and the head again.
     """
-    rows = [row for row in rows if row]
     placed = list(_placed(rows))
-    above = min(_heads(rows) if heads is None else heads, len(rows) - 1)
-    lines: list[str] = []
+    above = max(0, min(_heads(rows) if heads is None else heads, len(rows) - 1))
+    titles = [_line(cells) for cells in placed[:above] if _is_title(cells)]
     named = [cells for cells in placed[:above] if not _is_title(cells)]
-    lines += [_line(cells) for cells in placed[:above] if _is_title(cells)]
-    if named:
-        lines.append(TABLE_HEADER_MARK + row_of(_merged(named)))
-    for row, cells in zip(rows[above:], placed[above:], strict=True):
+    head = TABLE_HEADER_MARK + row_of(_merged(named)) if named else ""
+    lines = [*titles, head]
+    for number in range(above, len(rows)):
+        row = rows[number]
+        if number in pages:
+            lines += ["\f", head]
         is_new_head = heads is None and len(row) > 1 and all(cell.is_head and cell.text for cell in row)
-        lines.append(TABLE_HEADER_MARK * is_new_head + _line(cells))
+        lines.append(TABLE_HEADER_MARK * is_new_head + _line(placed[number]))
     return "\n".join(filter(None, lines))
 
 
@@ -79,7 +81,7 @@ def _merged(rows: Sequence[Placed]) -> Iterator[str]:
 
 def _heads(rows: Sequence[Row]) -> int:
     """How many rows at the beginning name columns: by their marks, by their letters, or by what is in them."""
-    marked = _leading(rows, lambda row: all(cell.is_head for cell in row))
+    marked = _leading(rows, lambda row: bool(row) and all(cell.is_head for cell in row))
     if marked:
         return marked
     strong = _leading(rows, lambda row: all(cell.is_strong or not cell.text for cell in row))

@@ -256,7 +256,7 @@ class _Reader:
         if table is None:
             return
         between = self._flows.pop().text
-        for text in (between, table.caption, lines_of(table.rows)):
+        for text in (between, table.caption, lines_of(table.rows if table.rows[0] else table.rows[1:])):
             if text.strip():
                 self._flow.line()
                 self._flow.exactly(text)

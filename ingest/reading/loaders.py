@@ -4,14 +4,12 @@ Such a document has one page, unless form feeds part its pages.
 """
 
 import re
-import tempfile
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.core.formats import MediaType
-from ingest.reading import docx, html, markdown
+from ingest.reading import html, markdown
+from ingest.reading.docx import reader as docx
 from ingest.reading.encodings import decoded
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.marks import HEADING_MARK, TABLE_HEADER_MARK
@@ -63,28 +61,15 @@ def _text(data: bytes) -> tuple[str, str]:
 
 
 def _markdown(data: bytes) -> tuple[str, str]:
-    return markdown.read(decoded(data)), ""
+    return markdown.read(decoded(data))
 
 
 def _html(data: bytes) -> tuple[str, str]:
     return html.read(decoded(data))
 
 
-def _docx(data: bytes) -> tuple[str, str]:
-    """By langchain-community's loader. It opens a path, so it is given a copy in a folder of its own."""
-    shown = docx.without_hidden(data)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it says that it is being sunset; hence only here
-        from langchain_community.document_loaders import Docx2txtLoader  # takes half a second
-    with tempfile.TemporaryDirectory(prefix="ingest-") as folder:
-        path = Path(folder) / "document"
-        path.write_bytes(shown)
-        documents = Docx2txtLoader(path).load()
-    return "\n\n".join(document.page_content for document in documents), ""
-
-
 LOADERS: dict[MediaType, Callable[[bytes], tuple[str, str]]] = {
-    MediaType.DOCX: _docx,
+    MediaType.DOCX: docx.read,
     MediaType.HTML: _html,
     MediaType.MARKDOWN: _markdown,
     MediaType.TEXT: _text,

@@ -1,106 +1,78 @@
-"""Markdown's words as they are shown: without comments, hidden elements of HTML, and definitions of links."""
+"""Markdown's words as they are shown: made HTML by markdown-it, and read as HTML, with what that hides.
+
+Lines stay lines, though most programs run them together: those that write them mean them. What stands above the text
+between dashes (YAML) are lines of "label: value", and may tell the title.
+"""
 
 import re
-from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from typing import Any
 
-from bs4 import BeautifulSoup, Tag
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.deflist import deflist_plugin
+from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.front_matter import front_matter_plugin
 
-from ingest.reading.css import Styles
-from ingest.reading.html import NOT_SHOWN, hides
-from ingest.reading.marks import HEADING_MARK
+from ingest.reading import html
 
-HEADING = re.compile(r"^ {0,3}(?=#{1,6} )", re.MULTILINE)
-FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
-CODE = re.compile(r"(?<!`)(`+)(?!`)[^\n]{0,2000}?(?<!`)\1(?!`)")
-DEFINITION = re.compile(
-    r"^ {0,3}\[(?!\^)[^\]\n]{1,999}\]:[^\n]*$(?:\n[ \t]+[\"'(][^\n]*[\"')][ \t]*$)?", re.MULTILINE
-)
-"""A link's target and title, which are not shown, and in which notes are hidden: `[//]: # (a note)`."""
-TAG = re.compile(r"<!--|<([A-Za-z][A-Za-z0-9-]{0,30})\b[^<>]{0,2000}>")
-NEVER_SHOWN = {"script", "style", *NOT_SHOWN}
-VOID = {"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-"""Elements without words."""
-MAY_HIDE = re.compile(r"hidden|style|color|dialog", re.IGNORECASE)
-
-Inside = tuple[str, int] | None
-"""The hidden element that the text is in, and how many of its name within one another; "" for a comment."""
+NESTING_MAX = 100
+"""Quotes and lists within one another; the words of deeper ones are left out."""
+TITLE = re.compile(r"title:\s*(\S.*)", re.IGNORECASE)
 
 
-def read(text: str) -> str:
-    """The words that are shown, and code, with headings marked."""
-    parts = FENCE.split(text)  # text, fence, code, fence, text ...
-    shown = list(_shown(parts))
-    marked = [HEADING.sub(HEADING_MARK, part) if n % 4 == 0 else part for n, part in enumerate(shown)]
-    return "".join(marked)
+def read(text: str) -> tuple[str, str]:
+    """The words that are shown, with headings and heads of tables marked, and the title that YAML gives, or ""."""
+    shown: list[str] = []
+    made = _parser().render(text, {"front": shown})
+    lines = [line for line in "\n".join(shown).splitlines() if line.strip() and not line.startswith("#")]
+    titles = [found.group(1).strip("\"' ") for line in lines if (found := TITLE.match(line))]
+    above = f"<p>{'<br>'.join(map(escape, lines))}</p>" if lines else ""
+    return html.read(above + made)[0], titles[0] if titles else ""
 
 
-def _shown(parts: list[str]) -> Iterator[str]:
-    """The parts without what is hidden in those that are text. A comment may reach over code; then that is hidden."""
-    inside: Inside = None
-    for number, part in enumerate(parts):
-        if inside is None and number % 4 != 0:
-            yield part
-            continue
-        kept, inside = _without_hidden(part, inside)
-        yield DEFINITION.sub("", kept) if number % 4 == 0 else kept
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": True, "breaks": True, "maxNesting": NESTING_MAX})
+    parser.enable(["table", "strikethrough"])
+    parser.use(front_matter_plugin).use(deflist_plugin)
+    parser.use(footnote_plugin, inline=False, move_to_end=False)
+    parser.add_render_rule("front_matter", _keep_front)
+    parser.add_render_rule("footnote_ref", _note_mark)
+    parser.add_render_rule("footnote_reference_open", _note_begins)
+    parser.add_render_rule("footnote_reference_close", _note_ends)
+    return parser
 
 
-def _without_hidden(text: str, inside: Inside) -> tuple[str, Inside]:
-    """The text outside of hidden elements. `inside`: as it begins, and as it ends."""
-    kept: list[str] = []
-    code = [found.span() for found in CODE.finditer(text)]
-    at = 0
-    while True:
-        if inside is not None:
-            end, inside = _end(text, at, inside)
-            if inside is not None:
-                return "".join(kept), inside
-            at = end
-        found = _next_hidden(text, at, code)
-        if found is None:
-            return "".join([*kept, text[at:]]), None
-        kept.append(text[at : found.start()])
-        at = found.end()
-        inside = ("", 1) if found.group(1) is None else (found.group(1).lower(), 1)
+def _keep_front(_: Any, tokens: Sequence[Token], index: int, __: Any, environment: dict[str, Any]) -> str:
+    environment["front"].append(tokens[index].content)
+    return ""
 
 
-def _end(text: str, at: int, inside: tuple[str, int]) -> tuple[int, Inside]:
-    """Where a hidden element ends; or, as it goes on behind the text, how deep it is then."""
-    name, depth = inside
-    if not name:
-        end = text.find("-->", at)
-        return (end + 3, None) if end >= 0 else (len(text), inside)
-    blank = "|\n[ \t]*\n" if name in ("p", "li") else ""  # the next paragraph ends them
-    for found in re.finditer(rf"<(/?){name}\b[^<>]*>{blank}", text[at:], re.IGNORECASE):
-        if not found.group().startswith("<"):
-            depth = 0
-        else:
-            depth += -1 if found.group(1) else 1
-        if depth == 0:
-            return at + found.end(), None
-    return len(text), (name, depth)
+def _note_mark(_: Any, tokens: Sequence[Token], index: int, __: Any, environment: dict[str, Any]) -> str:
+    return f'<sup><a href="#note">{escape(_number(tokens[index].meta, environment))}</a></sup>'
 
 
-def _next_hidden(text: str, at: int, code: list[tuple[int, int]]) -> re.Match[str] | None:
-    for found in TAG.finditer(text, at):
-        before = bisect(code, (found.start(), len(text))) - 1
-        if before >= 0 and code[before][1] > found.start():
-            continue  # it is shown as it stands
-        if found.group(1) is None or _is_hidden(found.group(1).lower(), found.group()):
-            return found
-    return None
+def _note_begins(
+    renderer: Any, tokens: Sequence[Token], index: int, options: Any, environment: dict[str, Any]
+) -> str:
+    """The mark goes into the note's first paragraph."""
+    mark = f"{_note_mark(renderer, tokens, index, options, environment)} "
+    for token in tokens[index + 1 : index + 3]:
+        if token.type == "inline":
+            token.children = [Token("html_inline", "", 0, content=mark), *(token.children or ())]
+            return "<div>"
+    return f"<div>{mark}"
 
 
-def _is_hidden(name: str, opening: str) -> bool:
-    if name in NEVER_SHOWN:
-        return True
-    if name in VOID or not MAY_HIDE.search(opening):
-        return False
-    soup = BeautifulSoup(opening, "html.parser")
-    tag = soup.find()
-    if not isinstance(tag, Tag):
-        return False
-    styles = Styles(soup)
-    styles.enter(tag)
-    return hides(tag, styles) or styles.hide_words
+def _note_ends(*_: Any) -> str:
+    return "</div>"
+
+
+def _number(note: dict[str, Any], environment: dict[str, Any]) -> str:
+    """What a note is shown by: its place among those that the text leads to, or its own label."""
+    known = environment.get("footnotes", {}).get("refs", {})
+    place = note.get("id", known.get(f":{note.get('label')}", -1))
+    return str(place + 1) if place >= 0 else str(note.get("label", ""))

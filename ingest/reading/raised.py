@@ -42,8 +42,10 @@ def raised(before: str, words: str, *, is_note: bool = False) -> str:
 
 
 def _letters(before: str, words: str, *, is_note: bool) -> str:
+    if is_note and words.isalpha():
+        return words.translate(RAISED_LETTERS)
     if len(words) == 1 and words.isalpha():
-        is_ordinal = not is_note and words in ORDINAL_LETTERS and IS_ORDINAL.search(before) is not None
+        is_ordinal = words in ORDINAL_LETTERS and IS_ORDINAL.search(before) is not None
         return words if is_ordinal else words.translate(RAISED_LETTERS)
     if words.isalpha() or " " in words or not before[-1:].isalnum():
         return words

@@ -6,6 +6,8 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 
 OPENED = re.compile(r"<[A-Za-z/!?]")
+RAW = re.compile("<(?:script|style|textarea|title|xmp)[ \n>]", re.IGNORECASE)
+RAW_CHARACTERS = 10_000
 OPEN_ENDS_MAX = 64
 """Of tags, or comments, that never end: the parser reads all that is left for each of them. A browser drops them."""
 
@@ -70,11 +72,19 @@ class _Soup(BeautifulSoup):
 
 
 def _without_open_ends(html: str) -> str:
-    """The page as far as some tags and comments at its end that are never closed."""
-    for opened, closing in ((OPENED, ">"), (re.compile("<!--"), "-->")):
-        rest = html.rfind(closing) + 1
-        for number, found in enumerate(opened.finditer(html, rest)):
-            if number >= OPEN_ENDS_MAX:
-                html = html[: found.start()]
-                break
+    """The page as far as a comment that is never closed, or as some tags at its end that are not."""
+    for found in re.finditer("<!--", html[(rest := html.rfind("-->") + 1) :]):
+        if not _is_raw(html, rest + found.start()):
+            html = html[: rest + found.start()]
+            break
+    rest = html.rfind(">") + 1
+    for number, found in enumerate(OPENED.finditer(html, rest)):
+        if number >= OPEN_ENDS_MAX:
+            return html[: found.start()]
     return html
+
+
+def _is_raw(html: str, at: int) -> bool:
+    """Whether a place is in an element that holds no markup, as a script does."""
+    opened = [found.end() for found in RAW.finditer(html, max(0, at - RAW_CHARACTERS), at)]
+    return bool(opened) and "</" not in html[opened[-1] : at]

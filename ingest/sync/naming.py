@@ -11,7 +11,7 @@ from app.core.settings import Settings
 from ingest.reading.files import File, safe_name
 from ingest.reading.pool import PARSER_TAG
 
-VECTORS_TAG = "name-title-heading-2"
+VECTORS_TAG = "name-title-heading-3"
 """Raised by hand when the same chunk would get another vector of either kind."""
 
 

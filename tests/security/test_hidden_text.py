@@ -68,6 +68,7 @@ HTML_WAYS = {
     "noscript": "<noscript>{}</noscript>",
     "closed dialog": "<dialog>{}</dialog>",
     "comment": "<!-- {} -->",
+    "comment without an end": "<!-- {}",
     "script": "<script>var a = '{}'</script>",
     "class": SHEET % ".x{{display:none}}" + '<p class="a x">{}</p>',
     "identifier": SHEET % "#x{{display:none}}" + '<p id="x">{}</p>',
@@ -90,6 +91,8 @@ HTML_LOOKS_ALIKE = {
     "for people only": '<p aria-hidden="true">{}</p>',
     "an open dialog": "<dialog open>{}</dialog>",
     "after a hidden one": "<p hidden>no</p><p>{}</p>",
+    "after a hidden one that is not closed": "<p hidden>no<p>{}",
+    "after a script that looks like a comment": "<script><!-- no\n</script><p>{}</p>",
 }
 MARKDOWN_WAYS = {
     "comment": "<!-- {} -->",

@@ -19,11 +19,23 @@ QUOTED_MIN_CHARACTERS = 20
 SENTENCES_CACHE_CHUNKS = 256
 """A few kilobytes each."""
 
-_LAYOUT = re.compile(r"[\s\u00ad\u2010|-]+")
+PAGE_END = "\f"
+"""In a chunk's text, where it goes over a page's end."""
+_LAYOUT = re.compile(r"[\s|\u00ad\u2010-]+")
 """White space, hyphens and the bars between cells: a page breaks its lines and words where its width says."""
+_BETWEEN_FIGURES = re.compile(r"(?<=\d)[\s|\u00ad\u2010-]+(?=\d)")
+"""Two numbers beside one another are no third one."""
+_APART = "\0"
+_RAISED = "\u00b9\u00b2\u00b3\u2070\u2074-\u207f\u1d43-\u1d5b\u02b0-\u02b8"
+_MARKED = re.compile(rf"([^\W{_RAISED}]{{0,40}})([{_RAISED}]+)")
+_UNIT_CHARACTERS_MAX = 2
+"""A raised figure behind so few letters, or behind a 10, is part of them (m\u00b2); else it is a footnote's mark."""
+_EXPONENT = re.compile(r"\^(-?\d+)")
+_TO_RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 _QUOTED = re.compile(r"“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|「([^「」]+)」|\"([^\"]+)\"")
 _ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.|\[[^\]]*\])\s*")
 _WORDS = re.compile(r"\w+")
+_APART_FIGURES = re.compile(r"(?<=\d)[^\w.,]+(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +89,84 @@ def citation(n: int, hit: Hit, quote: str) -> Citation | None:
     quote = clip(quote)
     if not stands_in(quote, hit.text):
         return None
+    page, last_page = _pages(hit, quote)
     return Citation(
         n=n,
         document_id=hit.document_id,
         filename=hit.filename,
-        page=hit.page,
-        page_label=hit.page_label,
+        page=page,
+        last_page=last_page if last_page != page else None,
+        page_label=_label(hit, page, last_page),
         quote=quote,
         score=hit.score,
-        url=page_url(hit.document_id, hit.page),
+        url=page_url(hit.document_id, page),
     )
 
 
+def _pages(hit: Hit, quote: str) -> tuple[int, int]:
+    """The page on which `quote` begins, and the one on which it ends."""
+    above, _, below = hit.text.partition(PAGE_END)
+    if hit.page == hit.last_page or stands_in(quote, above):
+        return hit.page, hit.page
+    return (hit.last_page if stands_in(quote, below) else hit.page), hit.last_page
+
+
+def _label(hit: Hit, page: int, last_page: int) -> str:
+    """What the document calls these pages; "" when that is their numbers."""
+    labels = {
+        hit.page: hit.page_label,
+        hit.last_page: hit.last_page_label or hit.page_label * (hit.page == hit.last_page),
+    }
+    if page == last_page or not (labels[page] or labels[last_page]):
+        return labels[page]
+    return f"{labels[page] or page}-{labels[last_page] or last_page}"
+
+
 def stands_in(quote: str, text: str) -> bool:
-    """Whether `text` holds the words of `quote` in a row, white space and hyphens aside."""
-    if quote in text or quote in squeeze(text):  # almost always, and far cheaper
-        return bool(quote.strip())
-    wanted = _LAYOUT.sub("", quote)
-    return bool(wanted) and wanted in _LAYOUT.sub("", text)
+    """Whether `text` holds the words of `quote` in a row, layout aside: white space, hyphens, bars between cells.
+
+    Numbers are whole: 12 does not stand in 412, nor 4122 in "412 2". Marks of footnotes may be left out.
+    """
+    if not quote.strip():
+        return False
+    if _holds(quote, text) or _holds(quote, squeeze(text)):  # almost always, and far cheaper
+        return True
+    if _holds(_plain(quote), _plain(text)):
+        return True
+    marks = set(_MARKED.findall(quote))
+    return marks <= set(_MARKED.findall(text)) and _holds(_plain(_unmarked(quote)), _plain(_unmarked(text)))
+
+
+def _holds(wanted: str, text: str) -> bool:
+    """Whether `wanted` stands in `text`, its first and last number whole."""
+    at = text.find(wanted) if wanted else -1
+    while at >= 0:
+        end = at + len(wanted)
+        is_cut = wanted[0].isdecimal() and text[at - 1 : at].isdecimal()
+        if not is_cut and not (wanted[-1].isdecimal() and text[end : end + 1].isdecimal()):
+            return True
+        at = text.find(wanted, at + 1)
+    return False
+
+
+def _plain(text: str) -> str:
+    """`text` without layout, and its exponents raised."""
+    return _LAYOUT.sub("", _BETWEEN_FIGURES.sub(_APART, _raised(text)))
+
+
+def _raised(text: str) -> str:
+    """`text` with 10^6 as 10\u2076, as a model may write it."""
+    return _EXPONENT.sub(lambda exponent: exponent[1].translate(_TO_RAISED), text) if "^" in text else text
+
+
+def _unmarked(text: str) -> str:
+    """`text` without the marks of footnotes behind its words and numbers."""
+    return _MARKED.sub(lambda marked: marked[0] if _belongs(marked[1]) else marked[1], text)
+
+
+def _belongs(before: str) -> bool:
+    """Whether what is raised behind a word or a number is part of it."""
+    return before == "10" or (before.isalpha() and len(before) <= _UNIT_CHARACTERS_MAX)
 
 
 def _claims(pieces: Sequence[Segment]) -> dict[int, list[str]]:
@@ -127,7 +199,7 @@ def _quote(hit: Hit, claims: Sequence[str], question: str) -> str:
     quoted = [part for claim in claims for part in _quoted(claim)]
     if quoted:
         known = _letters(seen)
-        if not all(_letters(part) in known for part in quoted):
+        if not all(_holds(_letters(part), known) for part in quoted):
             return ""
     return _best_sentence(hit.text, " ".join(dict.fromkeys(quoted or claims)), question)
 
@@ -141,7 +213,7 @@ def _quoted(claim: str) -> list[str]:
 
 def _letters(text: str) -> str:
     """Letters and figures alone: a quote may begin in lower case, and end with another stop."""
-    return "".join(_WORDS.findall(text)).casefold()
+    return "".join(_WORDS.findall(_APART_FIGURES.sub("_", _raised(_unmarked(text))))).casefold()
 
 
 def _best_sentence(text: str, claim: str, question: str) -> str:

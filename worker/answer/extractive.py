@@ -9,7 +9,8 @@ from worker.answer.columns import read_row
 from worker.answer.sanitize import sanitized
 from worker.answer.scoring import Candidate, Scorer, candidates_of
 from worker.answer.statements import Form
-from worker.vectors import UNSPACED, Hit
+from worker.vectors import Hit
+from worker.writing_systems import is_read_in_pairs
 
 SENTENCES_MAX = 3
 STEPS_MAX = 6
@@ -35,7 +36,7 @@ def extract(question: str, hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ..
     """
     wanted = asked(question)
     candidates = candidates_of(hits)
-    least = FIT_MIN_UNSPACED if UNSPACED.search(question) else FIT_MIN
+    least = FIT_MIN_UNSPACED if is_read_in_pairs(question) else FIT_MIN
     found = [c for c in Scorer(wanted, hits, candidates).scored(candidates) if c.fit >= least]
     if not found:
         return "", ()

@@ -5,6 +5,8 @@ from html import escape
 
 from worker.answer.markup import without_hidden
 from worker.answer.role_marks import without_role_marks
+from worker.broken_words import whole
+from worker.table_rows import headed
 from worker.vectors import Hit
 
 Message = dict[str, str]
@@ -30,8 +32,10 @@ def build_messages(question: str, hits: Sequence[Hit]) -> list[Message]:
 
 def _source(n: int, hit: Hit) -> str:
     pages = f"{hit.page}" if hit.last_page == hit.page else f"{hit.page}-{hit.last_page}"
-    head = f'<source id="{n}" document="{_attribute(hit.filename)}" page="{pages}">'
-    return f"{head}\n{_as_data(hit.context or hit.text)}\n</source>"
+    label = f' label="{_attribute(hit.page_label)}"' if hit.page_label else ""
+    head = f'<source id="{n}" document="{_attribute(hit.filename)}" page="{pages}"{label}>'
+    words = whole(headed(hit.context or hit.text, hit.table_headers)).replace("\f", "\n")
+    return f"{head}\n{_as_data(words)}\n</source>"
 
 
 def _attribute(value: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 
+from worker.broken_words import whole
 from worker.table_rows import is_row
 
 QUOTE_MAX_CHARACTERS = 400
@@ -46,8 +47,11 @@ _STARTER_WORDS = frozenset(_STARTERS.split())
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of `text` in reading order, each on one line; headings and rows stand alone."""
-    return [sentence for block in blocks(text) for sentence in sentences_of(block)]
+    """The sentences of `text` in reading order, each on one line; headings and rows stand alone.
+
+    Broken words are whole in them, and one that goes over a page's end is one.
+    """
+    return [sentence for block in blocks(whole(text)) for sentence in sentences_of(block)]
 
 
 def is_whole(sentence: str) -> bool:
@@ -75,9 +79,9 @@ def clip(sentence: str) -> str:
 
 def blocks(text: str) -> list[str]:
     """Lines joined as far as the page's width broke them; paragraphs, headings, items and rows stay apart."""
-    lines = [squeeze(line) for line in text.splitlines()]
-    longest = max((len(line) for line in lines if not is_row(line)), default=0)
+    longest = max((len(squeeze(line)) for line in text.splitlines() if not is_row(line)), default=0)
     short = SHORT_LINE * longest if longest > NARROW else NARROW + 1
+    lines = [squeeze(line) for line in text.replace("\f", " ").splitlines()]
     found, block = [], ""
     for line, following, after in zip(lines, [*lines[1:], ""], [*lines[2:], "", ""], strict=False):
         block = f"{block} {line}" if block and line else block or line

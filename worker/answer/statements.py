@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from worker.answer.quantities import has_number, has_time, measured, named, units
 from worker.answer.sentences import QUOTE_MAX_CHARACTERS, blocks, is_whole, sentences_of, squeeze
+from worker.broken_words import whole
 from worker.table_rows import as_printed, cells_of, is_row
 from worker.vectors import Hit, terms
 
@@ -96,7 +97,7 @@ def read_chunk(hit: Hit) -> Chunk:
 
 @lru_cache(maxsize=STATEMENTS_CACHE_CHUNKS)
 def _read(text: str, heading: str, headers: tuple[str, ...]) -> Chunk:
-    found = tuple(_Reader(heading, headers).read([block for block in blocks(text) if block.strip()]))
+    found = tuple(_Reader(heading, headers).read([block for block in blocks(whole(text)) if block.strip()]))
     return Chunk(found, terms(heading).union(*(s.terms | s.scope for s in found)))
 
 
@@ -104,7 +105,7 @@ class _Reader:
     """Goes through a chunk's blocks with the heading, the lead-in and the table's header that hold for the next."""
 
     def __init__(self, heading: str, headers: Sequence[str]) -> None:
-        self._headers = [squeeze(header) for header in headers]
+        self._headers = [squeeze(whole(header)) for header in headers]
         self._known = squeeze(heading)
         self._scope = terms(heading)
         self._lead: frozenset[int] = frozenset()

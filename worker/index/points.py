@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from app.core.logging import get_logger
-from worker.index.chunk_text import embedded_text
+from worker.index.chunk_text import Context, embedded_text, searched_text
 from worker.vectors import DENSE, METADATA, SPARSE, TEXT, document_vector, point_id
 
 log = get_logger(__name__)
@@ -17,7 +17,8 @@ class Chunk:
 
     `version` names the bytes, parser, splitter and embedding model that the chunk was made with: two versions of one
     document stand side by side until the old one is deleted. `last_page` is 0 when the chunk ends on its `page`.
-    `ingested_at` is the time in ISO 8601, with its zone. `page_label` and `table_headers` are as `Hit` has them.
+    `ingested_at` is the time in ISO 8601, with its zone. `page_label`, `last_page_label` and `table_headers` are
+    as `Hit` has them.
     """
 
     tenant: str
@@ -34,6 +35,7 @@ class Chunk:
     heading: str = ""
     title: str = ""
     page_label: str = ""
+    last_page_label: str = ""
     table_headers: tuple[str, ...] = ()
 
     @property
@@ -49,8 +51,22 @@ class Chunk:
 
     @property
     def embedded(self) -> str:
-        """What the embedding model and BM25 see."""
-        return embedded_text(self.text, title=self.title, heading=self.heading, filename=self.filename)
+        """What the embedding model sees."""
+        return embedded_text(self.text, **self._context)
+
+    @property
+    def searched(self) -> str:
+        """What BM25 sees."""
+        return searched_text(self.text, **self._context)
+
+    @property
+    def _context(self) -> Context:
+        return {
+            "title": self.title,
+            "heading": self.heading,
+            "filename": self.filename,
+            "table_headers": self.table_headers,
+        }
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -68,6 +84,7 @@ class Chunk:
             "heading": self.heading,
             "title": self.title,
             "page_label": self.page_label,
+            "last_page_label": self.last_page_label,
             "table_headers": list(self.table_headers),
             "ingested_at": self.ingested_at,
         }
@@ -109,7 +126,7 @@ def points_of(version: Version) -> Iterator[dict[str, Any]]:
     """A document's points as JSON, the last chunk first."""
     for index in range(len(version.chunks) - 1, -1, -1):
         chunk = version.chunks[index]
-        sparse = document_vector(chunk.embedded)
+        sparse = document_vector(chunk.searched)
         vector: dict[str, Any] = {SPARSE: {"indices": sparse.indices, "values": sparse.values}}
         if version.dense is not None:
             vector[DENSE] = version.dense[index]

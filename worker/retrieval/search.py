@@ -268,6 +268,7 @@ def _hit(payload: dict[str, Any], score: float) -> Hit:
         title=fields.get("title") or "",
         version=fields["version"],
         page_label=fields.get("page_label") or "",
+        last_page_label=fields.get("last_page_label") or "",
         table_headers=tuple(fields.get("table_headers") or ()),
         text=payload[TEXT],
         score=score,

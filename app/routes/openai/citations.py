@@ -22,11 +22,19 @@ def annotations(text: str, citations: Iterable[Citation], base_url: str) -> list
             start_index=mark.start(),
             end_index=mark.end(),
             url=_url(cited[mark[1]], base_url),
-            title=f"{cited[mark[1]].filename}, page {cited[mark[1]].page}",
+            title=f"{cited[mark[1]].filename}, {_pages(cited[mark[1]])}",
         )
         for mark in _MARK.finditer(text)
         if mark[1] in cited
     ]
+
+
+def _pages(citation: Citation) -> str:
+    """Where a quote stands as people say it: page 3, pages 3-4, page iv (4)."""
+    last = citation.last_page or citation.page
+    numbers = f"{citation.page}" if last == citation.page else f"{citation.page}-{last}"
+    named = f"{citation.page_label} ({numbers})" if citation.page_label else numbers
+    return f"page{'' if last == citation.page else 's'} {named}"
 
 
 def _url(citation: Citation, base_url: str) -> str:

@@ -27,6 +27,7 @@ from ingest.reading.pdf.slanted import parted
 from ingest.reading.pdf.suspicion import suspicious
 from ingest.reading.pdf.twice import is_drawn_twice, once
 from ingest.reading.plain import clean
+from worker.broken_words import whole
 from worker.table_rows import is_row as is_in_cells
 
 LARGE = 1.15
@@ -130,7 +131,7 @@ class PdfiumDocument:
                 starts = [(first, line, look.box(first)) for first, line in _starts(text)]
                 suspects = suspicious(look, starts, number if is_all_on_page else 0)
                 if not suspects:
-                    runs = [Run(range(at, at + len(line)), line, box) for at, line, box in starts]
+                    runs = [Run(line, range(at, at + len(line)), box) for at, line, box in starts]
                     if is_drawn_twice(look, runs):
                         runs = _runs_of(look, list(once(look, list(enumerate(text)))))
                     return _lines_of(look, runs), False
@@ -172,7 +173,7 @@ def _runs_of(look: Look, characters: Sequence[tuple[int, str]]) -> list[Run]:
     runs = []
     for at, line in _starts("".join(character for _, character in characters)):
         indices = [index for index, _ in characters[at : at + len(line)]]
-        runs.append(Run(indices, line, look.box(indices[0])))
+        runs.append(Run(line, indices, look.box(indices[0])))
     return runs
 
 
@@ -252,7 +253,7 @@ def _headings(lines: Sequence[Line]) -> list[str]:
         is_label = is_before_figures and not is_large  # of a table's rows
         is_row = line.table > 0 and (line.is_header or is_in_cells(line.text))
         if (is_large or is_bold) and not is_label and not is_row and _is_shaped_like_heading(line.text):
-            found.append(clean(line.text).strip())
+            found += reversed(clean(line.text).strip().split("\n"))  # its words may be broken
             is_before_figures = False
         else:
             is_before_figures = _ends_with_figure(line.text) or (is_label and len(line.text) < 80)
@@ -269,7 +270,7 @@ def _largest(lines: Sequence[Line]) -> str:
     line = max(lines, key=lambda line: line.height, default=None)
     if line is None or line.height < TITLE_LARGE * usual or not _is_shaped_like_heading(line.text):
         return ""
-    return " ".join(clean(line.text).split())
+    return " ".join(whole(clean(line.text)).split())
 
 
 def _usual(values: Sequence[float], lines: Sequence[Line]) -> float:

@@ -52,43 +52,50 @@ class _Run:
 
 
 def marked(look: Look, run: Run) -> Run:
-    """A line with raised and lowered figures written as such; each word keeps the places of its ends."""
-    indices, text, box = run
-    words = list(_suspects(look, run, look.baseline(indices[0])))
-    out, places, at = "", [], 0
-    for start, end in words:
+    """A line with its raised and lowered figures written as such. What is put in has an index near by."""
+    text, indices = run.text, run.indices
+    parts: list[tuple[str, Sequence[int]]] = []
+    at = 0
+    for start, end in _suspects(look, run):
         levels = _levels(look, indices, text, start, end)
         if levels.strip(Level.BASE):
             word = written(text[start:end], levels)
-            out += text[at:start] + word
-            places += [*indices[at:start], *_stretched(indices[start:end], len(word))]
+            parts += [(text[at:start], indices[at:start]), (word, _spread(indices[start:end], len(word)))]
             at = end
-    return Run([*places, *indices[at:]], out + text[at:], box) if at else run
+    if not parts:
+        return run
+    parts.append((text[at:], indices[at:]))
+    return Run("".join(part for part, _ in parts), [index for _, part in parts for index in part], run.box)
 
 
-def _stretched(indices: Sequence[int], count: int) -> list[int]:
-    """The indices of `count` characters in place of others, from the first one's to the last one's."""
-    return [*indices[: count - 1], *[indices[-1]] * max(1, count - len(indices))][:count]
+def _spread(indices: Sequence[int], count: int) -> list[int]:
+    """So many indices, from the first to the last of those given."""
+    return [indices[at * len(indices) // count] for at in range(count)]
 
 
-def _suspects(look: Look, run: Run, baseline: float) -> Iterator[tuple[int, int]]:
+def _suspects(look: Look, run: Run) -> Iterator[tuple[int, int]]:
     """The words with a figure, or a letter behind one, that does not stand where the line's first character does."""
-    indices, text, box = run
-    tolerance, known = SAME_PLACE * (box[3] - box[1]), 0
+    indices, text = run.indices, run.text
+    baseline, tolerance, known = None, SAME_PLACE * (run.box[3] - run.box[1]), 0
     y, x = ctypes.c_double(), ctypes.c_double()
     page, origin = look.text_page, pdfium.FPDFText_GetCharOrigin  # it is called a hundred times for a page
     for number in NUMBER.finditer(text):
         last = number.end() - 1
         if last < known or not last:
             continue
+        if baseline is None:
+            baseline = look.baseline(indices[0])
         origin(page, indices[last], x, y)
         is_odd = abs(y.value - baseline) > tolerance
         if not is_odd and last and not text[last].isdecimal():
             origin(page, indices[last - 1], x, y)
             is_odd = abs(y.value - baseline) > tolerance
         if is_odd:
+            odd = y.value
             start, known = _word(text, last)
-            if known - start <= WORD_CHARACTERS_MAX:
+            origin(page, indices[start], x, y)
+            is_all_odd = abs(y.value - odd) <= tolerance and known - start > ALONE_MAX  # and so is no mark
+            if known - start <= WORD_CHARACTERS_MAX and not is_all_odd:
                 yield start, known
 
 

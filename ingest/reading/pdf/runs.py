@@ -1,7 +1,7 @@
 """A line of a PDF's page as pdfium gives it, each character with its place; and lines that pdfium parts, as one."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ingest.reading.pdf.look import Box, Look
 
@@ -17,11 +17,12 @@ BLANK = 0.15
 """Ems that are a blank."""
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Run:
     """A line's words, the index that each of its characters has on the page, and where the first one stands."""
 
-    indices: Sequence[int]
     text: str
+    indices: Sequence[int]
     box: Box
 
 
@@ -57,4 +58,4 @@ def _gap(look: Look, before: Run, run: Run) -> float | None:
 
 def _as_one(before: Run, run: Run, gap: float) -> Run:
     blank = [run.indices[0]] if gap > BLANK else []
-    return Run([*before.indices, *blank, *run.indices], f"{before.text}{' ' * len(blank)}{run.text}", before.box)
+    return Run(f"{before.text}{' ' * len(blank)}{run.text}", [*before.indices, *blank, *run.indices], before.box)

@@ -15,6 +15,8 @@ from ingest.reading.pdf.runs import Run
 
 STRAIGHT = 8.0
 """Degrees that a line may be off, as in scans."""
+SAME_WAY = 0.1
+"""Radians between characters of one line, at most."""
 QUARTER = 90
 LARGE = 1.8
 """Of the page's usual height: what is printed so large over other lines is a watermark, though it be straight."""
@@ -28,6 +30,7 @@ SLANTED = -1
 
 def parted(look: Look, runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
     """The lines that run as most of the page does, and the others, each word of a watermark once."""
+    runs = [part for run in runs for part in _turns(look, run)]
     ways = list(_ways(look, runs))
     if not any(ways) and not _large_over_others(look, runs):  # as on nearly every page
         return list(runs), []
@@ -51,6 +54,23 @@ def _ways(look: Look, runs: Sequence[Run]) -> Iterator[int]:
         if high not in known:
             known[high] = _way(look, run)
         yield known[high]
+
+
+def _turns(look: Look, run: Run) -> Iterator[Run]:
+    """A line, in two where its end runs another way than its beginning: pdfium puts a watermark behind a line."""
+    angle = pdfium.FPDFText_GetCharAngle(look.text_page, run.indices[-1])
+    if angle == 0.0 or abs(angle - pdfium.FPDFText_GetCharAngle(look.text_page, run.indices[0])) < SAME_WAY:
+        yield run
+        return
+    at = len(run.text) - 1
+    while at > 0 and abs(angle - pdfium.FPDFText_GetCharAngle(look.text_page, run.indices[at - 1])) < SAME_WAY:
+        at -= 1
+    for start, end in ((0, at), (at, len(run.text))):
+        text = run.text[start:end]
+        begin = start + len(text) - len(text.lstrip())
+        if text.strip():
+            indices = run.indices[begin : begin + len(text.strip())]
+            yield Run(text.strip(), indices, run.box if begin == 0 else look.box(indices[0]))
 
 
 def _way(look: Look, run: Run) -> int:
@@ -88,7 +108,7 @@ def _each_once(aside: Sequence[tuple[bool, Run]]) -> list[Run]:
     for is_mark, run in aside:
         before = found[-1] if found else None
         if is_mark and before is not None and _are_letters(before, run):
-            found[-1] = Run([*before.indices, *run.indices], before.text + run.text, before.box)
+            found[-1] = Run(before.text + run.text, [*before.indices, *run.indices], before.box)
         elif not (is_mark and run.text in known):
             found.append(run)
         known.add(run.text)

@@ -46,14 +46,11 @@ def _has_line_twice(runs: Sequence[Run]) -> bool:
 def _may_be_twice(text: str) -> bool:
     words = text.split()
     is_repeated = any(map(eq, words, islice(words, 1, None)))  # tables have columns of "$"
-    return _first_doubled(text) >= 0 or (
-        is_repeated and any(len(one) > 1 and one == two for one, two in pairwise(words))
-    )
+    return bool(_doubled(text)) or (is_repeated and any(len(one) > 1 and one == two for one, two in pairwise(words)))
 
 
 def _has_word_twice(look: Look, run: Run) -> bool:
-    at = _first_doubled(run.text)
-    if at >= 0 and _is_copy(look.box(run.indices[at]), look.box(run.indices[at + 1])):
+    if any(_is_copy(look.box(run.indices[at]), look.box(run.indices[at + 1])) for at in _doubled(run.text)):
         return True
     words = run.text.split()
     if not any(map(eq, words, islice(words, 1, None))):
@@ -63,12 +60,12 @@ def _has_word_twice(look: Look, run: Run) -> bool:
     return any(_is_copy(look.box(one), look.box(two)) for one, two in places)
 
 
-def _first_doubled(text: str) -> int:
-    """Where letters begin that all stand twice or more, or an i does, the letter that pdfium misses; -1: nowhere."""
+def _doubled(text: str) -> list[int]:
+    """Where letters may begin that all stand twice or more, or an i does, the letter that pdfium misses."""
     units = text.encode("latin-1", "replace")
     number = int.from_bytes(units, "little")
     marks = (number ^ (number >> 8)).to_bytes(len(units), "little").translate(IS_ZERO)
-    return max(marks.find(PAIRS), marks.find(THREES), text.find("ii"))
+    return [at for at in (marks.find(PAIRS), marks.find(THREES), text.find("ii")) if at >= 0]
 
 
 def once(look: Look, characters: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:

@@ -125,8 +125,49 @@ def test_the_tag_tells_sizes_apart() -> None:
     assert len({Splitter(100, 10).tag, Splitter(100, 20).tag, Splitter(200, 10).tag}) == 3
 
 
-def test_a_table_s_row_is_never_split() -> None:
-    rows = [f"Item {number}. | It has two sentences. This is one. | and no figure at its end" for number in range(30)]
-    pieces = Splitter(300, 50).split(["\n".join(rows)])
-    assert len(pieces) > 5
-    assert all(line in rows for piece in pieces for line in piece.text.split("\n"))
+HEADER = "Year | Boats | Oars"
+CELLS = [f"{year} | {year * 3:,} | {year * 2:,}" for year in range(2000, 2040)]
+
+
+def headers(pieces: list[Piece]) -> list[tuple[str, ...]]:
+    return [piece.table_headers for piece in pieces]
+
+
+def test_every_piece_of_a_long_table_has_its_header() -> None:
+    page = "\n".join([SENTENCE, HEADER, *CELLS, SENTENCE * 8])
+    pieces = Splitter(300, 40).split([page], [], [[HEADER]])
+    for piece in pieces:
+        has_rows = any(line in CELLS for line in piece.text.split("\n"))
+        assert piece.table_headers == ((HEADER,) if has_rows or HEADER in piece.text else ())
+
+
+def test_a_table_that_goes_on_at_the_top_of_the_next_page_keeps_its_header() -> None:
+    pages = ["\n".join([HEADER, *CELLS[:9]]), "\n".join([*CELLS[9:15], "", SENTENCE, *CELLS[15:17]])]
+    assert headers(Splitter(2_000, 0).split(pages, [], [[HEADER], []])) == [(HEADER,), (HEADER,)]
+    apart = "\n".join([SENTENCE, *CELLS[9:15]])
+    assert headers(Splitter(2_000, 0).split([pages[0], apart], [], [[HEADER], []])) == [(HEADER,), ()]
+    own = "\n".join(["Year | Fish", "2001 | 3"])
+    assert headers(Splitter(2_000, 0).split([pages[0], own], [], [[HEADER], ["Year | Fish"]]))[1] == ("Year | Fish",)
+    ended = "\n".join([HEADER, *CELLS[:9], SENTENCE])
+    assert headers(Splitter(2_000, 0).split([ended, "\n".join(CELLS[9:15])], [], [[HEADER], []]))[1] == ()
+
+
+def test_running_lines_between_the_parts_of_a_table_do_not_end_it() -> None:
+    pages = [["ACME Report", HEADER, *CELLS[:9]], ["ACME Report", *CELLS[9:15]], ["ACME Report", *CELLS[15:20]]]
+    pieces = Splitter(2_000, 0).split(["\n".join(page) for page in pages], [], [[HEADER], [], []])
+    assert headers(pieces) == [(HEADER,)] * 3
+
+
+def test_two_tables_of_a_piece_have_two_headers() -> None:
+    page = "\n".join([HEADER, *CELLS[:2], "", "Fish | Kilos", "Pike | 3"])
+    assert headers(Splitter(2_000, 0).split([page], [], [[HEADER, "Fish | Kilos"]])) == [(HEADER, "Fish | Kilos")]
+
+
+def test_a_row_is_never_cut_at_a_sentence_in_it_nor_parted_from_its_header() -> None:
+    rows = [f"Name {n} | Comes at six. Leaves at nine. | {n}" for n in range(60)]
+    for size in range(200, 400, 9):
+        page = "\n".join([SENTENCE * 5, "", "Name | When | How many", *rows])
+        pieces = Splitter(size, 50).split([page], [], [["Name | When | How many"]])
+        lines = [line for piece in pieces for line in piece.text.split("\n") if "|" in line]
+        assert set(lines) == {"Name | When | How many", *rows}
+        assert not any(piece.text.endswith("How many") for piece in pieces), size

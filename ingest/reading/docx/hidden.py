@@ -1,22 +1,10 @@
-"""A .docx without the words that Word does not show: hidden, deleted, of the paper's own colour, of next to no size.
-
-What is left is a .docx again, for a loader to read.
-"""
+"""The words that Word does not show: hidden, deleted, of the paper's own colour, of next to no size."""
 
 import re
-import zipfile
-from io import BytesIO
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from ingest.reading.reasons import FileError, Reason
+from ingest.reading.docx.names import COMPATIBILITY, W
 
-UNPACKED_BYTES_MAX = 128 * 1024 * 1024
-"""Of the parts of a .docx that are read: its XML as a tree takes some times as much memory."""
-PART_READ = re.compile(r"word/(document|header[0-9]*|footer[0-9]*)\.xml")
-STYLES = "word/styles.xml"
-W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-COMPATIBILITY = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 NOT_SHOWN = {f"{W}del", f"{W}moveFrom", f"{COMPATIBILITY}Fallback"}
 """What was deleted or moved away, and what stands for programs that know less than Word."""
 HIDING = ("vanish", "specVanish", "webHidden")
@@ -34,37 +22,11 @@ Properties = dict[str, str]
 """Of a run: the names of its properties, and their values."""
 
 
-def without_hidden(data: bytes) -> bytes:
-    """The document with what is shown of its text, headers and footers. Raises `FileError`, or nearly anything."""
-    out = BytesIO()
-    with _opened(data) as parts, zipfile.ZipFile(out, "w") as kept:
-        styles = _styles(parts)
-        for name in parts.namelist():
-            if PART_READ.fullmatch(name):
-                root = ElementTree.fromstring(parts.read(name))  # noqa: S314  (expat bounds entities, and fetches none)
-                _Shown(styles).prune(root)
-                kept.writestr(name, ElementTree.tostring(root))
-    return out.getvalue()
-
-
-def _opened(data: bytes) -> zipfile.ZipFile:
-    """Raises `FileError` when the parts that are read are too large. A file that lies meets the limit on memory."""
-    try:
-        parts = zipfile.ZipFile(BytesIO(data))
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise FileError(Reason.DAMAGED) from error
-    read = (part for part in parts.infolist() if part.filename == STYLES or PART_READ.match(part.filename))
-    if sum(part.file_size for part in read) > UNPACKED_BYTES_MAX:
-        raise FileError(Reason.TOO_LARGE)
-    return parts
-
-
-def _styles(parts: zipfile.ZipFile) -> dict[str, Properties]:
+def of_styles(styles: Element | None) -> dict[str, Properties]:
     """The properties of runs that each style brings, its bases' included."""
-    if STYLES not in parts.namelist():
+    if styles is None:
         return {}
-    root = ElementTree.fromstring(parts.read(STYLES))  # noqa: S314
-    found = {style.get(f"{W}styleId", ""): style for style in root.iter(f"{W}style")}
+    found = {style.get(f"{W}styleId", ""): style for style in styles.iter(f"{W}style")}
     return {name: _of_style(found, name) for name in found}
 
 
@@ -89,7 +51,7 @@ def _properties(element: Element | None) -> Properties:
     return found
 
 
-class _Shown:
+class Shown:
     """Takes from a part what is not shown. No recursion: a part may be deeper than Python's calls."""
 
     def __init__(self, styles: dict[str, Properties]) -> None:
@@ -121,7 +83,8 @@ class _Shown:
 
     def _is_hidden(self, element: Element, around: Properties) -> bool:
         if element.tag == f"{W}tr":
-            return _is_on(_properties(element.find(f"{W}trPr")).get("hidden"))
+            row = _properties(element.find(f"{W}trPr"))
+            return _is_on(row.get("hidden")) or "del" in row
         if element.tag != f"{W}r":
             return False
         own = _properties(element.find(f"{W}rPr"))

@@ -1,0 +1,1 @@
+"""Reads .docx: what Word shows of it, as text."""
