@@ -212,7 +212,7 @@ def _is_header(block: str, *below: str) -> bool:
     first, *others = map(cells_of, (block, *below))
     if any(len(cells) != len(first) for cells in others):
         return False
-    if not first[0] and all(first[1:]):
+    if not first[0] and all(cells[0] for cells in others):
         return True
     has_figures = [any(any(map(str.isdigit, cells[place])) for cells in others) for place in range(1, len(first))]
     return any(has_figures) and not any(any(map(str.isdigit, cell)) for cell in first)
