@@ -28,7 +28,7 @@ class Placed:
 
 def arranged(look: Look, lines: Sequence[DrawnLine]) -> list[Placed]:
     """The lines in the order in which they are read, rows of tables put together."""
-    parts = spans(look, lines)
+    parts = spans(look.box, lines)
     flat = [span for spans_of_line in parts for span in spans_of_line]
     tables = tables_among(flat, lambda span: look.font(lines[span.line].indices[span.words[0].start]))
     rows: dict[int, list[Placed]] = {}

@@ -25,6 +25,11 @@ NEAR = 2.2
 """Of a line's height: a header's lines are no farther apart."""
 FAR = 3.2
 """Of a line's height: the feet of two rows of one table are no farther apart, unless all of them are."""
+SMALL = 0.85
+"""Of the height of what it is behind: the mark of a note."""
+NOTE = re.compile(r"(?:[(\[]?(?:\d{1,2}|[a-z]{1,2}|[*\u2020\u2021\u00a7\u00b6]{1,3})[)\]]?[, ]{0,2}){1,4}")
+MARK_REACH = 12
+"""Spans before and after, in the order in which they are drawn."""
 LONG_WORDS = 8
 """A line of so many words that runs over several columns is no row."""
 ROWS_MIN = 2
@@ -80,18 +85,36 @@ Style = Callable[[Span], object]
 
 def tables_among(spans: Sequence[Span], style: Style) -> list[Table]:
     """The tables that can be told with confidence."""
-    return [table for block in _blocks(_rows(spans)) if (table := _table(block, style)) is not None]
+    return [table for block in _blocks(_rows(spans)) for table in _tables(block, style)]
 
 
 def _rows(spans: Sequence[Span]) -> list[list[Span]]:
     """Spans that stand beside one another, rows from top to bottom."""
-    rows: list[list[Span]] = []
-    for span in sorted(spans, key=lambda span: -span.bottom):
-        if rows and rows[-1][0].bottom - span.bottom < SAME_ROW * min(span.height, rows[-1][0].height):
-            rows[-1].append(span)
+    marks = {at: of for at, span in enumerate(spans) if (of := _marked(spans, at)) is not None}
+    feet = [spans[marks.get(at, at)].bottom for at in range(len(spans))]
+    rows: list[list[int]] = []
+    for at in sorted(range(len(spans)), key=lambda at: -feet[at]):
+        if rows and feet[rows[-1][0]] - feet[at] < SAME_ROW * min(spans[at].height, spans[rows[-1][0]].height):
+            rows[-1].append(at)
         else:
-            rows.append([span])
-    return [sorted(row, key=lambda span: span.left) for row in rows]
+            rows.append([at])
+    for at in marks:
+        spans[at].is_mark, spans[at].is_figure = True, False
+    return [sorted((spans[at] for at in row), key=lambda span: span.left) for row in rows]
+
+
+def _marked(spans: Sequence[Span], at: int) -> int | None:
+    """Which of the spans near by in the drawing's order a small one is raised behind, as the mark of a note is."""
+    mark = spans[at]
+    if not NOTE.fullmatch(mark.text):
+        return None
+    for near in range(max(0, at - MARK_REACH), min(len(spans), at + MARK_REACH + 1)):
+        span = spans[near]
+        middle = (mark.bottom + mark.top) / 2
+        is_beside = span.bottom < middle < span.top + 0.3 * span.height
+        if mark.height < SMALL * span.height and is_beside and abs(mark.left - span.right) < 0.6 * span.height:
+            return near
+    return None
 
 
 def _blocks(rows: Sequence[list[Span]]) -> Iterator[list[list[Span]]]:
@@ -135,15 +158,16 @@ def _crosses(line: Span, one: Span, other: Span) -> bool:
     return line.left < one.right and line.right > other.left
 
 
-def _table(block: Sequence[list[Span]], style: Style) -> Table | None:
-    seeds = [row for row in block if len(row) > 1]
+def _tables(block: Sequence[list[Span]], style: Style) -> list[Table]:
+    """The tables that are one above the other in a block with the same columns."""
+    seeds = [row for row in block if sum(not span.is_mark for span in row) > 1]
     if len(seeds) < ROWS_MIN:
-        return None
+        return []
     height = statistics.median(row[0].height for row in seeds)
     body = [row for row in seeds if any(span.is_figure for span in row[1:])]
     columns = columns_of(body if len(body) >= ROWS_MIN else seeds, height)
     if len(columns) < 2:
-        return None
+        return []
     rows = [_in_cells(row, columns, height) for row in block]
     first = next(at for at, row in enumerate(rows) if len(row.filled) > 1)
     last = max(at for at, row in enumerate(rows) if len(row.filled) > 1)
@@ -152,7 +176,7 @@ def _table(block: Sequence[list[Span]], style: Style) -> Table | None:
     while last + 1 < len(rows) and _goes_on(rows[last], rows[last + 1], columns, height, rows[: last + 2]):
         last += 1
     table = _Builder(rows[first : last + 1], columns, height, style)
-    return table.built() if table.is_table() else None
+    return table.built() if table.is_table() else []
 
 
 def _in_cells(row: Row, columns: Sequence[Column], height: float) -> TableRow:
@@ -175,11 +199,7 @@ def _is_over_columns(row: TableRow, rows: Sequence[TableRow], columns: Sequence[
     middle = (columns[max(first, 1)].left + columns[last].right) / 2
     all_over = (columns[1].left + columns[-1].right) / 2
     wide = columns[last].right - columns[max(first, 1)].left
-    return min(abs(_middle(span) - middle), abs(_middle(span) - all_over)) < max(0.2 * wide, height)
-
-
-def _middle(span: Span) -> float:
-    return (span.left + span.right) / 2
+    return min(abs(span.middle - middle), abs(span.middle - all_over)) < max(0.2 * wide, height)
 
 
 def _goes_on(
@@ -264,38 +284,57 @@ class _Builder:
         full = statistics.median((span.right - left) / (right - left) for span in spans)
         return sum(steps) >= CONTINUES * len(steps) or (full >= FULL and words >= 2 * PROSE_WORDS)
 
-    def built(self) -> Table:
-        """With each row's lines together, its header first."""
-        head = self._header_lines()
-        table = Table([self._header(self._rows[:head])] if head else [])
-        for row in self._rows[head:]:
-            above = table.rows[-1] if len(table.rows) > (head > 0) else None
+    def built(self) -> list[Table]:
+        """A table for each header, with each row's lines together."""
+        heads = self._heads()
+        starts = [0, *(head.start for head in heads if head.start > 0)]
+        first = {head.start: head.stop for head in heads}
+        return [
+            self._one(start, first.get(start, start), end)
+            for start, end in zip(starts, [*starts[1:], len(self._rows)], strict=True)
+        ]
+
+    def _one(self, start: int, head: int, end: int) -> Table:
+        """The table from line `start` to before `end`, of which those before `head` name the columns."""
+        table = Table([self._header(self._rows[start:head])] if head > start else [])
+        for row in self._rows[head:end]:
+            above = table.rows[-1] if len(table.rows) > (head > start) else None
             if above is not None and self._is_same_row(above, row):
                 _add(above, row)
             else:
                 table.rows.append(TableRow([list(cell) for cell in row.cells], list(row.spans)))
         return table
 
-    def _header_lines(self) -> int:
-        """How many of the lines, from the top, name the columns."""
+    def _heads(self) -> list[range]:
+        """Which lines name the columns: those on top, and such among the rows."""
         if any(self._figures[1:]):
-            return self._lines_above_figures()
-        return self._styled_header()
+            return list(self._lines_above_figures())
+        return [range(self._styled_header())]
 
-    def _lines_above_figures(self) -> int:
+    def _lines_above_figures(self) -> Iterator[range]:
         years = [self._is_of_years(at) for at in range(len(self._columns))]
-        head = 0
-        for at, row in enumerate(self._rows):
-            if any(
-                self._figures[column] and self._is_value(row.cells[column], is_year_one=years[column])
-                for column in row.filled
-                if column > 0
-            ):
-                break
-            if row.filled == [0] and at > 0 and head == at:
-                break
-            head = at + 1
-        return head if head < len(self._rows) else 0
+        start = 0
+        for at, row in enumerate([*self._rows, None]):
+            if row is not None and self._names_columns(row, years) and not (start < at and row.filled == [0]):
+                continue
+            names = sum(len(line.filled) > 1 or line.filled[0] > 0 for line in self._rows[start:at])
+            if at < len(self._rows) and names and (start == 0 or self._are_a_head(start, at)):
+                yield range(start, at)
+            start = at + 1
+
+    def _names_columns(self, row: TableRow, years: Sequence[bool]) -> bool:
+        """Whether a line has no figure in the columns of figures."""
+        return not any(
+            self._figures[column] and self._is_value(row.cells[column], is_year_one=years[column])
+            for column in row.filled
+            if column > 0
+        )
+
+    def _are_a_head(self, start: int, end: int) -> bool:
+        """Whether lines amid a table name its columns anew: most of those of figures, and no row."""
+        named = {column for line in self._rows[start:end] for column in line.filled if self._figures[column]}
+        is_first_empty = any(not line.cells[0] for line in self._rows[start:end])
+        return is_first_empty and len(named - {0}) > sum(self._figures[1:]) / 2
 
     def _is_of_years(self, column: int) -> bool:
         cells = self._cells(column)[2:]
@@ -346,13 +385,13 @@ class _Builder:
         groups: list[list[int]] = [[] for _ in spans]
         for at in values:
             middle = (self._columns[at].left + self._columns[at].right) / 2
-            groups[min(range(len(spans)), key=lambda number: abs(_middle(spans[number]) - middle))].append(at)
+            groups[min(range(len(spans)), key=lambda number: abs(spans[number].middle - middle))].append(at)
         over = all(group and self._is_over(span, group) for span, group in zip(spans, groups, strict=True))
         return groups if over else None
 
     def _is_over(self, span: Span, columns: Sequence[int]) -> bool:
         left, right = self._columns[columns[0]].left, self._columns[columns[-1]].right
-        return abs(_middle(span) - (left + right) / 2) < max(self._height, 0.1 * (right - left))
+        return abs(span.middle - (left + right) / 2) < max(self._height, 0.1 * (right - left))
 
     def _is_same_row(self, above: TableRow, row: TableRow) -> bool:
         step = min(
