@@ -1,7 +1,7 @@
 """A page's lines as a reader sees them: a table's row is one line, columns are read one after the other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ingest.reading.pdf.layout.signs import spans
 from ingest.reading.pdf.layout.spans import DrawnLine, Span
@@ -9,8 +9,7 @@ from ingest.reading.pdf.layout.tables import TableRow, tables_among
 from ingest.reading.pdf.look import Box, Look
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A line to be read: its words, the indices of its first and last character, and the box of its first.
 
     `foot` is the index of a character of its last line, where it has several. `table` numbers the page's tables from

@@ -1,8 +1,8 @@
 """The columns of a table, from where the words of its rows stand, and which columns a span is in."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from ingest.reading.pdf.layout.spans import NARROW, Span
 
@@ -10,12 +10,13 @@ Row = Sequence[Span]
 """Spans that stand beside one another, from left to right."""
 FINE = 0.6
 """Of a line's height: a gap that all rows have is one between columns, if no row's is smaller."""
+SHARE = 0.4
+"""Of the lesser of both: a span that shares so much with a column is in it."""
 ROWS_FOR_ONE_ASTRAY = 12
 """Of so many rows one may run across the room between two columns, as a long label does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """From where to where the words of most rows stand, in points."""
 
     left: float
@@ -52,26 +53,23 @@ def _covered(rows: Sequence[Row], astray: int) -> Iterator[tuple[float, float]]:
 def place_of(span: Span, columns: Sequence[Column]) -> tuple[int, int]:
     """The first and the last column that a span is in: one, unless it reaches well into others."""
     left, right = span.left, span.right
-    least = 0.4 * (right - left)
+    least = SHARE * (right - left)
     first = last = nearest = -1
-    nearest_overlap = float("-inf")
-    for at, column in enumerate(columns):
-        overlap = min(column.right, right) - max(column.left, left)
-        if overlap > 0 and (overlap > least or overlap > 0.4 * (column.right - column.left)):
+    most = float("-inf")
+    for at, (begin, end) in enumerate(columns):
+        overlap = (end if end < right else right) - (begin if begin > left else left)
+        if overlap > most:
+            nearest, most = at, overlap
+        if overlap > 0 and (overlap > least or overlap > SHARE * (end - begin)):
             first, last = (at if first < 0 else first), at
-        if overlap > nearest_overlap:
-            nearest, nearest_overlap = at, overlap
+        if begin > right:
+            break
     return (first, last) if first >= 0 else (nearest, nearest)
 
 
 def parted(span: Span, columns: Sequence[Column], height: float) -> list[Span]:
     """A span that reaches over several columns, in parts where it has room between two of them."""
-    first, last = place_of(span, columns)
-    if first == last:
-        return [span]
-    return span.cut(
-        [at for at in range(1, len(span.words)) if _is_between(span, at, columns[first : last + 1], height)]
-    )
+    return span.cut([at for at in range(1, len(span.words)) if _is_between(span, at, columns, height)])
 
 
 def _is_between(span: Span, at: int, columns: Sequence[Column], height: float) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ WIDE = 1.0
 NARROW = 0.4
 """Of a line's height: the least gap between two columns that other lines show to be two. A blank has 0.25."""
 WORD = re.compile(r"\S+")
+LETTER = re.compile(r"[^\W\d_]")
 CURRENCY = re.compile(r"(?:US|C|A|HK)?[$\u20ac\u00a3\u00a5]|EUR|USD|GBP|CHF|kr\.?")
 """Stands at the left of a column of figures, apart from its figure."""
 CLOSES_A_FIGURE = re.compile(r"[)%\u2030]{1,3}|bps|x")
@@ -41,8 +41,7 @@ class Word(NamedTuple):
     right: float
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnLine:
+class DrawnLine(NamedTuple):
     """A line as pdfium gives it: its words, the index of each of its characters, and the box of its first."""
 
     text: str
@@ -56,7 +55,7 @@ class Span:
     `is_mark`: it is the small sign of a note, raised behind another span.
     """
 
-    __slots__ = ("bottom", "height", "is_figure", "is_mark", "left", "line", "right", "text", "top", "words")
+    __slots__ = ("_is_figure", "bottom", "height", "is_mark", "left", "line", "right", "text", "top", "words")
 
     def __init__(self, line: int, text: str, words: Sequence[Word], bottom: float, top: float) -> None:
         self.line = line
@@ -67,8 +66,15 @@ class Span:
         self.bottom = bottom
         self.top = top
         self.height = top - bottom
-        self.is_figure = is_figure(text)
         self.is_mark = False
+        self._is_figure: bool | None = None
+
+    @property
+    def is_figure(self) -> bool:
+        """Whether it is a number with its sign and unit, or a dash for none."""
+        if self._is_figure is None:
+            self._is_figure = is_figure(self.text)
+        return self._is_figure and not self.is_mark
 
     @property
     def middle(self) -> float:
@@ -78,7 +84,11 @@ class Span:
     def parts(self, gap: float) -> list["Span"]:
         """Taken apart wherever more than `gap` points are between two words, but within no figure."""
         words = self.words
-        cuts = [at for at in range(1, len(words)) if _gap(words[at - 1], words[at]) > gap]
+        cuts = [
+            at
+            for at, (before, word) in enumerate(pairwise(words), 1)
+            if word.left - before.right > gap or before.left - word.right > gap  # a line may be drawn to and fro
+        ]
         if cuts:
             cuts = [at for at in cuts if not _are_one_figure(self, at, cuts)]
         return self.cut(cuts)
@@ -116,6 +126,8 @@ def whole_line(where: Where, number: int, line: DrawnLine) -> Span:
 def spans_of(where: Where, whole: Span, line: DrawnLine) -> list[Span]:
     """A line, given as one span, in spans, each figure with its sign and its unit."""
     words = _words(where, whole, line)
+    if len(words) == 1:
+        return [whole]
     return Span(whole.line, line.text, words, whole.bottom, whole.top).parts(WIDE * whole.height)
 
 
@@ -152,7 +164,8 @@ def _stretch(where: Where, whole: Span, line: DrawnLine, start: int, end: int) -
 
 def _in_groups(text: str, places: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
     """The words of a row of figures in groups, each figure alone; those of any other line each for itself."""
-    figures = [_is_of_figures(text[start:end]) for start, end in places]
+    letters = [LETTER.search(text, start, end) for start, end in places]
+    figures = [letter is None for letter in letters]
     if sum(figures) < 2:
         return [[place] for place in places]
     groups: list[list[tuple[int, int]]] = []
@@ -162,15 +175,6 @@ def _in_groups(text: str, places: Sequence[tuple[int, int]]) -> list[list[tuple[
         else:
             groups.append([place])
     return groups
-
-
-def _is_of_figures(word: str) -> bool:
-    return word in DASHES or not any(map(str.isalpha, word))
-
-
-def _gap(before: Word, word: Word) -> float:
-    """Before a word; one that stands left of the one before is as far away as there is room between them."""
-    return max(word.left - before.right, before.left - word.right)
 
 
 def _are_one_figure(span: Span, at: int, cuts: Sequence[int]) -> bool:

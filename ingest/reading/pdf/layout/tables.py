@@ -28,10 +28,11 @@ FAR = 3.2
 SMALL = 0.85
 """Of the height of what it is behind: the mark of a note."""
 NOTE = re.compile(r"(?:[(\[]?(?:\d{1,2}|[a-z]{1,2}|[*\u2020\u2021\u00a7\u00b6]{1,3})[)\]]?[, ]{0,2}){1,4}")
+NOTE_CHARACTERS_MAX = 9
 MARK_REACH = 12
 """Spans before and after, in the order in which they are drawn."""
-LONG_WORDS = 8
-"""A line of so many words that runs over several columns is no row."""
+LONG_CHARACTERS = 40
+"""A line of so many that runs over several columns is no row."""
 ROWS_MIN = 2
 TEXT_ROWS_MIN = 3
 """Of a table without figures."""
@@ -90,7 +91,10 @@ def tables_among(spans: Sequence[Span], style: Style) -> list[Table]:
 
 def _rows(spans: Sequence[Span]) -> list[list[Span]]:
     """Spans that stand beside one another, rows from top to bottom."""
-    marks = {at: of for at, span in enumerate(spans) if (of := _marked(spans, at)) is not None}
+    small = SMALL * max((span.height for span in spans), default=0.0)
+    marks = {
+        at: of for at, span in enumerate(spans) if span.height < small and (of := _marked(spans, at)) is not None
+    }
     feet = [spans[marks.get(at, at)].bottom for at in range(len(spans))]
     rows: list[list[int]] = []
     for at in sorted(range(len(spans)), key=lambda at: -feet[at]):
@@ -99,14 +103,14 @@ def _rows(spans: Sequence[Span]) -> list[list[Span]]:
         else:
             rows.append([at])
     for at in marks:
-        spans[at].is_mark, spans[at].is_figure = True, False
+        spans[at].is_mark = True
     return [sorted((spans[at] for at in row), key=lambda span: span.left) for row in rows]
 
 
 def _marked(spans: Sequence[Span], at: int) -> int | None:
     """Which of the spans near by in the drawing's order a small one is raised behind, as the mark of a note is."""
     mark = spans[at]
-    if not NOTE.fullmatch(mark.text):
+    if len(mark.text) > NOTE_CHARACTERS_MAX or not NOTE.fullmatch(mark.text):
         return None
     for near in range(max(0, at - MARK_REACH), min(len(spans), at + MARK_REACH + 1)):
         span = spans[near]
@@ -120,11 +124,11 @@ def _marked(spans: Sequence[Span], at: int) -> int | None:
 def _blocks(rows: Sequence[list[Span]]) -> Iterator[list[list[Span]]]:
     """Rows that may be one table's: near one another, without prose between them."""
     block: list[list[Span]] = []
-    for at, row in enumerate(rows):
+    for row, above, below in _with_nearest(rows):
         if block and _is_far(block, row):
             yield block
             block = []
-        if _is_prose(rows, at):
+        if _is_prose(row, above, below):
             yield block
             block = []
         else:
@@ -138,24 +142,36 @@ def _foot(row: Row) -> float:
 
 def _is_far(block: Sequence[Row], row: Row) -> bool:
     step = _foot(block[-1]) - _foot(row)
-    steps = [_foot(before) - _foot(after) for before, after in pairwise(block)]
-    height = max(block[-1][0].height, row[0].height)
-    return step > FAR * height and (len(steps) < 2 or step > 1.6 * max(statistics.median(steps), 1.0))
-
-
-def _is_prose(rows: Sequence[Row], at: int) -> bool:
-    """Whether a row is a long line over what is room between columns in the nearest rows that have any."""
-    if len(rows[at]) > 1 or len(rows[at][0].text.split()) < LONG_WORDS:
+    if step <= FAR * max(block[-1][0].height, row[0].height):
         return False
-    line = rows[at][0]
-    above = next((row for row in reversed(rows[:at]) if len(row) > 1), None)
-    below = next((row for row in rows[at + 1 :] if len(row) > 1), None)
-    near = [row for row in (above, below) if row is not None]
-    return all(any(_crosses(line, one, other) for one, other in pairwise(row)) for row in near)
+    steps = [_foot(before) - _foot(after) for before, after in pairwise(block)]
+    return len(steps) < 2 or step > 1.6 * max(statistics.median(steps), 1.0)
 
 
-def _crosses(line: Span, one: Span, other: Span) -> bool:
-    return line.left < one.right and line.right > other.left
+def _with_nearest(rows: Sequence[list[Span]]) -> Iterator[tuple[list[Span], Row, Row]]:
+    """Each row with the nearest ones above and below that have several spans; an empty one for none."""
+    below: list[Row] = []
+    nearest: Row = ()
+    for row in reversed(rows):
+        below.append(nearest)
+        nearest = row if len(row) > 1 else nearest
+    nearest = ()
+    for row in rows:
+        yield row, nearest, below.pop()
+        nearest = row if len(row) > 1 else nearest
+
+
+def _is_prose(row: Row, above: Row, below: Row) -> bool:
+    """Whether a row is a long line over what is room between columns in the nearest rows that have any."""
+    if len(row) > 1 or len(row[0].text) < LONG_CHARACTERS:
+        return False
+    return (not above or _crosses(row[0], above)) and (not below or _crosses(row[0], below))
+
+
+def _crosses(line: Span, row: Row) -> bool:
+    """Whether a line reaches over room between two spans of a row."""
+    left, right = line.left, line.right
+    return any(left < one.right and right > other.left for one, other in pairwise(row))
 
 
 def _tables(block: Sequence[list[Span]], style: Style) -> list[Table]:
@@ -181,9 +197,13 @@ def _tables(block: Sequence[list[Span]], style: Style) -> list[Table]:
 
 def _in_cells(row: Row, columns: Sequence[Column], height: float) -> TableRow:
     cells: list[list[Span]] = [[] for _ in columns]
-    spans = [part for span in row for part in parted(span, columns, height)]
-    for span in spans:
-        cells[place_of(span, columns)[0]].append(span)
+    spans: list[Span] = []
+    for span in row:
+        first, last = place_of(span, columns)
+        parts = [span] if first == last else parted(span, columns[first : last + 1], height)
+        for part in parts:
+            cells[first if len(parts) == 1 else place_of(part, columns)[0]].append(part)
+        spans += parts
     return TableRow(cells, spans)
 
 
