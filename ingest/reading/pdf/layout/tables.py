@@ -75,9 +75,10 @@ class TableRow:
 
 @dataclass(slots=True)
 class Table:
-    """Rows from top to bottom."""
+    """Rows from top to bottom. `is_prose`: it is none, but columns of prose that were drawn across, line by line."""
 
     rows: list[TableRow] = field(default_factory=list)
+    is_prose: bool = False
 
 
 Style = Callable[[Span], object]
@@ -192,7 +193,7 @@ def _tables(block: Sequence[list[Span]], style: Style) -> list[Table]:
     while last + 1 < len(rows) and _goes_on(rows[last], rows[last + 1], columns, height, rows[: last + 2]):
         last += 1
     table = _Builder(rows[first : last + 1], columns, height, style)
-    return table.built() if table.is_table() else []
+    return table.built() if table.is_table() else table.torn()
 
 
 def _in_cells(row: Row, columns: Sequence[Column], height: float) -> TableRow:
@@ -293,8 +294,10 @@ class _Builder:
     def _is_prose(self, column: int) -> bool:
         """Whether a column's lines go on from one to the next as those of a paragraph do."""
         spans = [span for row in self._rows for span in row.cells[column]]
-        words = statistics.mean(len(span.words) for span in spans)
-        if len(spans) < 2 or words < PROSE_WORDS or self._figures[column]:
+        if len(spans) < 2 or self._figures[column]:
+            return False
+        words = statistics.mean(span.text.count(" ") + 1 for span in spans)
+        if words < PROSE_WORDS:
             return False
         steps = [
             below.text[0].islower() and not above.text.endswith((".", "!", "?", ":"))
@@ -303,6 +306,14 @@ class _Builder:
         left, right = min(span.left for span in spans), max(span.right for span in spans)
         full = statistics.median((span.right - left) / (right - left) for span in spans)
         return sum(steps) >= CONTINUES * len(steps) or (full >= FULL and words >= 2 * PROSE_WORDS)
+
+    def torn(self) -> list[Table]:
+        """The lines of its columns one after the other, if they are columns of prose, drawn across in one go."""
+        across = sum(len({span.line for span in row.spans}) < len(row.filled) for row in self._rows)
+        if across < ROWS_MIN or not all(map(self._is_prose, range(len(self._columns)))):
+            return []
+        cells = [row.cells[at] for at in range(len(self._columns)) for row in self._rows if row.cells[at]]
+        return [Table([TableRow([cell], cell) for cell in cells], is_prose=True)]
 
     def built(self) -> list[Table]:
         """A table for each header, with each row's lines together."""
