@@ -15,10 +15,13 @@ import pypdfium2.raw as pdfium
 
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
+from ingest.reading.pdf import attachments, xfa
 from ingest.reading.pdf.actual_text import put_aside, put_back
 from ingest.reading.pdf.beside import Beside
+from ingest.reading.pdf.garbage import is_garbage, is_garbled
 from ingest.reading.pdf.look import Box, Look
 from ingest.reading.pdf.regroup import is_shattered, regrouped
+from ingest.reading.pdf.second_look import is_all_seen
 from ingest.reading.pdf.suspicion import suspicious
 from ingest.reading.plain import clean
 
@@ -60,6 +63,8 @@ class PdfiumDocument:
     def __init__(self, data: bytes) -> None:
         self._document = pypdfium2.PdfDocument(data)
         self._document.init_forms()
+        self.attachments = attachments.count(self._document)
+        self.is_xfa_alone = xfa.is_all_there_is(self._document)
         self.page_count: int = len(self._document)
         self._largest = ""
         self._beside = Beside(data, self._document)
@@ -69,6 +74,14 @@ class PdfiumDocument:
         self._beside.close()
         self._document.close()
 
+    def attachment_name(self, number: int) -> str:
+        """What attachment `number`, from 0, is called, or ""."""
+        return attachments.name(self._document, number)
+
+    def attachment(self, number: int, bytes_max: int) -> bytes | None:
+        """The bytes of an attachment; None when they cannot be had, or are more than `bytes_max`."""
+        return attachments.data(self._document, number, bytes_max)
+
     def page(self, number: int) -> Page:
         """Page `number`, from 0, with what stands beside its content. Raises nearly anything."""
         return self._beside.added(number, self._content(number))
@@ -77,10 +90,20 @@ class PdfiumDocument:
         lines, is_cut, is_blank = self._lines(number)
         if number == 0:
             self._largest = _largest(lines)
+        lines, is_lost = _readable(lines)
         text = clean("\n".join(_with_gaps(lines)))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
-            return Page("" if is_blank else None)
+            return Page("" if is_blank and not is_lost else None)
         return Page(text, tuple(_headings(lines)), is_cut=is_cut)
+
+    def may_be_read_otherwise(self, number: int) -> bool:
+        """Whether page `number`, from 0, has text for another parser, none of which is hidden."""
+        page = self._document[number]
+        try:
+            with _look_at(page) as (look, count):
+                return is_all_seen(look, count)
+        finally:
+            page.close()
 
     def title(self) -> str:
         """What the document calls itself, else what is printed largest on its first page, if that was read; or ""."""
@@ -120,6 +143,13 @@ class PdfiumDocument:
                 return _seen_lines(look, look.characters(count)), count > PAGE_CHARACTERS_MAX
         with _look_at(page) as (look, count):
             return _seen_lines(look, look.characters(count)), count > PAGE_CHARACTERS_MAX
+
+
+def _readable(lines: list[Line]) -> tuple[list[Line], bool]:
+    """The lines without those that are garbage, none when the page is; and whether the page is."""
+    if is_garbage("\n".join(line.text for line in lines)):
+        return [], True
+    return [line for line in lines if not is_garbled(line.text)], False
 
 
 @contextmanager
