@@ -14,6 +14,8 @@ class Reason(StrEnum):
     DAMAGED = "damaged"
     UNKNOWN_ENCODING = "unknown_encoding"
     NO_TEXT = "no_text"
+    PORTFOLIO = "portfolio"
+    XFA_FORM = "xfa_form"
     TOO_LARGE = "too_large"
     TIMEOUT = "timeout"
     CRASHED = "crashed"
@@ -32,6 +34,13 @@ SENTENCES: dict[Reason, str] = {
     Reason.DAMAGED: "The file is damaged: none of its pages can be read.",
     Reason.UNKNOWN_ENCODING: "The encoding of its characters cannot be told for sure. Save it as UTF-8.",
     Reason.NO_TEXT: "There is no text in it; it may be a scan. Set OCR=true, or put it through OCR first (ocrmypdf).",
+    Reason.PORTFOLIO: (
+        "This PDF is the cover of files attached to it (a portfolio), and none of these can be read. Save them apart."
+    ),
+    Reason.XFA_FORM: (
+        "The form in this PDF is an XFA form, which only Adobe's programs show; its page says no more than to wait. "
+        "Open it there and print it to a PDF."
+    ),
     Reason.TOO_LARGE: "The file is larger than what is read (256 MiB, 20,000 pages, 20 million characters).",
     Reason.TIMEOUT: "Reading it took too long: 15 seconds for a page, or 20 seconds and a tenth more for each page.",
     Reason.CRASHED: "The file brought its reader down, or wanted more than 1 GiB of memory.",
