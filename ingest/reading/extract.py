@@ -26,9 +26,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.formats import MediaType, by_name_or_pdf
+from app.core.formats import MediaType
 from ingest.reading.files import open_regular
 from ingest.reading.limits import FILE_BYTES_MAX, MEMORY_BYTES_MAX, PAGE_SECONDS_MAX, PAGES_MAX
+from ingest.reading.misfits import stated_format
 from ingest.reading.pdf.document import PdfDocument
 from ingest.reading.reasons import FileError, Reason
 from ingest.reading.text_document import TextDocument
@@ -98,9 +99,7 @@ class Reader:
 
 def open_document(name: str, data: bytes) -> PdfDocument | TextDocument:
     """The document that `data` holds. Raises `FileError`."""
-    stated = by_name_or_pdf(name)
-    if not stated.fits(data):
-        raise FileError(Reason.NOT_A_PDF if stated.magic else Reason.DAMAGED)
+    stated = stated_format(name, data)
     is_pdf = stated.media_type is MediaType.PDF
     document = PdfDocument(data) if is_pdf else TextDocument(stated.media_type, data)
     if document.page_count > PAGES_MAX:
