@@ -27,16 +27,18 @@ from app.core.documents.catalog import Catalog
 from app.core.documents.files import DocumentStore, StorageUnavailableError
 from app.core.documents.ids import document_id
 from app.core.documents.records import DocumentStatus
+from app.core.formats import MediaType
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.documents.filenames import shown_filename
 from app.documents.uploads import receiving
 from app.main import create_app
+from tests.support.formats import SAMPLES
 from tests.support.problems import assert_problem
 
 PDF = b"%PDF-1.7\n" + bytes(range(256))
 SHA256 = hashlib.sha256(PDF).hexdigest()
-DOCX = b"PK\x03\x04" + bytes(100)
+DOCX = SAMPLES[MediaType.DOCX].says("words")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def _sources(*paths: Path) -> list[str]:
 
 
 def test_a_folder_is_searched_with_all_below_in_a_fixed_order(tmp_path: Path) -> None:
-    _touch(tmp_path / "b.pdf", tmp_path / "a" / "z.PDF", tmp_path / "a" / "c.pdf", tmp_path / "table.xlsx")
+    _touch(tmp_path / "b.pdf", tmp_path / "a" / "z.PDF", tmp_path / "a" / "c.pdf", tmp_path / "table.ods")
     assert _sources(tmp_path) == ["a/c.pdf", "a/z.PDF", "b.pdf"]
 
 
@@ -62,7 +62,7 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_pdfs_says_so(tmp_path: Path) -> None:
-    (tmp_path / "table.xlsx").touch()
+    (tmp_path / "table.ods").touch()
     with pytest.raises(UsageError, match=f"no {re.escape(LABELS)} in this folder"):
         find([tmp_path])
 
