@@ -23,7 +23,7 @@ KIND_CHARACTERS_MAX = 12
 def is_litter(name: str) -> bool:
     """Whether a file or folder of this name is nobody's own: hidden, or left there by a program."""
     lower = name.lower()
-    is_of_emacs = lower.startswith("#") and lower.endswith("#")
+    is_of_emacs = len(lower) > 1 and lower.startswith("#") and lower.endswith("#")
     return is_of_emacs or lower in LITTER or lower.startswith(LITTER_BEGINNINGS) or lower.endswith(LITTER_ENDS)
 
 
