@@ -27,9 +27,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.core.formats import MediaType, by_name_or_pdf
+from app.core.formats import MediaType
 from ingest.reading.files import open_regular
 from ingest.reading.limits import FILE_BYTES_MAX, MEMORY_BYTES_MAX, PAGE_SECONDS_MAX, PAGES_MAX
+from ingest.reading.misfits import stated_format
 from ingest.reading.pdf.document import PdfDocument
 from ingest.reading.portfolio import DEEP_MAX, Document, Portfolio
 from ingest.reading.reasons import FileError, Reason
@@ -100,9 +101,7 @@ class Reader:
 
 def open_document(name: str, data: bytes, depth: int = 0) -> Document:
     """The document that `data` holds, `depth` portfolios deep. Raises `FileError`."""
-    stated = by_name_or_pdf(name)
-    if not stated.fits(data):
-        raise FileError(Reason.NOT_A_PDF if stated.magic else Reason.DAMAGED)
+    stated = stated_format(name, data)
     is_pdf = stated.media_type is MediaType.PDF
     document = _pdf(data, depth) if is_pdf else TextDocument(stated.media_type, data)
     if document.page_count > PAGES_MAX:
