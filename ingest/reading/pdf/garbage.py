@@ -39,6 +39,10 @@ TURNS = 0.58
 PAIRS_MIN = 150
 """Neighbours, so that chance is unlikely to make a word of a code."""
 PAIRS_TO_SUSPECT = 600
+WORDS_MIN = 60
+"""Different ones: a table's rows come again and again."""
+DIGITS_SHARE = 0.1
+"""Of characters: figures become letters when they are moved, and tables words."""
 LETTERS_MIN = 14
 """Different ones: sequences of genes have four."""
 RARE_SHARE = 0.04
@@ -63,11 +67,17 @@ SIGN_BYTES = (ODD[:9] + SIGNS).encode() + b"\xc2"
 """All of these begin with one of them in UTF-8."""
 SIGNS_SHARE, SIGNS_KINDS, ODD_KINDS_AMONG_SIGNS = 0.45, 12, 4
 """Signs of all kinds: formulas and programs have as many, or as many kinds, but seldom both, and few odd ones."""
+SMALL = bytes(range(ord("a"), ord("z") + 1))
+SMALL_SHARE_MAX = 0.15
 MIXED_SHARE, MIXED_MIN = 0.25, 10
 """Of words: several scripts in one."""
 WORD = re.compile(r"[^\W\d_]{4,}")
-ACCENTED = re.compile("[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017f]")
+ACCENTED = b"\xc3\xc4\xc5"
+"""With these begin the accented letters up to U+017F in UTF-8."""
 WITH_VOWELS = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f\u1e00-\u1fff]+")
+LATIN_BYTES = re.compile(rb"[A-Za-z\xc0-\xff]+")
+OTHER_SCRIPTS = bytes(range(0xCD, 0xE1))
+"""With these begin Greek, Cyrillic and what follows up to Thai, in UTF-8."""
 SCRIPTS = (
     re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
     re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
@@ -127,12 +137,13 @@ def is_garbage(text: str) -> bool:
         return True
     turns = _turns(_classes(text))
     letters = turns.vowels + turns.consonants
-    if turns.pairs >= PAIRS_MIN and letters >= LETTERS_SHARE * _size(text):
-        if turns.lift >= LIFT and _number_of(text.encode("utf-8", "replace"), b"qxQX") < RARE_SHARE * letters:
-            return not text.isascii() and _is_accented_alone(text, letters)
-        if _is_accented_alone(text, letters) or _is_disguised(text[:SAMPLE_CHARACTERS]):
-            return True
-    return _is_odd(text) or _is_mixed(text)
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) > len(text) and (_is_accented_alone(encoded, letters) or _is_mixed(text, encoded)):
+        return True
+    if turns.pairs >= PAIRS_MIN and letters >= LETTERS_SHARE * _size(encoded, len(text)):
+        is_plausible = turns.lift >= LIFT and _number_of(encoded, b"qxQX") < RARE_SHARE * letters
+        return not is_plausible and (_is_disguised(text[:SAMPLE_CHARACTERS]) or _is_odd(text, encoded))
+    return _is_odd(text, encoded)
 
 
 def is_garbled(line: str) -> bool:
@@ -165,9 +176,9 @@ def _number_of(data: bytes, values: bytes) -> int:
     return len(data) - len(data.translate(None, values))
 
 
-def _size(text: str) -> int:
-    """How many characters there are, without blanks."""
-    return len(text) - _number_of(text.encode("utf-8", "replace"), b" \n\r")
+def _size(encoded: bytes, characters: int) -> int:
+    """How many of a text's characters are no blanks."""
+    return characters - _number_of(encoded, b" \n\r")
 
 
 def _classes(text: str) -> bytes:
@@ -202,21 +213,22 @@ def _class(letter: str) -> int:
     return ord("a" if unicodedata.normalize("NFD", letter.casefold())[0] in VOWELS else "b")
 
 
-def _is_accented_alone(text: str, letters: int) -> bool:
+def _is_accented_alone(encoded: bytes, letters: int) -> bool:
     """Whether most letters are accented ones of Latin, as where another encoding was read as Latin-1."""
-    if len(text.encode("utf-8", "ignore")) - len(text) < ACCENTED_SHARE * letters:
-        return False  # each takes two bytes
-    accented = len(ACCENTED.findall(text))
+    accented = _number_of(encoded, ACCENTED)
     return accented >= ACCENTED_MIN and accented > ACCENTED_SHARE * letters
 
 
 def _is_disguised(text: str) -> bool:
-    """Whether the letters are a language's, but others than it has."""
-    own = _turns(_classes(text))
+    """Whether the letters are a language's, but others than it has. Of each word that comes again once."""
+    words = WITH_VOWELS.findall(text.casefold())
+    own = _turns(_classes(" ".join(dict.fromkeys(words))))
+    digits = sum(map(text.count, "0123456789"))
     beyond = len(text) - len(text.encode("latin-1", "ignore"))
-    if beyond <= BEYOND_SHARE * len(text) and any(_is_language(_shifted(text, by), own) for by in SHIFTS):
+    is_movable = max(digits / DIGITS_SHARE, beyond / BEYOND_SHARE) <= len(text)
+    if is_movable and any(_is_language(_shifted(text, by), own) for by in SHIFTS):
         return True
-    return own.lift < LIFT_OF_NONE and _has_other_vowels(text)
+    return own.lift < LIFT_OF_NONE and _has_other_vowels(words)
 
 
 def _is_language(turns: _Turns, own: _Turns) -> bool:
@@ -229,20 +241,20 @@ def _is_language(turns: _Turns, own: _Turns) -> bool:
 
 
 def _shifted(text: str, by: int) -> _Turns:
-    """Of a text whose every character is another one, so many places further on."""
+    """Of the words of a text whose every character is another one, so many places further on."""
     table = bytes((code + by) % 256 for code in range(256))
     letters = text.replace("\n", chr((32 - by) % 256)).encode("latin-1", "replace").translate(table)
-    return _turns(letters.translate(_table(0)))
+    words = dict.fromkeys(LATIN_BYTES.findall(letters))
+    return _turns(b" ".join(words).translate(_table(0)))
 
 
-def _has_other_vowels(text: str) -> bool:
+def _has_other_vowels(words: list[str]) -> bool:
     """Whether other letters than the vowels behave as such, found as Sukhotin did: by whom they stand beside."""
-    words = WITH_VOWELS.findall(text.casefold())
     beside: Counter[tuple[str, str]] = Counter()
     for word in words:
         beside.update(pairwise(word))
     letters = {letter for pair in beside for letter in pair}
-    if len(letters) < LETTERS_MIN or beside.total() < PAIRS_TO_SUSPECT:
+    if len(letters) < LETTERS_MIN or beside.total() < PAIRS_TO_SUSPECT or len(set(words)) < WORDS_MIN:
         return False
     vowels = _vowels(beside, letters)
     joined = "".join("a" if c in vowels else "b" if c in letters else " " for c in " ".join(words))
@@ -265,10 +277,12 @@ def _vowels(beside: Counter[tuple[str, str]], letters: set[str]) -> set[str]:
     return vowels
 
 
-def _is_odd(text: str) -> bool:
-    """Whether signs stand for letters."""
-    size = _size(text)
-    if size < ACCENTED_MIN or _number_of(text.encode("utf-8", "replace"), SIGN_BYTES) < ODD_SHARE * size:
+def _is_odd(text: str, encoded: bytes) -> bool:
+    """Whether signs stand for letters: small ones are then used up, or come last."""
+    size = _size(encoded, len(text))
+    if size < ACCENTED_MIN or _number_of(encoded, SIGN_BYTES) < ODD_SHARE * size:
+        return False
+    if _number_of(encoded, SMALL) > SMALL_SHARE_MAX * size:
         return False
     odd = [count for sign in ODD if (count := text.count(sign)) > KIND_SHARE * size]
     if sum(odd) > ODD_SHARE * size and len(odd) >= ODD_KINDS:
@@ -277,11 +291,10 @@ def _is_odd(text: str) -> bool:
     return sum(signs) > SIGNS_SHARE * size and len(signs) >= SIGNS_KINDS and len(odd) >= ODD_KINDS_AMONG_SIGNS
 
 
-def _is_mixed(text: str) -> bool:
+def _is_mixed(text: str, encoded: bytes) -> bool:
     """Whether many words are of several scripts."""
-    sample = text[:SAMPLE_CHARACTERS]
-    if text.isascii() or sum(script.search(sample) is not None for script in SCRIPTS) < 2:
+    if min(_number_of(encoded, OTHER_SCRIPTS), _number_of(encoded, SMALL)) < 2 * MIXED_MIN:
         return False
-    words = WORD.findall(sample)
+    words = set(WORD.findall(text[:SAMPLE_CHARACTERS]))
     mixed = sum(sum(script.search(word) is not None for script in SCRIPTS) > 1 for word in words)
     return mixed >= MIXED_MIN and mixed > MIXED_SHARE * len(words)
