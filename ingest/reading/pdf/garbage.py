@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Self
 
 BAD_SHARE = 0.2
 """Of a page's characters, blanks apart, that can be no text; bullets and icons of honest pages have a fiftieth."""
@@ -21,14 +22,18 @@ CONTROL_SHARE = 0.1
 BAD = re.compile("[\x00-\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
 """Without U+0002, which pdfium writes for a hyphen."""
 CONTROL = re.compile("[\x00-\x01\x03-\x08\x0e-\x1f\x7f-\x9f]")
-CONTROL_BYTES = bytes([0, 1, *range(3, 9), *range(0x0E, 0x20), 0x7F])
-PRIVATE = (b"\xee", b"\xef", b"\xf3", b"\xf4")
-"""With these begin private characters in UTF-8, and few others."""
+IS_CONTROL = bytes(code in {0, 1, *range(3, 9), *range(0x0E, 0x20), 0x7F} for code in range(256))
+PRIVATE = (b"\xee", b"\xef\x80", b"\xef\x81", b"\xef\x82", b"\xef\x83", b"\xef\xbf\xbd", b"\xf3", b"\xf4")
+"""With these begin private characters in UTF-8, and most of the icons' F000 to F0FF; and the replacement."""
 LATIN_SIGN = b"\xc2"
 """With this one the controls above ASCII, and signs such as the section's."""
 BLANKS = dict.fromkeys(map(ord, "\x1c\x1d\x1e\x1f\x85"), "x")
 """Controls that Python takes for blanks."""
 
+CHARACTERS_ENOUGH = 2_000
+"""Of a page, from its middle: where they are plain prose, the rest is not looked at so closely."""
+BEYOND_ASCII_SHARE = 0.2
+"""Bytes that letters take beyond one each; in Polish, 8 % of all. With more, they may be of another encoding."""
 LIFT = 0.1
 """By which share of neighbours more than by chance vowels and consonants take turns: .1 to .3 in real pages, of
 sixteen languages, and less than .1 in nearly all that are not."""
@@ -111,10 +116,25 @@ class _Turns:
     words: int
     turns: int
 
+    @classmethod
+    def of(cls, classes: bytes) -> Self:
+        """Of a text whose vowels are a 1, whose consonants are a 2, and whose rest is 0. Bits are counted at once."""
+        line = int.from_bytes(b"\0" + classes + b"\0", "little")
+        ones = int.from_bytes(b"\1" * (len(classes) + 2), "little")
+        steps = line ^ line >> 8
+        turns = (steps & steps >> 1 & ones).bit_count()  # 3, of a vowel and a consonant
+        ends = steps.bit_count() - 2 * turns
+        return cls((line & ones).bit_count(), (line & ones << 1).bit_count(), ends // 2, turns)
+
+    @property
+    def letters(self) -> int:
+        """Of both kinds."""
+        return self.vowels + self.consonants
+
     @property
     def pairs(self) -> int:
         """Letters that have a letter after them."""
-        return self.vowels + self.consonants - self.words
+        return self.letters - self.words
 
     @property
     def share(self) -> float:
@@ -124,7 +144,7 @@ class _Turns:
     @property
     def lift(self) -> float:
         """How much that is above chance."""
-        vowel = self.vowels / max(1, self.vowels + self.consonants)
+        vowel = self.vowels / max(1, self.letters)
         return self.share - 2 * vowel * (1 - vowel)
 
 
@@ -133,16 +153,19 @@ def is_garbage(text: str) -> bool:
 
     Takes some microseconds for a page of plain prose.
     """
-    if _has_bad_characters(text):
-        return True
-    turns = _turns(_classes(text))
-    letters = turns.vowels + turns.consonants
     encoded = text.encode("utf-8", "replace")
-    if len(encoded) > len(text) and (_is_accented_alone(encoded, letters) or _is_mixed(text, encoded)):
+    if _has_bad_characters(text, encoded):
         return True
-    if turns.pairs >= PAIRS_MIN and letters >= LETTERS_SHARE * _size(encoded, len(text)):
-        is_plausible = turns.lift >= LIFT and _number_of(encoded, b"qxQX") < RARE_SHARE * letters
-        return not is_plausible and (_is_disguised(text[:SAMPLE_CHARACTERS]) or _is_odd(text, encoded))
+    beyond_ascii = len(encoded) - len(text)
+    middle = text[max(0, len(text) - CHARACTERS_ENOUGH) // 2 :][:CHARACTERS_ENOUGH]
+    if beyond_ascii <= BEYOND_ASCII_SHARE * len(text) and _is_plausible(_Turns.of(_classes(middle)), middle):
+        return False
+    turns = _Turns.of(_classes(text))
+    if beyond_ascii and (_is_accented_alone(encoded, turns.letters) or _is_mixed(text, encoded)):
+        return True
+    are_letters = turns.letters >= LETTERS_SHARE * _size(encoded, len(text)) and turns.pairs >= PAIRS_MIN
+    if are_letters and not _is_plausible(turns, text) and _is_disguised(text[:SAMPLE_CHARACTERS]):
+        return True
     return _is_odd(text, encoded)
 
 
@@ -151,9 +174,8 @@ def is_garbled(line: str) -> bool:
     return not line.isprintable() and 2 * len(BAD.findall(line)) > len("".join(line.split()))
 
 
-def _has_bad_characters(text: str) -> bool:
-    encoded = text.encode("utf-8", "replace")
-    may_be = _number_of(encoded, CONTROL_BYTES) or any(sign in encoded for sign in PRIVATE)
+def _has_bad_characters(text: str, encoded: bytes) -> bool:
+    may_be = b"\1" in encoded.translate(IS_CONTROL) or any(sign in encoded for sign in PRIVATE)
     if not may_be and encoded.count(LATIN_SIGN) < BAD_SHARE * len(text):
         return False
     size = len("".join(text.translate(BLANKS).split()))
@@ -162,17 +184,15 @@ def _has_bad_characters(text: str) -> bool:
     return len(BAD.findall(text)) > BAD_SHARE * size or len(CONTROL.findall(text)) > CONTROL_SHARE * size
 
 
-def _turns(classes: bytes) -> _Turns:
-    """Of a text whose vowels are an a, whose consonants are a b, and whose rest are blanks."""
-    line = int.from_bytes(b" " + classes + b" ", "little")
-    steps = (line ^ line >> 8).to_bytes(len(classes) + 2, "little")[:-1]
-    words = _number_of(steps, bytes([ord("a") ^ ord(" "), ord("b") ^ ord(" ")])) // 2
-    turns = _number_of(steps, bytes([ord("a") ^ ord("b")]))
-    return _Turns(_number_of(classes, b"a"), _number_of(classes, b"b"), words, turns)
+def _is_plausible(turns: _Turns, text: str) -> bool:
+    """Whether a text's letters are those of a language, in the order in which languages have them."""
+    if turns.pairs < PAIRS_MIN or turns.lift < LIFT:
+        return False
+    return sum(map(text.count, "qxQX")) < RARE_SHARE * turns.letters
 
 
 def _number_of(data: bytes, values: bytes) -> int:
-    """How many of its bytes have one of these values. `bytes.count` takes ten times as long where they are many."""
+    """How many of its bytes have one of these values."""
     return len(data) - len(data.translate(None, values))
 
 
@@ -182,7 +202,7 @@ def _size(encoded: bytes, characters: int) -> int:
 
 
 def _classes(text: str) -> bytes:
-    """For each character an a for a vowel, a b for a consonant of a script that has vowels, a blank for the rest."""
+    """For each character 1 for a vowel, 2 for a consonant of a script that has vowels, 0 for the rest."""
     if text.isascii():
         return text.encode().translate(_table(0))
     units = text.encode("utf-16-le", "surrogatepass")
@@ -192,7 +212,7 @@ def _classes(text: str) -> bytes:
         if block in high:
             classes, mask = low.translate(_table(block)), high.translate(_mask(block))
             found |= int.from_bytes(classes, "little") & int.from_bytes(mask, "little")
-    return found.to_bytes(len(low), "little").replace(b"\0", b" ")
+    return found.to_bytes(len(low), "little")
 
 
 @lru_cache(maxsize=len(BLOCKS))
@@ -209,8 +229,8 @@ def _mask(block: int) -> bytes:
 
 def _class(letter: str) -> int:
     if not letter.isalpha():
-        return ord(" ")
-    return ord("a" if unicodedata.normalize("NFD", letter.casefold())[0] in VOWELS else "b")
+        return 0
+    return 1 if unicodedata.normalize("NFD", letter.casefold())[0] in VOWELS else 2
 
 
 def _is_accented_alone(encoded: bytes, letters: int) -> bool:
@@ -222,7 +242,7 @@ def _is_accented_alone(encoded: bytes, letters: int) -> bool:
 def _is_disguised(text: str) -> bool:
     """Whether the letters are a language's, but others than it has. Of each word that comes again once."""
     words = WITH_VOWELS.findall(text.casefold())
-    own = _turns(_classes(" ".join(dict.fromkeys(words))))
+    own = _Turns.of(_classes(" ".join(dict.fromkeys(words))))
     digits = sum(map(text.count, "0123456789"))
     beyond = len(text) - len(text.encode("latin-1", "ignore"))
     is_movable = max(digits / DIGITS_SHARE, beyond / BEYOND_SHARE) <= len(text)
@@ -245,7 +265,7 @@ def _shifted(text: str, by: int) -> _Turns:
     table = bytes((code + by) % 256 for code in range(256))
     letters = text.replace("\n", chr((32 - by) % 256)).encode("latin-1", "replace").translate(table)
     words = dict.fromkeys(LATIN_BYTES.findall(letters))
-    return _turns(b" ".join(words).translate(_table(0)))
+    return _Turns.of(b" ".join(words).translate(_table(0)))
 
 
 def _has_other_vowels(words: list[str]) -> bool:
@@ -257,8 +277,7 @@ def _has_other_vowels(words: list[str]) -> bool:
     if len(letters) < LETTERS_MIN or beside.total() < PAIRS_TO_SUSPECT or len(set(words)) < WORDS_MIN:
         return False
     vowels = _vowels(beside, letters)
-    joined = "".join("a" if c in vowels else "b" if c in letters else " " for c in " ".join(words))
-    turns = _turns(joined.encode())
+    turns = _Turns.of(bytes(1 if c in vowels else 2 if c in letters else 0 for c in " ".join(words)))
     return turns.lift >= LIFT_IN_DISGUISE and turns.share >= TURNS and turns.words * 12 > turns.pairs
 
 
