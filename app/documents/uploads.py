@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.core.documents.files import DocumentStore, Draft
-from app.core.formats import HEAD_BYTES, SUFFIXES, Format, by_name
+from app.core.formats import HEAD_BYTES, OLE, PART_BYTES, SUFFIXES, Format, by_name
 from app.core.settings import Settings
 from app.core.wide_texts import wide_encoding
 from app.documents.filenames import as_text, sent_filename, shown_filename
@@ -59,6 +59,9 @@ UNKNOWN_FIELD = Refusal(422, "invalid-request", "There is a part that is neither
 NO_NAME = Refusal(422, "invalid-filename", "The file needs a name of 1 to 255 characters.")
 EMPTY = Refusal(422, "empty-file", "The file is empty.")
 NO_TYPE = Refusal(415, "unsupported-file-type", f"The name must end in one of: {', '.join(SUFFIXES)}.")
+OLD_OR_LOCKED = Refusal(
+    415, "unsupported-file-type", "This is a file of an Office before 2007, or has a password. Save it anew, without."
+)
 NO_TEXT = Refusal(415, "unsupported-file-type", "This is not a text: it is of another type, or has zero bytes.")
 
 
@@ -71,7 +74,9 @@ class ReceivedFile:
     bytes_max: int
     head: bytearray = field(default_factory=bytearray)
     has_nul: bool = False
+    has_part: bool = False
     is_too_large: bool = False
+    end: bytes = b""
 
     def write(self, data: bytes) -> None:
         """Add `data`; what comes beyond the limit is only counted out."""
@@ -80,7 +85,15 @@ class ReceivedFile:
             return
         self.head += data[: HEAD_BYTES - len(self.head)]
         self.has_nul = self.has_nul or b"\0" in data
+        self._look_for_part(data)
         self.draft.write(data)
+
+    def _look_for_part(self, data: bytes) -> None:
+        """Note whether a zip holds what its format's zips do. Its directory may come in any number of pieces."""
+        if self.format is not None and self.format.part and not self.has_part:
+            seen = self.end + data
+            self.has_part = self.format.lists_part(seen)
+            self.end = seen[-PART_BYTES:]
 
     def refusal(self) -> Refusal | None:
         """Why the file is not taken, if so."""
@@ -101,10 +114,13 @@ class ReceivedFile:
         if self.format is None:
             return NO_TYPE
         has_odd_nul = self.format.is_utf8 and self.has_nul and wide_encoding(bytes(self.head)) is None
-        if self.format.fits(bytes(self.head)) and not has_odd_nul:
+        has_all = self.has_part or not self.format.part
+        if self.format.fits(bytes(self.head)) and has_all and not has_odd_nul:
             return None
         if self.format.is_utf8:
             return NO_TEXT
+        if self.head.startswith(OLE):
+            return OLD_OR_LOCKED
         return Refusal(415, "unsupported-file-type", f"This is not what its name says: {self.format.sign}.")
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence, Set
 from enum import IntEnum
 from typing import NamedTuple
 
-from worker.table_rows import is_row
+from worker.table_rows import BAR, is_row
 
-CLOSING = "\"')]\u201d\u2019\u00bb"
-"""May stand between a sentence's end and the blank."""
+CLOSING = "\"')]\u201d\u2019\u00bb\u00b9\u00b2\u00b3\u2070\u2074\u2075\u2076\u2077\u2078\u2079\u207d\u207e"
+"""May stand between a sentence's end and the blank: quotation marks, brackets, and a footnote's mark."""
 LATIN_SENTENCE_END = re.compile(rf"[.!?\u2026][{re.escape(CLOSING)}]*\s+")
 SENTENCE_END = re.compile(rf"{LATIN_SENTENCE_END.pattern}|[\u3002\uff01\uff1f\u061f\u06d4\u0964]+\s*")
 """As Latin, Chinese, Japanese, Arabic, Urdu and Hindi end theirs."""
@@ -60,11 +60,16 @@ def atoms_of(
         above = atoms[-1] if atoms else None
         if heading and above and _goes_on(above, heading, text[above.end : start]):
             atoms[-1] = Atom(above.start, start + len(line), above.breaks, f"{above.heading} {heading}", binds=True)
-        elif heading or is_row(line):
-            binds = bool(heading) or line in table_headers
-            atoms.append(Atom(start, start + len(line), breaks, heading, binds))
+        elif heading:
+            atoms.append(Atom(start, start + len(line), breaks, heading, binds=True))
+        elif BAR in line and is_row(line):
+            atoms.append(Atom(start, start + len(line), breaks, binds=line in table_headers))
+        elif (LATIN_SENTENCE_END if line.isascii() else SENTENCE_END).search(line) is None:  # as in most lines
+            atoms.append(Atom(start, start + len(line), breaks))
         else:
             atoms += _sentences(start, line, breaks)
+    if all(atom.end - atom.start <= length_max for atom in atoms):
+        return atoms
     return [part for atom in atoms for part in _cut(text, atom, length_max)]
 
 
@@ -98,8 +103,7 @@ def _is_known(words: str, before: str, headings: Set[str]) -> bool:
     """Whether a line is one of the headings. One in lower case goes on with the heading above it, or is none."""
     if words not in headings:
         return False
-    is_lower = words[:2].isalpha() and words[:2].islower()
-    return not is_lower or before in headings
+    return not words[:2].islower() or not words[:2].isalpha() or before in headings
 
 
 def _break(words: str, before: str, is_apart: bool, is_heading: bool) -> Break:
@@ -114,7 +118,7 @@ def _break(words: str, before: str, is_apart: bool, is_heading: bool) -> Break:
 
 def is_a_row(words: str) -> bool:
     """Whether a line is a table's row: by the bars between its cells, or a figure at its end."""
-    if is_row(words):
+    if BAR in words and is_row(words):
         return True
     may_be_one = words[-1:].isdecimal() or words.endswith(ENDS_A_ROW)
     return may_be_one and ROW.search(words) is not None

@@ -72,7 +72,7 @@ def _carry(body: Body, following: Body, known: Set[str] | None, known_below: Set
 
 def _first_line(above: Sequence[str], lines: Sequence[str]) -> int | None:
     """The first line of a page that is not the header that the page before has, too."""
-    headers = {key_of(line) for line in _filled(above)[:EDGE_LINES]} - {""}
+    headers = {key_of(line) for line in _filled(above[: 2 * EDGE_LINES])[:EDGE_LINES]} - {""}
     for number, line in enumerate(lines):
         if line.strip() and not (number < EDGE_LINES and key_of(line) in headers):
             return number
@@ -113,7 +113,7 @@ def _unfinished(
 def _without_footers(lines: Sequence[str], below: Sequence[str]) -> int:
     """Behind which line a page ends but for lines that the next page ends with, too."""
     end = len(lines)
-    footers = {key_of(line) for line in _filled(below)[-EDGE_LINES:]} - {""}
+    footers = {key_of(line) for line in _filled(below[-2 * EDGE_LINES :])[-EDGE_LINES:]} - {""}
     least = end - 2 * EDGE_LINES
     while end and (not lines[end - 1].strip() or (end > least and key_of(lines[end - 1]) in footers)):
         end -= 1

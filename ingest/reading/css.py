@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from bs4 import BeautifulSoup, Tag
 
@@ -31,12 +32,15 @@ HEEDED = {
     *("vertical-align", "list-style", "list-style-type"),
 }
 
+LOOKS = frozenset(("color", "text", "bgcolor"))
+"""Attributes of old."""
+
 Declared = dict[str, str]
 Color = tuple[int, int, int] | None
 """None: it cannot be known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Words:
     """How the words of an element look, unless an element within says otherwise."""
 
@@ -45,7 +49,7 @@ class _Words:
     is_small: bool = False
     is_invisible: bool = False
 
-    @property
+    @cached_property
     def are_hidden(self) -> bool:
         """Whether nobody sees them."""
         if self.is_small or self.is_invisible:
@@ -67,6 +71,9 @@ class Styles:
         """The walk goes into an element."""
         style = self._style(tag)
         around = self._words[-1]
+        if not style and LOOKS.isdisjoint(tag.attrs):
+            self._words.append(around)
+            return
         ink = style.get("-webkit-text-fill-color") or style.get("color") or _attribute(tag, "color", "text")
         ground = style.get("background-color") or style.get("background") or _attribute(tag, "bgcolor")
         is_picture = "background-image" in style or (ground is not None and "(" in ground and "rgb" not in ground)

@@ -23,13 +23,16 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.core.formats import MediaType, by_name_or_pdf
+from app.core.formats import MediaType
 from ingest.reading.files import open_regular
 from ingest.reading.limits import FILE_BYTES_MAX, MEMORY_BYTES_MAX, PAGE_SECONDS_MAX, PAGES_MAX
+from ingest.reading.misfits import stated_format
 from ingest.reading.pdf.document import PdfDocument
+from ingest.reading.portfolio import DEEP_MAX, Document, Portfolio
 from ingest.reading.reasons import FileError, Reason
 from ingest.reading.text_document import TextDocument
 
@@ -57,7 +60,7 @@ class _Open:
 
     identity: tuple[object, ...]
     sha256: str
-    document: PdfDocument | TextDocument
+    document: Document
 
 
 class Reader:
@@ -96,16 +99,24 @@ class Reader:
             self._open = None
 
 
-def open_document(name: str, data: bytes) -> PdfDocument | TextDocument:
-    """The document that `data` holds. Raises `FileError`."""
-    stated = by_name_or_pdf(name)
-    if not stated.fits(data):
-        raise FileError(Reason.NOT_A_PDF if stated.magic else Reason.DAMAGED)
+def open_document(name: str, data: bytes, depth: int = 0) -> Document:
+    """The document that `data` holds, `depth` portfolios deep. Raises `FileError`."""
+    stated = stated_format(name, data)
     is_pdf = stated.media_type is MediaType.PDF
-    document = PdfDocument(data) if is_pdf else TextDocument(stated.media_type, data)
+    document = _pdf(data, depth) if is_pdf else TextDocument(stated.media_type, data)
     if document.page_count > PAGES_MAX:
         raise FileError(Reason.TOO_LARGE)
     return document
+
+
+def _pdf(data: bytes, depth: int) -> Document:
+    document = PdfDocument(data)
+    if not document.is_cover:
+        return document
+    if depth >= DEEP_MAX:
+        document.close()
+        raise FileError(Reason.PORTFOLIO)
+    return Portfolio(document, partial(open_document, depth=depth + 1))
 
 
 def _read(file: Any) -> bytes:

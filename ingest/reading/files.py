@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,13 @@ from typing import BinaryIO
 
 from app.core.formats import LABELS, by_name
 from app.core.opening import open_real
+from ingest.reading.kinds import is_litter, kind_of, reason_of_kind
 from ingest.reading.limits import FILE_BYTES_MAX
 from ingest.reading.reasons import FileError, Reason
 
 HASH_BLOCK_BYTES = 1024 * 1024
+OTHER_KINDS_LISTED_MAX = 1_000
+"""Files that are not read, by name: a folder of pictures may have any number; the others are counted."""
 
 UNSAFE_IN_A_NAME = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, marks that turn the writing direction, and bytes that are not UTF-8."""
@@ -54,12 +58,15 @@ class Found:
     """What the arguments stand for. `unlisted` are folders whose contents are unknown: nothing below them is gone.
 
     `outside` are the links that lead out of their folder: what they were once indexed as is no file of it.
+    `other_kinds` counts the folders' files that are of no format that is read, by their suffix ("" without one);
+    the first `OTHER_KINDS_LISTED_MAX` of them are among the refused.
     """
 
     files: list[File] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     outside: list[Path] = field(default_factory=list)
+    other_kinds: Counter[str] = field(default_factory=Counter)
 
 
 def safe_name(name: str) -> str:
@@ -70,9 +77,10 @@ def safe_name(name: str) -> str:
 def find(paths: Sequence[Path], *, prune: bool = False, follow_links: bool = False) -> Found:
     """The documents that `paths` (files, or folders searched with all below) stand for, in a fixed order.
 
-    Hidden files and folders inside a folder are passed over, and so are links that lead to them or out of the folder,
-    unless `follow_links`; a file argument is taken whatever its name, a link as what it leads to now. Raises
-    `UsageError` when a path is missing, a folder holds no document, or `prune` is asked for without a folder.
+    Hidden files and folders inside a folder are passed over, and what programs leave beside people's files; links
+    that lead to them or out of the folder, unless `follow_links`, and files of other kinds are so, too, and named. A
+    file argument is taken whatever its name, a link as what it leads to now. Raises `UsageError` when a path is
+    missing, a folder holds no document, or `prune` is asked for without a folder.
     """
     folders = {path for path in paths if _is_folder(path)}
     for path in paths:
@@ -167,20 +175,33 @@ def _is_seen(real: Path, folder: Path) -> bool:
 
 def _add_folder(folder: Path, found: Found, *, follow_links: bool) -> None:
     before = len(found.files) + len(found.refused)
+    others = Found()
     within = None if follow_links else Path(os.path.realpath(folder))
     for path in sorted(_walk(folder, found)):
-        _add_file(path, _source(path, folder), found, within)
+        if by_name(path.name) is not None:
+            _add_file(path, _source(path, folder), found, within)
+        else:
+            _add_other(path, _source(path, folder), others)
     if len(found.files) + len(found.refused) == before:
         raise UsageError(f"{safe_name(str(folder))}: no {LABELS} in this folder")
+    found.other_kinds += others.other_kinds
+    found.refused += others.refused
+
+
+def _add_other(path: Path, source: str, found: Found) -> None:
+    """Note a file of no format that is read, unless it is no file."""
+    found.other_kinds[kind_of(path.name)] += 1
+    if len(found.refused) < OTHER_KINDS_LISTED_MAX:
+        found.refused.append(Refused(source, reason_of_kind(path.name), is_failure=False))
 
 
 def _walk(root: Path, found: Found) -> Iterator[Path]:
-    """Every entry below `root` named like a document, in any order; says in `found` what it had to leave out."""
+    """Every file below `root` that is somebody's own, in any order; says in `found` what it had to leave out."""
     waiting = [root]  # no recursion: folders can be nested deeper than Python's calls
     while waiting:
         folder = waiting.pop()
         try:
-            entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+            entries = [entry for entry in os.scandir(folder) if not is_litter(entry.name)]
         except OSError:
             found.refused.append(Refused(_source(folder, root), Reason.UNREADABLE))
             found.unlisted.append(_source(folder, root))
@@ -192,7 +213,7 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
                     waiting.append(path)
                 else:  # it may lead back to where we are
                     found.refused.append(Refused(_source(path, root), Reason.LINKED_FOLDER, is_failure=False))
-            elif by_name(entry.name) is not None:
+            else:
                 yield path
 
 

@@ -48,7 +48,7 @@ ENDED_BY = {
 
 def soup_of(html: str) -> BeautifulSoup:
     """The page's tree."""
-    return _Soup(_without_open_ends(html), "html.parser")
+    return _Soup(_without_open_ends(html), "html.parser", store_line_numbers=False, multi_valued_attributes=None)
 
 
 class _Soup(BeautifulSoup):
@@ -61,7 +61,7 @@ class _Soup(BeautifulSoup):
         return super().handle_starttag(name, *args, **options)
 
     def _end(self, ended: tuple[str, ...], within: tuple[str, ...]) -> None:
-        if not any(self.open_tag_counter[name] for name in ended):
+        if not any(map(self.open_tag_counter.get, ended)):
             return
         for tag in reversed(self.tagStack):
             if tag.name in ended:

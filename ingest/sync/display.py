@@ -12,12 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest.reading.files import safe_name
+from ingest.reading.kinds import kind_of
 from ingest.sync.report import Outcome, Report, Status
 
 PLAIN_WIDTH = 160
 """Of a table that does not go to a terminal."""
 NAME_CHARACTERS_SHOWN = 120
 RANGES_LISTED = 8
+NAMES_LISTED = 3
+"""Of the files of a kind that is not read; the others are counted."""
 STYLES = {Status.FAILED: "red", Status.SKIPPED: "yellow", Status.ADDED: "green", Status.UPDATED: "green"}
 
 
@@ -108,9 +111,12 @@ def print_report(report: Report, stream: TextIO) -> None:
     if not console.is_terminal:
         console = Console(file=stream, highlight=False, width=PLAIN_WIDTH)
     console.print(_counts(report))
-    remarkable = [outcome for outcome in report.documents if outcome.failure is not None or outcome.is_partial]
+    told = [outcome for outcome in report.documents if outcome.failure is not None or outcome.is_partial]
+    remarkable = [outcome for outcome in told if not outcome.is_of_other_kind]
     if remarkable:
         console.print(_reasons(remarkable))
+    if report.other_kinds:
+        console.print(_other_kinds(report))
 
 
 def shortened(name: str, characters: int = NAME_CHARACTERS_SHOWN) -> str:
@@ -152,6 +158,37 @@ def _reasons(outcomes: list[Outcome]) -> Table:
         label = outcome.failure.code.value if outcome.failure else "partly read"
         table.add_row(Text(name_of(outcome)), Text(label, style=style), Text(_why(outcome)))
     return table
+
+
+def _other_kinds(report: Report) -> Table:
+    """A row for each kind of files that were passed over, and why beneath."""
+    known: dict[str, list[Outcome]] = {}
+    for outcome in report.documents:
+        if outcome.is_of_other_kind:
+            known.setdefault(kind_of(outcome.source), []).append(outcome)
+    table = Table(title="Passed over, by kind", title_justify="left", box=SIMPLE)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("files", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for kind, count in report.other_kinds.items():
+        outcomes = known.get(kind, [])
+        table.add_row(Text(kind or "none"), f"{count:,}", Text(_names(outcomes, count)), style="yellow")
+    table.caption, table.caption_justify = _reasons_of_kinds(known), "left"
+    return table
+
+
+def _names(outcomes: list[Outcome], count: int) -> str:
+    """The first names, and how many others there are."""
+    shown = [name_of(outcome) for outcome in outcomes[:NAMES_LISTED]]
+    left = count - len(shown)
+    return ", ".join(shown) + (f" and {left:,} more" if left else "")
+
+
+def _reasons_of_kinds(known: dict[str, list[Outcome]]) -> Text:
+    """Each reason once, behind its code."""
+    failures = {outcome.failure for outcomes in known.values() for outcome in outcomes if outcome.failure}
+    lines = sorted(f"{failure.code}: {failure.message}" for failure in failures)
+    return Text("\n".join(lines), style="not italic")
 
 
 def _why(outcome: Outcome) -> str:

@@ -41,6 +41,9 @@ MESSAGES_WHEN_INDEXING: dict[ErrorCode, str] = {
 """`app.core.errors` words the codes for somebody who asked a question; here an operator reads them."""
 
 
+OTHER_KINDS = (Reason.NOT_READ_KIND, Reason.OLD_OFFICE)
+
+
 class Failure(QuietModel):
     """A code that a program may switch on, and a sentence for people."""
 
@@ -76,6 +79,11 @@ class Outcome(QuietModel):
         """Whether the document is indexed, but not all of it."""
         return bool(self.missing_pages or self.cut_pages)
 
+    @property
+    def is_of_other_kind(self) -> bool:
+        """Whether it is a file that was passed over, since files of its kind are not read."""
+        return self.status is Status.SKIPPED and self.failure is not None and self.failure.code in OTHER_KINDS
+
 
 class Report(QuietModel):
     """The sum of a run. `ended_by` is set when it ended before all documents had their turn."""
@@ -87,12 +95,16 @@ class Report(QuietModel):
     interrupted: bool = False
     not_reached: int = 0
     seconds: float = 0.0
+    other_kinds: dict[str, int] = Field({})
+    """Files of the folders that are of no format that is read, by suffix; the first of them are `documents`, too."""
 
     @computed_field  # type: ignore[prop-decorator]  # as pydantic documents it
     @property
     def counts(self) -> dict[Status, int]:
         """Documents by what became of them; each status is there."""
         counted = Counter(outcome.status for outcome in self.documents)
+        listed = sum(outcome.is_of_other_kind for outcome in self.documents)
+        counted[Status.SKIPPED] += max(0, sum(self.other_kinds.values()) - listed)
         return {status: counted[status] for status in Status}
 
     @property

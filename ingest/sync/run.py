@@ -56,6 +56,7 @@ def run(found: Found, settings: Settings, options: Options, report: Report, disp
         )
         report.not_reached = len(actions)
         report.documents += refused
+        report.other_kinds = dict(found.other_kinds.most_common())
 
         def on_done(outcome: Outcome) -> None:
             report.documents.append(outcome)

@@ -58,12 +58,13 @@ def test_workers_index_the_folder_and_the_command_tells_what_became_of_each_file
     for number in range(3):
         pdfs.make_pdf(folder / f"{number}.pdf", [f"Document {number}.", "Its second page."])
     pdfs.scanned_pdf(folder / "scan.pdf")
+    (folder / "photo.jpg").write_bytes(b"bytes")
     done = _ingest(variables, folder, "--queue", "--json")
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout)
     assert (report["counts"]["added"], report["counts"]["failed"], report["pages"]) == (3, 1, 6)
-    (failed,) = [document for document in report["documents"] if document["failure"]]
-    assert (failed["source"], failed["failure"]["code"]) == ("scan.pdf", "no_text")
+    failures = {one["source"]: one["failure"]["code"] for one in report["documents"] if one["failure"]}
+    assert failures == {"scan.pdf": "no_text", "photo.jpg": "not_read_kind"}
     records = {record.filename: record.status for record in Catalog(valkey).all("default")}
     assert records == {f"{n}.pdf": DocumentStatus.INDEXED for n in range(3)} | {"scan.pdf": DocumentStatus.FAILED}
     assert not valkey.keys("rq:group*")  # the run's group goes with the run
@@ -72,7 +73,7 @@ def test_workers_index_the_folder_and_the_command_tells_what_became_of_each_file
     (folder / "scan.pdf").unlink()
     again = json.loads(_ingest(variables, folder, "--queue", "--prune", "--json").stdout)
     statuses = {document["source"]: document["status"] for document in again["documents"]}
-    assert statuses == {"zero.pdf": "renamed", "1.pdf": "pruned", "2.pdf": "unchanged"}
+    assert statuses == {"zero.pdf": "renamed", "1.pdf": "pruned", "2.pdf": "unchanged", "photo.jpg": "skipped"}
 
 
 def test_without_a_valkey_there_is_no_queue(tmp_path: Path, qdrant_url: str) -> None:

@@ -1,9 +1,7 @@
 """Every format of the table goes the whole way: taken, told, served, found in a folder, read, named in sentences."""
 
 import re
-import zipfile
-from collections.abc import Callable, Iterator
-from io import BytesIO
+from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 
@@ -17,34 +15,11 @@ from app.core.settings import Settings
 from app.main import create_app
 from ingest.reading.extract import open_document
 from ingest.reading.files import UsageError, find
-from ingest.reading.loaders import LOADERS
+from ingest.reading.loaders import LOADERS, PAGED
 from ingest.reading.reasons import SENTENCES, FileError, Reason
-from tests.support import pdfs
+from tests.support.formats import SAMPLES
 
 WORDS = "Otters sleep in groups."
-WORDPROCESSING = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-
-
-def _pdf(folder: Path) -> bytes:
-    return pdfs.make_pdf(folder / "made.pdf", [WORDS]).read_bytes()
-
-
-def _docx(folder: Path) -> bytes:
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as parts:
-        text = f"<w:body><w:p><w:r><w:t>{WORDS}</w:t></w:r></w:p></w:body>"
-        parts.writestr("word/document.xml", f'<w:document xmlns:w="{WORDPROCESSING}">{text}</w:document>')
-    return buffer.getvalue()
-
-
-SAMPLES: dict[MediaType, Callable[[Path], bytes]] = {
-    MediaType.PDF: _pdf,
-    MediaType.DOCX: _docx,
-    MediaType.HTML: lambda _: f"<p>{WORDS}</p>".encode(),
-    MediaType.MARKDOWN: lambda _: f"# {WORDS}".encode(),
-    MediaType.TEXT: lambda _: WORDS.encode(),
-}
-"""A document of each format that says `WORDS`. A row of the table that has none here is not known to work."""
 LOADED_ELSEWHERE = {MediaType.PDF}
 """`ingest.reading.pdf` reads it, page by page."""
 
@@ -73,16 +48,15 @@ def _text_of(name: str, data: bytes) -> str:
 
 
 def test_every_row_of_the_table_has_a_loader_and_a_sample() -> None:
-    assert set(LOADERS) | LOADED_ELSEWHERE == set(FORMATS)
+    assert set(LOADERS) | set(PAGED) | LOADED_ELSEWHERE == set(FORMATS)
+    assert not set(LOADERS) & set(PAGED)
     assert set(SAMPLES) == set(FORMATS)
 
 
 @every_suffix
-def test_every_suffix_is_uploaded_and_downloaded_as_the_table_says(
-    client: TestClient, tmp_path: Path, suffix: str
-) -> None:
+def test_every_suffix_is_uploaded_and_downloaded_as_the_table_says(client: TestClient, suffix: str) -> None:
     row = SUFFIXES[suffix]
-    data = SAMPLES[row.media_type](tmp_path)
+    data = SAMPLES[row.media_type].says(WORDS)
     uploaded = _upload(client, f"a{suffix}", data)
     assert uploaded.status_code == 202, uploaded.text
     document = uploaded.json()["documents"][0]
@@ -100,7 +74,7 @@ def test_every_suffix_is_uploaded_and_downloaded_as_the_table_says(
 def test_every_suffix_is_found_in_a_folder_and_read(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "in").mkdir()
     path = tmp_path / "in" / f"a{suffix.upper()}"
-    path.write_bytes(SAMPLES[SUFFIXES[suffix].media_type](tmp_path))
+    path.write_bytes(SAMPLES[SUFFIXES[suffix].media_type].says(WORDS))
     assert [file.path for file in find([path.parent]).files] == [path]
     assert WORDS in _text_of(path.name, path.read_bytes())
 
@@ -109,10 +83,10 @@ def test_every_suffix_is_found_in_a_folder_and_read(tmp_path: Path, suffix: str)
     ("row", "other"), list(permutations(FORMATS.values(), 2)), ids=lambda row: row.label.removeprefix(".")
 )
 def test_a_format_under_the_name_of_another_is_taken_by_upload_and_reader_or_by_neither(
-    client: TestClient, tmp_path: Path, row: Format, other: Format
+    client: TestClient, row: Format, other: Format
 ) -> None:
     """Texts are all alike; what is told by its bytes is only ever itself."""
-    name, data = f"a{other.suffixes[0]}", SAMPLES[row.media_type](tmp_path)
+    name, data = f"a{other.suffixes[0]}", SAMPLES[row.media_type].says(WORDS)
     is_taken = not row.magic and not other.magic
     assert _upload(client, name, data).status_code == (202 if is_taken else 415)
     if is_taken:

@@ -11,7 +11,7 @@ SHORT_LINE = 0.7
 NARROW = 30
 """Characters; where no line is longer than so, no line was ended by the page's width."""
 
-_CLOSERS = "\"'”’»」』）)]"  # noqa: RUF001  full-width brackets and typographic quotes of real texts
+_CLOSERS = "\"'”’»」』）)]⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾"  # noqa: RUF001  brackets, typographic quotes and footnotes' marks of real texts
 _STOPS = ".!?…؟۔।॥።"  # noqa: RUF001
 _WIDE_STOPS = "。！？｡"  # noqa: RUF001
 _END = re.compile(f"[{_STOPS}{_WIDE_STOPS}]++[{re.escape(_CLOSERS)}]*+")

@@ -35,6 +35,8 @@ class Lists:
         self._levels: dict[str, list[_Level]] = {}
         self._counts: dict[str, list[int | None]] = {}
         self._started: set[str] = set()
+        self._tied: dict[tuple[str, str], int | None] = {}
+        """Levels of lists that styles are tied to."""
 
     def number(self, paragraph: Element) -> str:
         """What stands before a paragraph, with a blank behind it, or ""."""
@@ -66,10 +68,13 @@ class Lists:
         style = value(paragraph, "pPr/pStyle")
         if find(paragraph, "pPr/numPr/ilvl") is not None or style is None:
             return own
-        for level in self._abstract_of(own.list_id).iter(f"{W}lvl"):
-            if value(level, "pStyle") == style:
-                return Numbering(own.list_id, int(level.get(f"{W}ilvl", "0")))
-        return own
+        key = (own.list_id, style)
+        if key not in self._tied:
+            levels = self._abstract_of(own.list_id).iter(f"{W}lvl")
+            tied = (level.get(f"{W}ilvl", "0") for level in levels if value(level, "pStyle") == style)
+            self._tied[key] = next((int(level) for level in tied if level.isdecimal()), None)
+        level = self._tied[key]
+        return own if level is None else Numbering(own.list_id, level)
 
     def _count(self, own: Numbering, levels: list[_Level]) -> list[int | None]:
         """Count a paragraph: its level goes on, those below begin anew."""

@@ -59,6 +59,7 @@ class _Notes:
     notes: dict[str, Element]
     kind: str
     numbers: dict[str, str] = field(default_factory=dict)
+    count: int = 0
 
 
 class _Document:
@@ -76,6 +77,7 @@ class _Document:
         self._is_in_list = False
         self._boxes: list[Element] = []
         self._sections: list[Element] = []
+        self._section = 0
         self._depth = 0
         """Of cells; within them pages are not parted."""
         self._row_breaks = False
@@ -176,9 +178,8 @@ class _Document:
         if self._depth == 0 and not self.title and self._styles.is_title(paragraph):
             self.title = self._flow.tail.replace(HEADING_MARK, "").strip()
         self._write_boxes()
-        section = find(paragraph, "pPr/sectPr")
-        if section is not None:
-            self._end_section(section)
+        if find(paragraph, "pPr/sectPr") is not None:
+            self._end_section()
 
     def _runs(self, parent: Element) -> None:
         for child in parent:
@@ -250,9 +251,10 @@ class _Document:
                 self._write_notes()
             self._flow.page()
 
-    def _end_section(self, section: Element) -> None:
-        at = next((number for number, one in enumerate(self._sections) if one is section), len(self._sections))
-        following = self._sections[at + 1] if at + 1 < len(self._sections) else None
+    def _end_section(self) -> None:
+        """The next section says how it begins."""
+        self._section += 1
+        following = self._sections[self._section] if self._section < len(self._sections) else None
         if following is not None and value(following, "type") not in ("continuous", "nextColumn"):
             self._page(is_asked=False)
 
@@ -263,8 +265,8 @@ class _Document:
             return
         self._end_shift()
         is_own = reference.get(f"{W}customMarkFollows") in ("1", "true", "on")
-        counted = sum(1 for number in notes.numbers.values() if number)
-        notes.numbers[own] = "" if is_own else numeral(counted + 1, notes.kind)
+        notes.count += not is_own
+        notes.numbers[own] = "" if is_own else numeral(notes.count, notes.kind)
         mark = raised(self._flow.tail, notes.numbers[own], is_note=True)
         self._flow.words(mark)
         self._waiting.append((mark, notes.notes[own]))

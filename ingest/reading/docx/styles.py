@@ -11,6 +11,11 @@ STYLES_DEEP_MAX = 20
 HEADING = re.compile(r"heading ?[1-9]", re.IGNORECASE)
 BODY_LEVEL = 9
 """The level of an outline that is none, counted from 0."""
+FIRST_ROW = 0x20
+"""In a table's look as older programs write it."""
+
+Chain = list[tuple[str, Element | None]]
+"""Styles and their identifiers, each based on the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Styles:
     def __init__(self, styles: Element | None) -> None:
         found = styles.iter(f"{W}style") if styles is not None else ()
         self._styles = {style.get(f"{W}styleId", ""): style for style in found}
+        self._chains: dict[str, Chain] = {}
 
     def is_title(self, paragraph: Element) -> bool:
         """Whether a paragraph is the document's title."""
@@ -63,12 +69,13 @@ class Styles:
             return False
         bits = look.get(f"{W}val", "0")
         is_wanted = look.get(f"{W}firstRow")
-        if (is_wanted == "0") if is_wanted is not None else not int(bits, 16) & FIRST_ROW:
+        if is_wanted is None:
+            is_wanted = "1" if int(bits, 16) & FIRST_ROW else "0"
+        if is_wanted in ("0", "false", "off"):
             return False
-        style = self._styles.get(value(table, "tblPr/tblStyle") or "")
         return any(
             part.get(f"{W}type") == "firstRow"
-            for _, base in self._bases("", style)
+            for _, base in self._bases(value(table, "tblPr/tblStyle") or "")
             for part in (base.iter(f"{W}tblStylePr") if base is not None else ())
         )
 
@@ -77,7 +84,7 @@ class Styles:
         own = value(run, "rPr/vertAlign")
         style = value(run, "rPr/rStyle")
         if own is None and style is not None:
-            chain = self._bases(style, self._styles.get(style))
+            chain = self._bases(style)
             own = next((one for _, base in chain if (one := value(base, "rPr/vertAlign")) is not None), None)
         return own if own in ("superscript", "subscript") else ""
 
@@ -88,23 +95,22 @@ class Styles:
             own = find(self._styles.get(style), "rPr/b")
         return own is not None and own.get(f"{W}val", "1") not in ("0", "false", "off")
 
-    def _chain(self, paragraph: Element) -> list[tuple[str, Element | None]]:
+    def _chain(self, paragraph: Element) -> Chain:
         own = value(paragraph, "pPr/pStyle")
-        return self._bases(own, self._styles.get(own)) if own is not None else []
+        return self._bases(own) if own is not None else []
 
-    def _bases(self, name: str, style: Element | None) -> list[tuple[str, Element | None]]:
+    def _bases(self, name: str) -> Chain:
         """A style by its identifier, which may be all there is of it, and those that it is based on."""
-        chain = [(name, style)]
-        while style is not None and len(chain) < STYLES_DEEP_MAX:
-            base = value(style, "basedOn")
-            style = self._styles.get(base) if base is not None else None
-            if style is not None and base is not None:
-                chain.append((base, style))
-        return chain
-
-
-FIRST_ROW = 0x20
-"""In a table's look as older programs write it."""
+        if name not in self._chains:
+            style = self._styles.get(name)
+            chain = [(name, style)]
+            while style is not None and len(chain) < STYLES_DEEP_MAX:
+                base = value(style, "basedOn")
+                style = self._styles.get(base) if base is not None else None
+                if style is not None and base is not None:
+                    chain.append((base, style))
+            self._chains[name] = chain
+        return self._chains[name]
 
 
 def find(element: Element | None, path: str) -> Element | None:

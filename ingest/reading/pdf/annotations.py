@@ -15,7 +15,7 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingest.reading.pdf.drawn import FORMS_DEEP_MAX, OBJECTS_MAX, Drawn, without
+from ingest.reading.pdf.drawn import Drawn, texts_in, without
 from ingest.reading.pdf.labels import after, before, words_of
 from ingest.reading.pdf.look import Box, Look
 from ingest.reading.pdf.picture import Picture
@@ -293,7 +293,7 @@ def _see_words(
 ) -> None:
     from ingest.reading.pdf.visible import visible  # numpy takes a tenth of a second, and few documents need it
 
-    writers = {drawn: number for form, number in owners.items() for drawn in _texts(form.raw)}
+    writers = {drawn: number for form, number in owners.items() for drawn in texts_in(form.raw)}
     drawn_by = _owned(look, characters, writers)
     if drawn_by:
         _give(found, drawn_by, visible(look, characters, [range(index, index + 1) for index in drawn_by]))
@@ -325,17 +325,6 @@ def _owners(page: Any, found: dict[int, Annotation], order: Sequence[int]) -> di
     if len(forms) != len(order):
         return {}  # pdfium has drawn others than was thought: whose words they are cannot be told
     return {Drawn(form): number for form, number in zip(forms, order, strict=True) if number in found}
-
-
-def _texts(form: Any, depth: int = 0) -> Iterator[Drawn]:
-    """The objects in a form, and in forms in it, that draw text."""
-    for number in range(min(OBJECTS_MAX, pdfium.FPDFFormObj_CountObjects(form))):
-        drawn = pdfium.FPDFFormObj_GetObject(form, number)
-        kind = pdfium.FPDFPageObj_GetType(drawn)
-        if kind == pdfium.FPDF_PAGEOBJ_TEXT:
-            yield Drawn(drawn)
-        elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth <= FORMS_DEEP_MAX:
-            yield from _texts(drawn, depth + 1)
 
 
 def _owned(look: Look, characters: Iterable[tuple[int, str]], writers: dict[Drawn, int]) -> dict[int, int]:

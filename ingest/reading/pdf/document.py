@@ -1,5 +1,6 @@
-"""A PDF's pages: by pdfium, with a new end when its own is missing, and by pypdf where pdfium refuses."""
+"""A PDF's pages: by pdfium, with a new end when its own is missing, and by pypdf where it refuses or has garbage."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ import pypdfium2.raw as pdfium
 
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
+from ingest.reading.pdf import attachments
+from ingest.reading.pdf.garbage import is_garbage
 from ingest.reading.pdf.pdfium import PdfiumDocument
 from ingest.reading.pdf.rebuild import repaired
 from ingest.reading.plain import clean
@@ -32,6 +35,10 @@ class PdfDocument:
         self._is_repaired = False
         self._first = self._by_pdfium()
         self.page_count = self._first.page_count if self._first is not None else self._pages_by_pypdf()
+        self.attachments = self._first.attachments if self._first is not None else 0
+        if self._first is not None and self._first.is_xfa_alone:
+            self.close()
+            raise FileError(Reason.XFA_FORM)
 
     def close(self) -> None:
         """Free its memory."""
@@ -52,9 +59,33 @@ class PdfDocument:
         page = self._page_by_pdfium(number) if self._first is not None else None
         if page is None:
             page = self._page_by_pypdf(number)
+        elif page.text is None and self._may_be_read_otherwise(number):
+            page = replace(page, text=self._page_by_pypdf(number).text)
         if self._is_repaired and not (page.text or "").strip():
             return Page(None, is_damaged=True)  # its words were in the part that is missing
         return page
+
+    @property
+    def is_cover(self) -> bool:
+        """Whether the document is the files attached to it, and its pages only their cover."""
+        if not self.attachments or self._is_repaired:
+            return False
+        try:
+            return attachments.is_cover(self._pypdf().root_object)
+        except MemoryError:
+            raise
+        except Exception:  # parsers raise nearly anything; its pages are what there is
+            return False
+
+    def attachment_name(self, number: int) -> str:
+        """What attachment `number`, from 0, is called, or ""."""
+        assert self._first is not None
+        return self._first.attachment_name(number)
+
+    def attachment(self, number: int, bytes_max: int) -> bytes | None:
+        """The bytes of an attachment; None when they cannot be had, or are more than `bytes_max`."""
+        assert self._first is not None
+        return self._first.attachment(number, bytes_max)
 
     def _by_pdfium(self) -> PdfiumDocument | None:
         try:
@@ -80,6 +111,15 @@ class PdfDocument:
         except Exception:  # parsers raise nearly anything
             return None
 
+    def _may_be_read_otherwise(self, number: int) -> bool:
+        assert self._first is not None
+        try:
+            return self._first.may_be_read_otherwise(number)
+        except MemoryError:
+            raise
+        except Exception:  # parsers raise nearly anything
+            return False
+
     def _page_by_pypdf(self, number: int) -> Page:
         if self._is_repaired or self._second_tries >= SECOND_TRIES_MAX:
             return Page(None, is_damaged=True)
@@ -91,6 +131,8 @@ class PdfDocument:
         except Exception:  # parsers raise nearly anything; the page is reported as missing
             return Page(None, is_damaged=True)
         self._second_tries = 0
+        if is_garbage(text):
+            return Page(None)
         plain = clean(text[:PAGE_CHARACTERS_MAX])[:PAGE_CHARACTERS_MAX]
         return Page(plain if plain.strip() else None, is_cut=len(text) > PAGE_CHARACTERS_MAX)
 

@@ -59,6 +59,17 @@ def largest_picture(page: Any) -> float:
     return largest
 
 
+def texts_in(form: Any, depth: int = 0) -> Iterator[Drawn]:
+    """The objects in a form, and in forms in it, that draw text."""
+    for number in range(min(OBJECTS_MAX, pdfium.FPDFFormObj_CountObjects(form))):
+        drawn = pdfium.FPDFFormObj_GetObject(form, number)
+        kind = pdfium.FPDFPageObj_GetType(drawn)
+        if kind == pdfium.FPDF_PAGEOBJ_TEXT:
+            yield Drawn(drawn)
+        elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth <= FORMS_DEEP_MAX:
+            yield from texts_in(drawn, depth + 1)
+
+
 def _has_picture(form: Any) -> bool:
     """Whether a form, as it stands or in a form directly in it, holds a picture."""
     waiting, looked_at = [(form, 1)], 0

@@ -15,14 +15,17 @@ import pypdfium2.raw as pdfium
 
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
+from ingest.reading.pdf import attachments, xfa
 from ingest.reading.pdf.actual_text import put_aside, put_back
 from ingest.reading.pdf.beside import Beside
+from ingest.reading.pdf.garbage import is_garbage, is_garbled
 from ingest.reading.pdf.layout.arrange import Placed, arranged
 from ingest.reading.pdf.layout.spans import DrawnLine
 from ingest.reading.pdf.look import Look
 from ingest.reading.pdf.raised import marked
 from ingest.reading.pdf.regroup import is_shattered, regrouped
 from ingest.reading.pdf.runs import Run, rejoined
+from ingest.reading.pdf.second_look import is_all_seen
 from ingest.reading.pdf.slanted import parted
 from ingest.reading.pdf.suspicion import suspicious
 from ingest.reading.pdf.twice import is_drawn_twice, once
@@ -77,6 +80,8 @@ class PdfiumDocument:
     def __init__(self, data: bytes) -> None:
         self._document = pypdfium2.PdfDocument(data)
         self._document.init_forms()
+        self.attachments = attachments.count(self._document)
+        self.is_xfa_alone = xfa.is_all_there_is(self._document)
         self.page_count: int = len(self._document)
         self._largest = ""
         self._beside = Beside(data, self._document)
@@ -85,6 +90,14 @@ class PdfiumDocument:
         """Free its memory."""
         self._beside.close()
         self._document.close()
+
+    def attachment_name(self, number: int) -> str:
+        """What attachment `number`, from 0, is called, or ""."""
+        return attachments.name(self._document, number)
+
+    def attachment(self, number: int, bytes_max: int) -> bytes | None:
+        """The bytes of an attachment; None when they cannot be had, or are more than `bytes_max`."""
+        return attachments.data(self._document, number, bytes_max)
 
     def page(self, number: int) -> Page:
         """Page `number`, from 0, with what stands beside its content. Raises nearly anything."""
@@ -95,12 +108,24 @@ class PdfiumDocument:
         own = [line for line in lines if not line.is_aside]
         aside = [line.text for line in lines if line.is_aside]
         if number == 0:
-            self._largest = _largest(own)
+            self._largest = _largest([line for line in lines if not line.is_aside])
+        lines, is_lost = _readable(lines)
+        own = [line for line in lines if not line.is_aside]
+        aside = [line.text for line in lines if line.is_aside]
         text = clean("\n\n".join(filter(None, ("\n".join(_with_gaps(own)), "\n".join(aside)))))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
-            return Page("" if is_blank else None)
+            return Page("" if is_blank and not is_lost else None)
         headers = tuple(clean(line.text).strip() for line in own if line.is_header)
         return Page(text, tuple(_headings(own)), headers, is_cut=is_cut)
+
+    def may_be_read_otherwise(self, number: int) -> bool:
+        """Whether page `number`, from 0, has text for another parser, none of which is hidden."""
+        page = self._document[number]
+        try:
+            with _look_at(page) as (look, count):
+                return is_all_seen(look, count)
+        finally:
+            page.close()
 
     def title(self) -> str:
         """What the document calls itself, else what is printed largest on its first page, if that was read; or ""."""
@@ -143,6 +168,13 @@ class PdfiumDocument:
                 return _seen_lines(look, look.characters(count)), count > PAGE_CHARACTERS_MAX
         with _look_at(page) as (look, count):
             return _seen_lines(look, look.characters(count)), count > PAGE_CHARACTERS_MAX
+
+
+def _readable(lines: list[Line]) -> tuple[list[Line], bool]:
+    """The lines without those that are garbage, none when the page is; and whether the page is."""
+    if is_garbage("\n".join(line.text for line in lines)):
+        return [], True
+    return [line for line in lines if not is_garbled(line.text)], False
 
 
 @contextmanager

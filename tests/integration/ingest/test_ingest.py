@@ -144,6 +144,23 @@ def test_a_folder_is_indexed_with_an_embedded_qdrant_and_every_bad_file_is_repor
     assert "OCR" in second.stdout
 
 
+@pytest.mark.parametrize("dry", [True, False])
+def test_files_of_other_kinds_are_named_fail_nothing_and_are_refused_as_arguments(
+    qdrant: QdrantClient, folder: Path, capsys: pytest.CaptureFixture[str], *, dry: bool
+) -> None:
+    options = ["--dry-run"] if dry else []
+    for name in ("photo.jpg", "sub/old.doc", "~$otter.docx", ".DS_Store"):
+        (folder / name).write_bytes(b"\xff\xd8 bytes")
+    report = _report(capsys, folder, *options)
+    failures = {one["source"]: one["failure"]["code"] for one in report["documents"] if one["failure"]}
+    assert failures == {"photo.jpg": "not_read_kind", "sub/old.doc": "old_office"}
+    assert report["other_kinds"] == {".doc": 1, ".jpg": 1}
+    assert (report["counts"]["failed"], report["counts"]["skipped"]) == (0, 2)
+    for name, code in failures.items():
+        (outcome,) = _report(capsys, folder / name, *options, code=1)["documents"]
+        assert (outcome["status"], outcome["failure"]["code"]) == ("failed", code)
+
+
 class _Recorder:
     """Passes requests on to Qdrant, and remembers them."""
 

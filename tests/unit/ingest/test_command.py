@@ -1,6 +1,7 @@
 """The command's arguments, and what it shows."""
 
 import io
+import re
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -111,6 +112,46 @@ def test_the_table_shows_names_as_they_are_and_harmless() -> None:
     print_report(_report(), out)
     assert "[red]b\ufffd[31m.pdf" in out.getvalue()
     assert "\x1b" not in out.getvalue()
+
+
+def _passed_over(count: int) -> Report:
+    names = [f"photo{number}.jpg" for number in range(count)]
+    failures = {"old.doc": Reason.OLD_OFFICE} | dict.fromkeys(names, Reason.NOT_READ_KIND)
+    return Report(
+        collection="default",
+        dry_run=False,
+        documents=[
+            Outcome(source=name, status=Status.SKIPPED, failure=Failure.of(reason))
+            for name, reason in failures.items()
+        ],
+        other_kinds={".jpg": count + 7, ".doc": 1},
+    )
+
+
+def test_files_of_other_kinds_are_summed_up_by_kind_with_each_reason_once() -> None:
+    out = io.StringIO()
+    print_report(_passed_over(5), out)
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert ".jpg 12 photo0.jpg, photo1.jpg, photo2.jpg and 9 more" in lines
+    assert ".doc 1 old.doc" in lines
+    assert out.getvalue().count("not_read_kind") == out.getvalue().count("old_office") == 1
+    assert "Save it as .docx" in " ".join(lines)
+
+
+def test_all_files_of_other_kinds_count_as_skipped_and_none_as_failed() -> None:
+    report = _passed_over(5)
+    assert report.counts[Status.SKIPPED] == 13
+    assert not report.has_failed
+
+
+def test_a_narrow_terminal_shows_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    out = io.StringIO()
+    print_report(_passed_over(2), out)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+    assert max(map(len, shown.splitlines())) <= 40
+    assert "photo1.jpg" in shown
 
 
 def test_elsewhere_than_on_a_terminal_progress_is_lines() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.index.chunk_text import embedded_text
+from worker.index.chunk_text import embedded_text, searched_text
 from worker.vectors import Hit, document_vector, point_id, query_vector, terms
 
 
@@ -68,3 +68,39 @@ def test_what_is_embedded_carries_name_title_and_heading_each_once() -> None:
         "Acme 2020 10K report\nWords."
     )
     assert embedded_text("Words.") == "Words."
+
+
+@pytest.mark.parametrize(
+    ("question", "chunk"),
+    [
+        ("412", "Sales rose to 412² million."),
+        ("412", "Sales rose to 412¹² million."),
+        ("412", "Sales rose to 412⁽¹⁾ million."),
+        ("revenue", "The revenue³ rose."),
+        ("10^6", "3 x 10^6 cells"),
+        ("m²", "1,250 m² of floor"),
+        ("m2", "1,250 m² of floor"),
+        ("H2O", "Water is H₂O."),
+        ("CO₂", "CO2 and more"),
+        ("2", "takes 2½ hours"),
+        ("1,000", "the number 1,000₂"),
+    ],
+)
+def test_raised_and_lowered_figures_hide_no_number_or_word(question: str, chunk: str) -> None:
+    assert terms(question) <= terms(chunk)
+
+
+@pytest.mark.parametrize(("question", "chunk"), [("4122", "412²"), ("106", "10^6"), ("106", "10⁶"), ("21", "2½")])
+def test_raised_figures_make_no_other_number(question: str, chunk: str) -> None:
+    assert not terms(question) & terms(chunk)
+
+
+def test_a_chunk_is_embedded_under_its_table_s_header_once() -> None:
+    header = "Category | Per year"
+    assert embedded_text("Student | 110", table_headers=(header,)) == f"{header}\nStudent | 110"
+    assert embedded_text(f"{header}\nStudent | 110", table_headers=(header,)) == f"{header}\nStudent | 110"
+
+
+def test_a_broken_word_is_embedded_whole_and_searched_by_its_parts_too() -> None:
+    assert embedded_text("the ware-\nhouse") == "the warehouse"
+    assert searched_text("the ware-\nhouse") == "the warehouse ware house"

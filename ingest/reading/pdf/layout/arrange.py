@@ -1,17 +1,18 @@
 """A page's lines as a reader sees them: a table's row is one line, columns are read one after the other."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self
 
+from ingest.reading.pdf.layout.order import Block, by_columns, reading_order
 from ingest.reading.pdf.layout.signs import spans
 from ingest.reading.pdf.layout.spans import DrawnLine, Span
-from ingest.reading.pdf.layout.tables import TableRow, tables_among
+from ingest.reading.pdf.layout.tables import Table, TableRow, tables_among
+from ingest.reading.pdf.layout.turned import way_of
+from ingest.reading.pdf.layout.vertical import vertical_lines
 from ingest.reading.pdf.look import Box, Look
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A line to be read: its words, the indices of its first and last character, and the box of its first.
 
     `foot` is the index of a character of its last line, where it has several. `table` numbers the page's tables from
@@ -32,36 +33,90 @@ class Placed:
         return cls(line.text, line.indices[0], line.indices[-1], line.box, line.indices[0])
 
 
+class Piece(NamedTuple):
+    """Lines that stay together, and the spans that they were made of."""
+
+    placed: list[Placed]
+    spans: Sequence[Span]
+
+
 def arranged(look: Look, lines: Sequence[DrawnLine]) -> list[Placed]:
     """The lines in the order in which they are read, rows of tables put together."""
-    parts = spans(look, lines)
-    flat = [span for spans_of_line in parts for span in spans_of_line]
-    tables = tables_among(flat, lambda span: look.font(lines[span.line].indices[span.words[0].start]))
-    rows: dict[int, list[Placed]] = {}
-    taken: set[int] = set()
-    for number, table in enumerate(tables, 1):
-        of_table = {span.line for row in table.rows for span in row.spans}
-        taken |= of_table
-        rows[min(of_table)] = [_row(look, lines, row, number) for row in table.rows]
-    placed: list[Placed] = []
-    for number, line in enumerate(lines):
-        placed += rows.get(number, [])
-        if number not in taken:
-            placed.append(Placed.of(line))
-    return placed
+    if (columns := vertical_lines(look.box, lines)) is not None:
+        return [Placed.of(line) for line in columns]
+    parts = _parts(look, lines)
+    tables = tables_among([span for line in parts for span in line], lambda span: look.font(_first(lines, span)))
+    page = _Page(look, lines, parts, tables)
+    torn = any(table.is_prose for table in tables)
+    pieces = list(page.pieces(are_torn_apart=torn))
+    order = by_columns(_blocks(pieces)) if torn else reading_order(_blocks(pieces))
+    if order is None:
+        pieces = list(page.pieces(are_torn_apart=False))
+        order = reading_order(_blocks(pieces))
+    return [placed for number in order for placed in pieces[number].placed]
 
 
-def _row(look: Look, lines: Sequence[DrawnLine], row: TableRow, table: int) -> Placed:
-    first, last = row.spans[0], row.spans[-1]
-    start = _index(lines, first, 0)
-    return Placed(row.text, start, _index(lines, last, -1), look.box(start), _foot(lines, row), table, row.is_header)
+def _parts(look: Look, lines: Sequence[DrawnLine]) -> list[list[Span]]:
+    """The spans of each line, as the page is turned."""
+    way = way_of(look.page)
+    if way is None:
+        return spans(look.box, lines)
+    return spans(lambda index: way(look.box(index)), [line._replace(box=way(line.box)) for line in lines])
 
 
-def _index(lines: Sequence[DrawnLine], span: Span, end: int) -> int:
-    """Of a span's first character (0) or its last (-1)."""
-    at = span.words[0].start if end == 0 else span.words[-1].end - 1
-    return lines[span.line].indices[at]
+class _Page:
+    """What is on a page, in pieces that stay together, in the order in which they are drawn."""
+
+    def __init__(
+        self, look: Look, lines: Sequence[DrawnLine], parts: Sequence[Sequence[Span]], tables: Sequence[Table]
+    ) -> None:
+        self._look = look
+        self._lines = lines
+        self._parts = parts
+        self._tables = tables
+
+    def pieces(self, *, are_torn_apart: bool) -> Iterator[Piece]:
+        """Each table, and each line of the rest; columns of prose in one piece, unless they are to be torn apart."""
+        at = {min(span.line for row in table.rows for span in row.spans): table for table in self._tables}
+        numbers = {id(table): number for number, table in enumerate(self._tables, 1)}
+        taken = {span.line for table in self._tables for row in table.rows for span in row.spans}
+        for number, line in enumerate(self._lines):
+            if (table := at.get(number)) is not None:
+                rows = [Piece([placed], row.spans) for row, placed in self._rows(table, numbers[id(table)])]
+                if table.is_prose and are_torn_apart:
+                    yield from rows
+                else:
+                    yield Piece([row.placed[0] for row in rows], [span for row in rows for span in row.spans])
+            if number not in taken:
+                yield Piece([Placed.of(line)], self._parts[number])
+
+    def _rows(self, table: Table, number: int) -> Iterator[tuple[TableRow, Placed]]:
+        for row in table.rows:
+            first, last = _first(self._lines, row.spans[0]), _last(self._lines, row.spans[-1])
+            foot = _first(self._lines, min(row.spans, key=lambda span: span.bottom))
+            of_table = 0 if table.is_prose else number
+            yield row, Placed(row.text, first, last, self._look.box(first), foot, of_table, row.is_header)
 
 
-def _foot(lines: Sequence[DrawnLine], row: TableRow) -> int:
-    return _index(lines, min(row.spans, key=lambda span: span.bottom), 0)
+def _blocks(pieces: Sequence[Piece]) -> list[Block]:
+    return [
+        Block(
+            min(span.left for span in piece.spans),
+            max(span.right for span in piece.spans),
+            min(span.bottom for span in piece.spans),
+            max(span.top for span in piece.spans),
+            piece.spans[0].height,
+            piece.placed[0].text.count(" ") + 1,
+            number,
+        )
+        for number, piece in enumerate(pieces)
+    ]
+
+
+def _first(lines: Sequence[DrawnLine], span: Span) -> int:
+    """The index of its first character."""
+    return lines[span.line].indices[span.words[0].start]
+
+
+def _last(lines: Sequence[DrawnLine], span: Span) -> int:
+    return lines[span.line].indices[span.words[-1].end - 1]

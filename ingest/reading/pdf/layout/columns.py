@@ -1,7 +1,8 @@
 """The columns of a table, from where the words of its rows stand, and which columns a span is in."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from ingest.reading.pdf.layout.spans import NARROW, Span
 
@@ -9,20 +10,17 @@ Row = Sequence[Span]
 """Spans that stand beside one another, from left to right."""
 FINE = 0.6
 """Of a line's height: a gap that all rows have is one between columns, if no row's is smaller."""
+SHARE = 0.4
+"""Of the lesser of both: a span that shares so much with a column is in it."""
 ROWS_FOR_ONE_ASTRAY = 12
 """Of so many rows one may run across the room between two columns, as a long label does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """From where to where the words of most rows stand, in points."""
 
     left: float
     right: float
-
-    def overlap(self, left: float, right: float) -> float:
-        """How much of a stretch is in it, in points; less than 0 by how far it is away."""
-        return min(self.right, right) - max(self.left, left)
 
 
 def columns_of(rows: Sequence[Row], height: float) -> list[Column]:
@@ -54,32 +52,29 @@ def _covered(rows: Sequence[Row], astray: int) -> Iterator[tuple[float, float]]:
 
 def place_of(span: Span, columns: Sequence[Column]) -> tuple[int, int]:
     """The first and the last column that a span is in: one, unless it reaches well into others."""
-    overlaps = [column.overlap(span.left, span.right) for column in columns]
-    within = [at for at, overlap in enumerate(overlaps) if overlap > _least(span, columns[at])]
-    if not within:
-        nearest = max(range(len(columns)), key=overlaps.__getitem__)
-        return nearest, nearest
-    return within[0], within[-1]
-
-
-def _least(span: Span, column: Column) -> float:
-    """How much a span must share with a column to be in it: a good part of the lesser of both."""
-    return 0.4 * min(span.right - span.left, column.right - column.left)
+    left, right = span.left, span.right
+    least = SHARE * (right - left)
+    first = last = nearest = -1
+    most = float("-inf")
+    for at, (begin, end) in enumerate(columns):
+        overlap = (end if end < right else right) - (begin if begin > left else left)
+        if overlap > most:
+            nearest, most = at, overlap
+        if overlap > 0 and (overlap > least or overlap > SHARE * (end - begin)):
+            first, last = (at if first < 0 else first), at
+        if begin > right:
+            break
+    return (first, last) if first >= 0 else (nearest, nearest)
 
 
 def parted(span: Span, columns: Sequence[Column], height: float) -> list[Span]:
     """A span that reaches over several columns, in parts where it has room between two of them."""
-    first, last = place_of(span, columns)
-    if first == last:
-        return [span]
-    cuts = [0]
-    for at in range(1, len(span.words)):
-        left, right = span.words[at - 1].right, span.words[at].left
-        if right - left > NARROW * height and any(
-            columns[number].right < right
-            and columns[number + 1].left > left
-            and columns[number + 1].left - height < right
-            for number in range(first, last)
-        ):
-            cuts.append(at)
-    return [span.part(start, end) for start, end in zip(cuts, [*cuts[1:], len(span.words)], strict=True)]
+    return span.cut([at for at in range(1, len(span.words)) if _is_between(span, at, columns, height)])
+
+
+def _is_between(span: Span, at: int, columns: Sequence[Column], height: float) -> bool:
+    """Whether the gap before word `at` is where two columns have room between them."""
+    left, right = span.words[at - 1].right, span.words[at].left
+    return right - left > NARROW * height and any(
+        one.right < right and other.left > left and other.left - height < right for one, other in pairwise(columns)
+    )

@@ -1,17 +1,18 @@
 """A page's lines as pdfium gives them, taken apart where a wide gap is between two words."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-from ingest.reading.pdf.look import Box, Look
+from ingest.reading.pdf.look import Box
 
 WIDE = 1.0
 """Of a line's height: a gap that may be one between columns. Between words of justified print there is up to 0.7."""
 NARROW = 0.4
 """Of a line's height: the least gap between two columns that other lines show to be two. A blank has 0.25."""
 WORD = re.compile(r"\S+")
+LETTER = re.compile(r"[^\W\d_]")
 CURRENCY = re.compile(r"(?:US|C|A|HK)?[$\u20ac\u00a3\u00a5]|EUR|USD|GBP|CHF|kr\.?")
 """Stands at the left of a column of figures, apart from its figure."""
 CLOSES_A_FIGURE = re.compile(r"[)%\u2030]{1,3}|bps|x")
@@ -19,9 +20,20 @@ DASHES = ("-", "\u2013", "\u2014", "\u2212")
 FIGURE_LETTERS_MAX = 4
 """Of a figure's unit."""
 
+CHARACTER_WIDTH = 0.45
+"""Of a line's height, on average: wide fonts have that, most 0.35 to 0.42 ..."""
+CAPITAL_WIDTH = 0.65
+WIDE_CHARACTER = "\u1100"
+"""... and Hangul, Chinese and Japanese, from here on, 1."""
+ROOM = 0.8
+"""Of a line's height, in which there is no gap between columns."""
+
+Where = Callable[[int], Box]
+"""The box of a character of the page, by its index, as the page is turned to be read."""
+
 
 class Word(NamedTuple):
-    """Characters without a blank between them: from where to where of their line, and of the page, in points."""
+    """Characters without a wide gap between them: from where to where of their line, and of the page, in points."""
 
     start: int
     end: int
@@ -29,8 +41,7 @@ class Word(NamedTuple):
     right: float
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnLine:
+class DrawnLine(NamedTuple):
     """A line as pdfium gives it: its words, the index of each of its characters, and the box of its first."""
 
     text: str
@@ -38,85 +49,132 @@ class DrawnLine:
     box: Box
 
 
-@dataclass(frozen=True, slots=True)
 class Span:
-    """Words of one line without a wide gap between them; `line` is that line's number."""
+    """Words of one line without a wide gap between them; `line` is that line's number.
 
-    line: int
-    text: str
-    words: tuple[Word, ...]
-    bottom: float
-    top: float
+    `is_mark`: it is the small sign of a note, raised behind another span.
+    """
 
-    @property
-    def left(self) -> float:
-        """Where it begins, in points."""
-        return self.words[0].left
+    __slots__ = ("_is_figure", "bottom", "height", "is_mark", "left", "line", "right", "text", "top", "words")
 
-    @property
-    def right(self) -> float:
-        """Where it ends."""
-        return self.words[-1].right
-
-    @property
-    def height(self) -> float:
-        """Of its first line's first character."""
-        return self.top - self.bottom
+    def __init__(self, line: int, text: str, words: Sequence[Word], bottom: float, top: float) -> None:
+        self.line = line
+        self.text = text
+        self.words = words
+        self.left = words[0].left
+        self.right = words[-1].right
+        self.bottom = bottom
+        self.top = top
+        self.height = top - bottom
+        self.is_mark = False
+        self._is_figure: bool | None = None
 
     @property
     def is_figure(self) -> bool:
         """Whether it is a number with its sign and unit, or a dash for none."""
-        return is_figure(self.text)
+        if self._is_figure is None:
+            self._is_figure = is_figure(self.text)
+        return self._is_figure and not self.is_mark
+
+    @property
+    def middle(self) -> float:
+        """Of its stretch from left to right."""
+        return (self.left + self.right) / 2
 
     def parts(self, gap: float) -> list["Span"]:
         """Taken apart wherever more than `gap` points are between two words, but within no figure."""
-        cuts = [at for at in range(1, len(self.words)) if _gap(self.words, at) > gap]
-        cuts = [at for at in cuts if not _are_one_figure(self, at, cuts)]
-        return [self.part(first, last) for first, last in zip([0, *cuts], [*cuts, len(self.words)], strict=True)]
+        words = self.words
+        cuts = [
+            at
+            for at, (before, word) in enumerate(pairwise(words), 1)
+            if word.left - before.right > gap or before.left - word.right > gap  # a line may be drawn to and fro
+        ]
+        if cuts:
+            cuts = [at for at in cuts if not _are_one_figure(self, at, cuts)]
+        return self.cut(cuts)
 
-    def part(self, first: int, last: int) -> "Span":
-        """Its words from one to before another."""
-        words = self.words[first:last]
+    def cut(self, cuts: Sequence[int]) -> list["Span"]:
+        """Taken apart before each of these words."""
+        if not cuts:
+            return [self]
         at = self.words[0].start
-        return replace(self, text=self.text[words[0].start - at : words[-1].end - at], words=words)
+        parts = []
+        for first, last in pairwise([0, *cuts, len(self.words)]):
+            words = self.words[first:last]
+            text = self.text[words[0].start - at : words[-1].end - at]
+            parts.append(Span(self.line, text, words, self.bottom, self.top))
+        return parts
 
 
 def is_figure(text: str) -> bool:
     """Whether text is a number with its sign and unit, or a dash for none."""
+    if len(text) > 24:
+        return False
     if text in DASHES:
         return True
     digits = sum(map(str.isdigit, text))
-    return digits > 0 and sum(map(str.isalpha, text)) <= FIGURE_LETTERS_MAX and len(text.split()) <= 4
+    return digits > 0 and sum(map(str.isalpha, text)) <= FIGURE_LETTERS_MAX and text.count(" ") < 4
 
 
-def spans_of(look: Look, number: int, line: DrawnLine) -> list[Span]:
-    """A line in spans, each figure with its sign and its unit."""
-    words = _words(look, line)
-    _, bottom, _, top = line.box
-    return Span(number, line.text, words, bottom, top).parts(WIDE * (top - bottom))
-
-
-def whole_line(look: Look, number: int, line: DrawnLine) -> Span:
+def whole_line(where: Where, number: int, line: DrawnLine) -> Span:
     """A line as one span, its words not told apart."""
-    right = look.box(line.indices[-1])[2]
+    right = where(line.indices[-1])[2]
     left, bottom, _, top = line.box
     return Span(number, line.text, (Word(0, len(line.text), left, max(left, right)),), bottom, top)
 
 
-def _words(look: Look, line: DrawnLine) -> tuple[Word, ...]:
-    words, box = [], line.box
-    for found in WORD.finditer(line.text):
-        start, end = found.span()
-        first = box if start == 0 else look.box(line.indices[start])
-        last = first if end == start + 1 else look.box(line.indices[end - 1])
-        words.append(Word(start, end, first[0], last[2]))
-    return tuple(words)
+def spans_of(where: Where, whole: Span, line: DrawnLine) -> list[Span]:
+    """A line, given as one span, in spans, each figure with its sign and its unit."""
+    words = _words(where, whole, line)
+    if len(words) == 1:
+        return [whole]
+    return Span(whole.line, line.text, words, whole.bottom, whole.top).parts(WIDE * whole.height)
 
 
-def _gap(words: Sequence[Word], at: int) -> float:
-    """Before word `at`; a word that stands left of the one before is as far away as its width tells."""
-    gap = words[at].left - words[at - 1].right
-    return gap if gap > words[at - 1].left - words[at - 1].right else -gap
+def is_loose(text: str, width: float, height: float) -> bool:
+    """Whether text so many points wide and high is wider than its letters need."""
+    needed = CHARACTER_WIDTH * len(text) + ROOM
+    if width <= needed * height:
+        return False
+    needed += (CAPITAL_WIDTH - CHARACTER_WIDTH) * sum(map(str.isupper, text))
+    if not text.isascii():
+        needed += (1 - CHARACTER_WIDTH) * sum(character >= WIDE_CHARACTER for character in text)
+    return width > needed * height
+
+
+def _words(where: Where, whole: Span, line: DrawnLine) -> list[Word]:
+    """The line's words; in a row of figures, those of its label as one where nothing tells of a gap among them."""
+    places = [found.span() for found in WORD.finditer(line.text)]
+    groups = _in_groups(line.text, places)
+    words: list[Word] = []
+    for group in groups:
+        ends = _stretch(where, whole, line, group[0][0], group[-1][1])
+        if len(group) > 1 and is_loose(line.text[ends.start : ends.end], ends.right - ends.left, whole.height):
+            words += [_stretch(where, whole, line, start, end) for start, end in group]
+        else:
+            words.append(ends)
+    return words
+
+
+def _stretch(where: Where, whole: Span, line: DrawnLine, start: int, end: int) -> Word:
+    left = whole.left if start == 0 else where(line.indices[start])[0]
+    right = whole.right if end == len(line.text) else where(line.indices[end - 1])[2]
+    return Word(start, end, left, right)
+
+
+def _in_groups(text: str, places: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """The words of a row of figures in groups, each figure alone; those of any other line each for itself."""
+    letters = [LETTER.search(text, start, end) for start, end in places]
+    figures = [letter is None for letter in letters]
+    if sum(figures) < 2:
+        return [[place] for place in places]
+    groups: list[list[tuple[int, int]]] = []
+    for at, place in enumerate(places):
+        if at > 0 and not figures[at] and not figures[at - 1]:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
 
 
 def _are_one_figure(span: Span, at: int, cuts: Sequence[int]) -> bool:
@@ -125,6 +183,6 @@ def _are_one_figure(span: Span, at: int, cuts: Sequence[int]) -> bool:
     before, after = (span.text[word.start - start : word.end - start] for word in span.words[at - 1 : at + 1])
     is_alone_before = at == 1 or at - 1 in cuts
     if is_alone_before and CURRENCY.fullmatch(before):
-        return is_figure(after) or after in DASHES
+        return is_figure(after)
     is_alone_after = at + 1 == len(span.words) or at + 1 in cuts
     return is_alone_after and CLOSES_A_FIGURE.fullmatch(after) is not None and is_figure(before)

@@ -25,8 +25,14 @@ NEAR = 2.2
 """Of a line's height: a header's lines are no farther apart."""
 FAR = 3.2
 """Of a line's height: the feet of two rows of one table are no farther apart, unless all of them are."""
-LONG_WORDS = 8
-"""A line of so many words that runs over several columns is no row."""
+SMALL = 0.85
+"""Of the height of what it is behind: the mark of a note."""
+NOTE = re.compile(r"(?:[(\[]?(?:\d{1,2}|[a-z]{1,2}|[*\u2020\u2021\u00a7\u00b6]{1,3})[)\]]?[, ]{0,2}){1,4}")
+NOTE_CHARACTERS_MAX = 9
+MARK_REACH = 12
+"""Spans before and after, in the order in which they are drawn."""
+LONG_CHARACTERS = 40
+"""A line of so many that runs over several columns is no row."""
 ROWS_MIN = 2
 TEXT_ROWS_MIN = 3
 """Of a table without figures."""
@@ -69,9 +75,10 @@ class TableRow:
 
 @dataclass(slots=True)
 class Table:
-    """Rows from top to bottom."""
+    """Rows from top to bottom. `is_prose`: it is none, but columns of prose that were drawn across, line by line."""
 
     rows: list[TableRow] = field(default_factory=list)
+    is_prose: bool = False
 
 
 Style = Callable[[Span], object]
@@ -80,28 +87,49 @@ Style = Callable[[Span], object]
 
 def tables_among(spans: Sequence[Span], style: Style) -> list[Table]:
     """The tables that can be told with confidence."""
-    return [table for block in _blocks(_rows(spans)) if (table := _table(block, style)) is not None]
+    return [table for block in _blocks(_rows(spans)) for table in _tables(block, style)]
 
 
 def _rows(spans: Sequence[Span]) -> list[list[Span]]:
     """Spans that stand beside one another, rows from top to bottom."""
-    rows: list[list[Span]] = []
-    for span in sorted(spans, key=lambda span: -span.bottom):
-        if rows and rows[-1][0].bottom - span.bottom < SAME_ROW * min(span.height, rows[-1][0].height):
-            rows[-1].append(span)
+    small = SMALL * max((span.height for span in spans), default=0.0)
+    marks = {
+        at: of for at, span in enumerate(spans) if span.height < small and (of := _marked(spans, at)) is not None
+    }
+    feet = [spans[marks.get(at, at)].bottom for at in range(len(spans))]
+    rows: list[list[int]] = []
+    for at in sorted(range(len(spans)), key=lambda at: -feet[at]):
+        if rows and feet[rows[-1][0]] - feet[at] < SAME_ROW * min(spans[at].height, spans[rows[-1][0]].height):
+            rows[-1].append(at)
         else:
-            rows.append([span])
-    return [sorted(row, key=lambda span: span.left) for row in rows]
+            rows.append([at])
+    for at in marks:
+        spans[at].is_mark = True
+    return [sorted((spans[at] for at in row), key=lambda span: span.left) for row in rows]
+
+
+def _marked(spans: Sequence[Span], at: int) -> int | None:
+    """Which of the spans near by in the drawing's order a small one is raised behind, as the mark of a note is."""
+    mark = spans[at]
+    if len(mark.text) > NOTE_CHARACTERS_MAX or not NOTE.fullmatch(mark.text):
+        return None
+    for near in range(max(0, at - MARK_REACH), min(len(spans), at + MARK_REACH + 1)):
+        span = spans[near]
+        middle = (mark.bottom + mark.top) / 2
+        is_beside = span.bottom < middle < span.top + 0.3 * span.height
+        if mark.height < SMALL * span.height and is_beside and abs(mark.left - span.right) < 0.6 * span.height:
+            return near
+    return None
 
 
 def _blocks(rows: Sequence[list[Span]]) -> Iterator[list[list[Span]]]:
     """Rows that may be one table's: near one another, without prose between them."""
     block: list[list[Span]] = []
-    for at, row in enumerate(rows):
+    for row, above, below in _with_nearest(rows):
         if block and _is_far(block, row):
             yield block
             block = []
-        if _is_prose(rows, at):
+        if _is_prose(row, above, below):
             yield block
             block = []
         else:
@@ -115,35 +143,48 @@ def _foot(row: Row) -> float:
 
 def _is_far(block: Sequence[Row], row: Row) -> bool:
     step = _foot(block[-1]) - _foot(row)
-    steps = [_foot(before) - _foot(after) for before, after in pairwise(block)]
-    height = max(block[-1][0].height, row[0].height)
-    return step > FAR * height and (len(steps) < 2 or step > 1.6 * max(statistics.median(steps), 1.0))
-
-
-def _is_prose(rows: Sequence[Row], at: int) -> bool:
-    """Whether a row is a long line over what is room between columns in the nearest rows that have any."""
-    if len(rows[at]) > 1 or len(rows[at][0].text.split()) < LONG_WORDS:
+    if step <= FAR * max(block[-1][0].height, row[0].height):
         return False
-    line = rows[at][0]
-    above = next((row for row in reversed(rows[:at]) if len(row) > 1), None)
-    below = next((row for row in rows[at + 1 :] if len(row) > 1), None)
-    near = [row for row in (above, below) if row is not None]
-    return all(any(_crosses(line, one, other) for one, other in pairwise(row)) for row in near)
+    steps = [_foot(before) - _foot(after) for before, after in pairwise(block)]
+    return len(steps) < 2 or step > 1.6 * max(statistics.median(steps), 1.0)
 
 
-def _crosses(line: Span, one: Span, other: Span) -> bool:
-    return line.left < one.right and line.right > other.left
+def _with_nearest(rows: Sequence[list[Span]]) -> Iterator[tuple[list[Span], Row, Row]]:
+    """Each row with the nearest ones above and below that have several spans; an empty one for none."""
+    below: list[Row] = []
+    nearest: Row = ()
+    for row in reversed(rows):
+        below.append(nearest)
+        nearest = row if len(row) > 1 else nearest
+    nearest = ()
+    for row in rows:
+        yield row, nearest, below.pop()
+        nearest = row if len(row) > 1 else nearest
 
 
-def _table(block: Sequence[list[Span]], style: Style) -> Table | None:
-    seeds = [row for row in block if len(row) > 1]
+def _is_prose(row: Row, above: Row, below: Row) -> bool:
+    """Whether a row is a long line over what is room between columns in the nearest rows that have any."""
+    if len(row) > 1 or len(row[0].text) < LONG_CHARACTERS:
+        return False
+    return (not above or _crosses(row[0], above)) and (not below or _crosses(row[0], below))
+
+
+def _crosses(line: Span, row: Row) -> bool:
+    """Whether a line reaches over room between two spans of a row."""
+    left, right = line.left, line.right
+    return any(left < one.right and right > other.left for one, other in pairwise(row))
+
+
+def _tables(block: Sequence[list[Span]], style: Style) -> list[Table]:
+    """The tables that are one above the other in a block with the same columns."""
+    seeds = [row for row in block if sum(not span.is_mark for span in row) > 1]
     if len(seeds) < ROWS_MIN:
-        return None
+        return []
     height = statistics.median(row[0].height for row in seeds)
     body = [row for row in seeds if any(span.is_figure for span in row[1:])]
     columns = columns_of(body if len(body) >= ROWS_MIN else seeds, height)
     if len(columns) < 2:
-        return None
+        return []
     rows = [_in_cells(row, columns, height) for row in block]
     first = next(at for at, row in enumerate(rows) if len(row.filled) > 1)
     last = max(at for at, row in enumerate(rows) if len(row.filled) > 1)
@@ -152,14 +193,18 @@ def _table(block: Sequence[list[Span]], style: Style) -> Table | None:
     while last + 1 < len(rows) and _goes_on(rows[last], rows[last + 1], columns, height, rows[: last + 2]):
         last += 1
     table = _Builder(rows[first : last + 1], columns, height, style)
-    return table.built() if table.is_table() else None
+    return table.built() if table.is_table() else table.torn()
 
 
 def _in_cells(row: Row, columns: Sequence[Column], height: float) -> TableRow:
     cells: list[list[Span]] = [[] for _ in columns]
-    spans = [part for span in row for part in parted(span, columns, height)]
-    for span in spans:
-        cells[place_of(span, columns)[0]].append(span)
+    spans: list[Span] = []
+    for span in row:
+        first, last = place_of(span, columns)
+        parts = [span] if first == last else parted(span, columns[first : last + 1], height)
+        for part in parts:
+            cells[first if len(parts) == 1 else place_of(part, columns)[0]].append(part)
+        spans += parts
     return TableRow(cells, spans)
 
 
@@ -175,11 +220,7 @@ def _is_over_columns(row: TableRow, rows: Sequence[TableRow], columns: Sequence[
     middle = (columns[max(first, 1)].left + columns[last].right) / 2
     all_over = (columns[1].left + columns[-1].right) / 2
     wide = columns[last].right - columns[max(first, 1)].left
-    return min(abs(_middle(span) - middle), abs(_middle(span) - all_over)) < max(0.2 * wide, height)
-
-
-def _middle(span: Span) -> float:
-    return (span.left + span.right) / 2
+    return min(abs(span.middle - middle), abs(span.middle - all_over)) < max(0.2 * wide, height)
 
 
 def _goes_on(
@@ -253,8 +294,10 @@ class _Builder:
     def _is_prose(self, column: int) -> bool:
         """Whether a column's lines go on from one to the next as those of a paragraph do."""
         spans = [span for row in self._rows for span in row.cells[column]]
-        words = statistics.mean(len(span.words) for span in spans)
-        if len(spans) < 2 or words < PROSE_WORDS or self._figures[column]:
+        if len(spans) < 2 or self._figures[column]:
+            return False
+        words = statistics.mean(span.text.count(" ") + 1 for span in spans)
+        if words < PROSE_WORDS:
             return False
         steps = [
             below.text[0].islower() and not above.text.endswith((".", "!", "?", ":"))
@@ -264,38 +307,65 @@ class _Builder:
         full = statistics.median((span.right - left) / (right - left) for span in spans)
         return sum(steps) >= CONTINUES * len(steps) or (full >= FULL and words >= 2 * PROSE_WORDS)
 
-    def built(self) -> Table:
-        """With each row's lines together, its header first."""
-        head = self._header_lines()
-        table = Table([self._header(self._rows[:head])] if head else [])
-        for row in self._rows[head:]:
-            above = table.rows[-1] if len(table.rows) > (head > 0) else None
+    def torn(self) -> list[Table]:
+        """The lines of its columns one after the other, if they are columns of prose, drawn across in one go."""
+        across = sum(len({span.line for span in row.spans}) < len(row.filled) for row in self._rows)
+        if across < ROWS_MIN or not all(map(self._is_prose, range(len(self._columns)))):
+            return []
+        cells = [row.cells[at] for at in range(len(self._columns)) for row in self._rows if row.cells[at]]
+        return [Table([TableRow([cell], cell) for cell in cells], is_prose=True)]
+
+    def built(self) -> list[Table]:
+        """A table for each header, with each row's lines together."""
+        heads = self._heads()
+        starts = [0, *(head.start for head in heads if head.start > 0)]
+        first = {head.start: head.stop for head in heads}
+        return [
+            self._one(start, first.get(start, start), end)
+            for start, end in zip(starts, [*starts[1:], len(self._rows)], strict=True)
+        ]
+
+    def _one(self, start: int, head: int, end: int) -> Table:
+        """The table from line `start` to before `end`, of which those before `head` name the columns."""
+        table = Table([self._header(self._rows[start:head])] if head > start else [])
+        for row in self._rows[head:end]:
+            above = table.rows[-1] if len(table.rows) > (head > start) else None
             if above is not None and self._is_same_row(above, row):
                 _add(above, row)
             else:
                 table.rows.append(TableRow([list(cell) for cell in row.cells], list(row.spans)))
         return table
 
-    def _header_lines(self) -> int:
-        """How many of the lines, from the top, name the columns."""
+    def _heads(self) -> list[range]:
+        """Which lines name the columns: those on top, and such among the rows."""
         if any(self._figures[1:]):
-            return self._lines_above_figures()
-        return self._styled_header()
+            return list(self._lines_above_figures())
+        return [range(self._styled_header())]
 
-    def _lines_above_figures(self) -> int:
+    def _lines_above_figures(self) -> Iterator[range]:
         years = [self._is_of_years(at) for at in range(len(self._columns))]
-        head = 0
-        for at, row in enumerate(self._rows):
-            if any(
-                self._figures[column] and self._is_value(row.cells[column], is_year_one=years[column])
-                for column in row.filled
-                if column > 0
-            ):
-                break
-            if row.filled == [0] and at > 0 and head == at:
-                break
-            head = at + 1
-        return head if head < len(self._rows) else 0
+        start = 0
+        for at, row in enumerate([*self._rows, None]):
+            if row is not None and self._names_columns(row, years) and not (start < at and row.filled == [0]):
+                continue
+            names = sum(len(line.filled) > 1 or line.filled[0] > 0 for line in self._rows[start:at])
+            if at < len(self._rows) and names and (start == 0 or self._are_a_head(start, at)):
+                yield range(start, at)
+            start = at + 1
+
+    def _names_columns(self, row: TableRow, years: Sequence[bool]) -> bool:
+        """Whether a line has no figure in the columns of figures."""
+        return not any(
+            self._figures[column] and self._is_value(row.cells[column], is_year_one=years[column])
+            for column in row.filled
+            if column > 0
+        )
+
+    def _are_a_head(self, start: int, end: int) -> bool:
+        """Whether lines amid a table name its columns anew: most of those of figures, and no row."""
+        named = {column for line in self._rows[start:end] for column in line.filled if self._figures[column]}
+        is_first_empty = any(not line.cells[0] for line in self._rows[start:end])
+        return is_first_empty and len(named - {0}) > sum(self._figures[1:]) / 2
 
     def _is_of_years(self, column: int) -> bool:
         cells = self._cells(column)[2:]
@@ -346,13 +416,13 @@ class _Builder:
         groups: list[list[int]] = [[] for _ in spans]
         for at in values:
             middle = (self._columns[at].left + self._columns[at].right) / 2
-            groups[min(range(len(spans)), key=lambda number: abs(_middle(spans[number]) - middle))].append(at)
+            groups[min(range(len(spans)), key=lambda number: abs(spans[number].middle - middle))].append(at)
         over = all(group and self._is_over(span, group) for span, group in zip(spans, groups, strict=True))
         return groups if over else None
 
     def _is_over(self, span: Span, columns: Sequence[int]) -> bool:
         left, right = self._columns[columns[0]].left, self._columns[columns[-1]].right
-        return abs(_middle(span) - (left + right) / 2) < max(self._height, 0.1 * (right - left))
+        return abs(span.middle - (left + right) / 2) < max(self._height, 0.1 * (right - left))
 
     def _is_same_row(self, above: TableRow, row: TableRow) -> bool:
         step = min(

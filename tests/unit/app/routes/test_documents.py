@@ -27,16 +27,18 @@ from app.core.documents.catalog import Catalog
 from app.core.documents.files import DocumentStore, StorageUnavailableError
 from app.core.documents.ids import document_id
 from app.core.documents.records import DocumentStatus
+from app.core.formats import OLE, SUFFIXES, MediaType
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.documents.filenames import shown_filename
 from app.documents.uploads import receiving
 from app.main import create_app
+from tests.support.formats import SAMPLES
 from tests.support.problems import assert_problem
 
 PDF = b"%PDF-1.7\n" + bytes(range(256))
 SHA256 = hashlib.sha256(PDF).hexdigest()
-DOCX = b"PK\x03\x04" + bytes(100)
+DOCX = SAMPLES[MediaType.DOCX].says("words")
 
 
 @pytest.fixture(scope="module")
@@ -406,6 +408,18 @@ class TestHostileUpload:
     def test_an_upload_without_a_file_is_refused(self, client: TestClient) -> None:
         header = b'Content-Disposition: form-data; name="collection"'
         assert_problem(raw(client, part(header, b"c") + b"--b--\r\n"), 422, "invalid-request")
+
+    @pytest.mark.parametrize("suffix", [".docx", ".pptx", ".xlsx"])
+    def test_a_file_with_a_password_or_of_an_old_office_is_told(self, client: TestClient, suffix: str) -> None:
+        response = upload(client, (f"a{suffix}", OLE + bytes(1000)))
+        assert_problem(response, 415, "unsupported-file-type")
+        assert "has a password" in response.json()["detail"]
+
+    @pytest.mark.parametrize("name", ["photo.jpg", "old.doc", "noname", "a.zip"])
+    def test_a_kind_that_is_not_read_is_refused_with_those_that_are(self, client: TestClient, name: str) -> None:
+        response = upload(client, (name, b"bytes"))
+        assert_problem(response, 415, "unsupported-file-type")
+        assert all(suffix in response.json()["detail"] for suffix in SUFFIXES)
 
     @pytest.mark.parametrize("media_type", ["application/json", "application/pdf", "multipart/mixed; boundary=b", ""])
     def test_another_media_type_is_refused(self, client: TestClient, media_type: str) -> None:

@@ -204,6 +204,20 @@ def test_each_mark_of_a_citation_is_an_annotation() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("pages", "title"),
+    [
+        ({}, "a.pdf, page 2"),
+        ({"last_page": 3}, "a.pdf, pages 2-3"),
+        ({"page_label": "iv"}, "a.pdf, page iv (2)"),
+        ({"last_page": 3, "page_label": "iv-v"}, "a.pdf, pages iv-v (2-3)"),
+    ],
+)
+def test_an_annotation_is_titled_by_its_pages_as_people_call_them(pages: dict[str, Any], title: str) -> None:
+    [found] = annotations("[1]", [citation(1, None).model_copy(update=pages)], BASE)
+    assert found.title == title
+
+
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "https://evil.example/", "evil.example", ""])
 def test_an_annotation_leads_nowhere_else(url: str) -> None:
     [found] = annotations("[1]", [citation(1, url, document_id="../x?y")], BASE)

@@ -75,6 +75,7 @@ def test_abbreviations_do_not_end_the_sentence() -> None:
 @pytest.mark.parametrize(
     ("above", "below"),
     [
+        (["The fees of it end here.\u00b2"], ["and this is another matter. Really."]),
         (["It ends here."], ["and this is another matter. Really."]),
         (["Total of all fees is 412"], ["in the year before. More."]),
         (["Name | Fee", "Student | 110 in all of the year"], ["and so on. More."]),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.formats import LABELS
+from app.core.formats import LABELS, SUFFIXES
 from ingest.reading.files import File, UsageError, find, safe_name, sha256_of
 from ingest.reading.reasons import FileError, Reason
 
@@ -23,13 +23,38 @@ def _sources(*paths: Path) -> list[str]:
 
 
 def test_a_folder_is_searched_with_all_below_in_a_fixed_order(tmp_path: Path) -> None:
-    _touch(tmp_path / "b.pdf", tmp_path / "a" / "z.PDF", tmp_path / "a" / "c.pdf", tmp_path / "table.xlsx")
+    _touch(tmp_path / "b.pdf", tmp_path / "a" / "z.PDF", tmp_path / "a" / "c.pdf", tmp_path / "table.ods")
     assert _sources(tmp_path) == ["a/c.pdf", "a/z.PDF", "b.pdf"]
 
 
+def test_files_of_other_kinds_are_named_and_counted_and_litter_is_not(tmp_path: Path) -> None:
+    _touch(*(tmp_path / name for name in ("a.pdf", "b.JPG", "sub/c.jpg", "old.doc", "noname", "~$a.docx", "x.pdf~")))
+    _touch(tmp_path / ".DS_Store", tmp_path / "__MACOSX" / "._a.pdf", tmp_path / "Thumbs.db")
+    found = find([tmp_path])
+    assert [file.source for file in found.files] == ["a.pdf"]
+    assert {one.source: one.reason for one in found.refused} == {
+        "b.JPG": Reason.NOT_READ_KIND,
+        "sub/c.jpg": Reason.NOT_READ_KIND,
+        "noname": Reason.NOT_READ_KIND,
+        "old.doc": Reason.OLD_OFFICE,
+    }
+    assert not any(one.is_failure for one in found.refused)
+    assert found.other_kinds == {".jpg": 2, ".doc": 1, "": 1}
+
+
+def test_of_very_many_files_of_other_kinds_the_first_are_named_and_all_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.reading.files.OTHER_KINDS_LISTED_MAX", 3)
+    _touch(tmp_path / "a.pdf", *(tmp_path / f"{number}.jpg" for number in range(10)))
+    found = find([tmp_path])
+    assert [one.source for one in found.refused] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert found.other_kinds == {".jpg": 10}
+
+
 def test_every_format_that_is_read_is_found(tmp_path: Path) -> None:
-    _touch(*(tmp_path / f"a.{suffix}" for suffix in ("pdf", "docx", "html", "htm", "md", "txt", "doc", "zip", "py")))
-    assert _sources(tmp_path) == ["a.docx", "a.htm", "a.html", "a.md", "a.pdf", "a.txt"]
+    _touch(*(tmp_path / f"a{suffix}" for suffix in (*SUFFIXES, ".doc", ".zip", ".py")))
+    assert _sources(tmp_path) == sorted(f"a{suffix}" for suffix in SUFFIXES)
 
 
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
@@ -62,7 +87,7 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_pdfs_says_so(tmp_path: Path) -> None:
-    (tmp_path / "table.xlsx").touch()
+    (tmp_path / "table.ods").touch()
     with pytest.raises(UsageError, match=f"no {re.escape(LABELS)} in this folder"):
         find([tmp_path])
 

@@ -1,5 +1,9 @@
 """Marks that point at a source become citations; all others go."""
 
+from dataclasses import replace
+
+import pytest
+
 from worker.answer.citations import CitedAnswer, check, citation, stands_in
 from worker.vectors import Hit
 
@@ -79,3 +83,94 @@ def test_brackets_in_code_and_formulas_are_no_marks() -> None:
 
 def test_an_answer_holds_no_link_and_no_image() -> None:
     assert check("![x](https://evil.example/?q=secret) Six [1](https://evil.example).", HITS).text == "x Six [1]."
+
+
+@pytest.mark.parametrize(
+    ("quote", "text"),
+    [
+        ("Sales rose to 412 million.", "Sales rose to 412² million."),
+        ("Sales rose to 412² million.", "Sales rose to 412² million."),
+        ("The revenue rose.", "The revenue³ rose."),
+        ("Sales of 2024. They rose", "Sales of 2024.² They rose"),
+        ("3 x 10^6 cells", "3 x 10^6 cells"),
+        ("3 x 10\u2076 cells", "3 x 10^6 cells"),
+        ("10\u207b\u2076 g", "10^-6 g"),
+        ("1,250 m² of floor", "1,250 m² of floor"),
+        ("Student £110 in full-time education", "Student | £110 | in full-time education"),
+        ("the transportation of goods", "the transporta-\ntion of goods"),
+        ("the transporta-tion of goods", "the transporta-\ntion of goods"),
+        ("from the first day, is thirty days", "from the first day,\fis thirty days"),
+        ("in 2019-2020", "in 2019-\n2020"),
+    ],
+)
+def test_a_quote_stands_where_the_page_has_it_in_its_own_layout(quote: str, text: str) -> None:
+    assert stands_in(quote, text)
+
+
+@pytest.mark.parametrize(
+    ("quote", "text"),
+    [
+        ("Sales rose to 4122 million", "Sales rose to 412² million"),
+        ("Sales rose to 4122 million", "Sales rose to 412 2 million"),
+        ("Sales rose to 4122", "Sales rose to 412 | 2"),
+        ("Sales rose to 412³ million", "Sales rose to 412² million"),
+        ("Sales rose to 41", "Sales rose to 412"),
+        ("12 boats", "412 boats"),
+        ("3 x 106 cells", "3 x 10^6 cells"),
+        ("3 x 10 cells", "3 x 10^6 cells"),
+        ("10 cells", "10\u2076 cells"),
+        ("1,250 m of floor", "1,250 m² of floor"),
+    ],
+)
+def test_another_number_than_the_page_s_does_not_stand_on_it(quote: str, text: str) -> None:
+    assert not stands_in(quote, text)
+
+
+def test_a_model_that_quotes_a_wrong_number_is_not_cited() -> None:
+    source = [hit("Sales rose to 412² million euro in the year.")]
+    assert check("“Sales rose to 412 million euro in the year” [1].", source).grounded
+    assert not check("“Sales rose to 4122 million euro in the year” [1].", source).grounded
+
+
+OVER = Hit(
+    document_id="d",
+    filename="f.pdf",
+    page=4,
+    last_page=5,
+    page_label="iv",
+    last_page_label="v",
+    chunk_index=0,
+    text="Before it all stands. The leave of every employee,\fis thirty days. Behind it all stands.",
+    score=0.5,
+)
+
+
+@pytest.mark.parametrize(
+    ("quote", "page", "last_page", "label"),
+    [
+        ("Before it all stands.", 4, None, "iv"),
+        ("The leave of every employee, is thirty days.", 4, 5, "iv-v"),
+        ("Behind it all stands.", 5, None, "v"),
+    ],
+)
+def test_a_citation_names_the_pages_on_which_its_quote_stands(
+    quote: str, page: int, last_page: int | None, label: str
+) -> None:
+    cited = citation(1, OVER, quote)
+    assert cited is not None
+    assert (cited.page, cited.last_page, cited.page_label) == (page, last_page, label)
+    assert cited.url == f"/documents/d/file#page={page}"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "label"), [("", "", ""), ("iv", "1", "iv-1"), ("iv", "", "iv-5"), ("", "v", "4-v")]
+)
+def test_a_page_without_a_label_is_called_by_its_number(first: str, last: str, label: str) -> None:
+    cited = citation(1, replace(OVER, page_label=first, last_page_label=last), "every employee, is thirty days.")
+    assert cited is not None
+    assert cited.page_label == label
+
+
+def test_a_sentence_over_a_page_s_end_is_quoted_whole() -> None:
+    [cited] = check("Every employee has thirty days of leave [1].", [OVER]).citations
+    assert cited.quote == "The leave of every employee, is thirty days."

@@ -57,3 +57,22 @@ def test_splitting_takes_linear_time_on_hostile_text() -> None:
 )  # fmt: skip
 def test_abbreviations_lists_tables_and_other_scripts(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Sales of 2024.² They rose.", ["Sales of 2024.²", "They rose."]),
+        ("Sales rose to 412² million. They fell.", ["Sales rose to 412² million.", "They fell."]),
+        ("The transporta-\ntion of goods. It is paid.", ["The transportation of goods.", "It is paid."]),
+        ("A long-\nterm plan. A long-term one.", ["A long-term plan.", "A long-term one."]),
+        (
+            "The leave of every employee,\fis thirty days. More.",
+            ["The leave of every employee, is thirty days.", "More."],
+        ),
+        ("Short\fGermans go on. More.", ["Short Germans go on.", "More."]),
+        ("the transporta-\ftion of goods.", ["the transportation of goods."]),
+    ],
+)
+def test_footnotes_broken_words_and_page_ends(text: str, sentences: list[str]) -> None:
+    assert split_sentences(text) == sentences
