@@ -47,6 +47,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 job.query,
                 search=lambda _: _searched(resources, job),
                 complete=resources.complete,
+                embed=resources.searcher.embed_few,
                 on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
                 on_delta=events.delta,
             )

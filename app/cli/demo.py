@@ -18,6 +18,9 @@ QUESTIONS = (
     "When is the boathouse open?",
     "When may I book premium economy?",
     "On how many nights was aurora seen in 2025?",
+    "What is the membership fee for students?",
+    "How many litres does the water tank hold?",
+    "How much may a hotel in Tokyo cost?",
 )
 START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60

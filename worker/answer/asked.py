@@ -5,23 +5,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from worker.answer.quantities import dimension_asked, dimension_of_unit, dimension_spent, named, number_words
-from worker.answer.question_words import ASKING, BEING, GERMAN, PREPOSITIONS
+from worker.answer.quantities import (
+    asks_alone,
+    dimension_asked,
+    dimension_of_unit,
+    dimension_spent,
+    named,
+    number_words,
+)
+from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, PREPOSITIONS
 from worker.vectors import terms
 
 PHRASE = 1.0
 """What a run of words that say something weighs, shared by its words."""
 FOCUS = 2.0
 """The first such run, and one after a preposition: what is asked, and of what."""
+OWNER = 0.5
+"""In a run of words, one with 's: the patient's ferritin is ferritin."""
 CODE = 3.0
 """A code, which has letters and figures."""
 NUMBER = 0.3
 """A number: it must stand in an answer anyhow, and says little by itself."""
 MEASURE = 0.2
 """A word that asks for a quantity: the quantity itself says as much."""
-
-AT_ANY_PLACE = frozenset(("money", "mass"))
-"""What words ask for without "how" before them, such as costs and weighs; "long" and "warm" may be mere words."""
 
 _TOKEN = re.compile(r"\w(?:[\w.,:/^'\u2019-]*\w)?")
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -107,8 +113,12 @@ def _kind(words: list[str]) -> Kind:
                 continue
             case "way" if words[place + 1 : place + 2] and words[place + 1] in BEING:
                 return Kind.ANY
+            case "what" if words[place + 1 : place + 2] == ["time"]:
+                return Kind.TIME
+            case "what" if DOING.intersection(words[place + 1 : place + 2]) and "do" in words[place + 2 : place + 4]:
+                return Kind.WAY
             case "what":
-                return Kind.TIME if words[place + 1 : place + 2] == ["time"] else Kind.ANY
+                return Kind.ANY
             case kind:
                 return Kind(kind)
     return Kind.ANY
@@ -121,8 +131,8 @@ def _measures(words: list[str], kind: Kind) -> Iterator[tuple[str, frozenset[str
         asks = ASKING.get(before)
         if asks == "number":
             found |= dimension_of_unit(word.rstrip("'\u2019"))
-        elif asks != "way":
-            found &= AT_ANY_PLACE
+        elif asks != "way" and not asks_alone(word):
+            found = frozenset()
         if kind is Kind.NUMBER:
             found |= dimension_spent(word)
         if found:
@@ -131,10 +141,11 @@ def _measures(words: list[str], kind: Kind) -> Iterator[tuple[str, frozenset[str
 
 def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, frozenset[str]]) -> dict[int, float]:
     weights: dict[int, float] = {}
-    phrases: list[tuple[float, list[frozenset[int]]]] = []
+    phrases: list[tuple[float, list[tuple[frozenset[int], float]]]] = []
     goes_on, is_object = False, False
     for place, token in enumerate(tokens):
         word, found = token.casefold(), terms(token)
+        part = OWNER if word.endswith(("'s", "\u2019s")) else 1.0
         if any(character.isdigit() for character in token):
             weights.update(dict.fromkeys(found, CODE if any(c.isalpha() for c in token) else NUMBER))
         elif word in measures or dimension_spent(word):
@@ -143,14 +154,15 @@ def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, froz
             is_object = is_object or word in PREPOSITIONS
             goes_on = False
         elif goes_on:
-            phrases[-1][1].append(found)
+            phrases[-1][1].append((found, part))
         else:
-            phrases.append((FOCUS if is_object or not phrases else PHRASE, [found]))
+            phrases.append((FOCUS if is_object or not phrases else PHRASE, [(found, part)]))
             goes_on, is_object = True, False
     for weight, words in phrases:
-        for found in words:
+        whole = sum(part for _, part in words)
+        for found, part in words:
             for term in found - weights.keys():
-                weights[term] = weight / len(words)
+                weights[term] = weight * part / whole
     return weights
 
 

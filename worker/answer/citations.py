@@ -10,6 +10,7 @@ from app.core.contract import Citation, page_url
 from worker.answer.markup import Scanner, Segment
 from worker.answer.sanitize import sanitized
 from worker.answer.sentences import clip, is_whole, last_sentence, split_sentences, squeeze
+from worker.table_rows import as_printed, is_row
 from worker.vectors import Hit, terms
 
 CLAIM_MAX_CHARACTERS = 600
@@ -85,8 +86,8 @@ def check(text: str, hits: Sequence[Hit], question: str = "") -> CitedAnswer:
 
 
 def citation(n: int, hit: Hit, quote: str) -> Citation | None:
-    """A citation of `hit`, or None when `quote` does not stand in its text."""
-    quote = clip(quote)
+    """A citation of `hit`, a row quoted as its page has it; None when `quote` does not stand in its text."""
+    quote = clip(squeeze(as_printed(quote)) if is_row(quote) else quote)
     if not stands_in(quote, hit.text):
         return None
     page, last_page = _pages(hit, quote)

@@ -1,11 +1,13 @@
 """An answer without a model: the statements of the best chunks that answer the question, in the sources' words."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from app.core.contract import Citation
 from worker.answer.asked import Asked, Kind, asked
 from worker.answer.citations import citation
 from worker.answer.columns import read_row
+from worker.answer.nearness import EMBEDDED_MAX, EmbedFew, nearness
 from worker.answer.sanitize import sanitized
 from worker.answer.scoring import Candidate, Scorer, candidates_of
 from worker.answer.statements import Form
@@ -20,28 +22,56 @@ FIT_MIN = 0.55
 """How well the best statement must fit to answer anything: more than half of what is asked must be there."""
 FIT_MIN_UNSPACED = 0.34
 """The same where terms are pairs of characters, of which many only ask."""
-CLOSE_TO_BEST = 0.8
+CLOSE_TO_BEST = 0.85
 """A further sentence is quoted when it scores this share of the best one."""
 CLOSE_TO_ROW = 0.95
 """A further statement beside a row, a field or a step, each of which is an answer by itself."""
+SURE = 0.9
+"""A statement that fits so well by its words needs no embedding model to say so."""
+NEARNESS_SHARE = 0.2
+"""What the nearest in meaning is worth more. Those that a heading alone makes an answer keep their order."""
 STEPS_SHARE = 0.7
 """A list of steps answers "how do I" when its best one fits as much as this share of the best statement."""
 
 
-def extract(question: str, hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ...]]:
+def extract(question: str, hits: Sequence[Hit], embed: EmbedFew | None = None) -> tuple[str, tuple[Citation, ...]]:
     """A few statements of `hits` with marks, in reading order, and their citations.
 
     ("", ()) when none answers the question: what must stand there (a number, a code, a name) does not, or too little
-    of the rest.
+    of the rest. `embed` helps to choose where the words leave a doubt, and finds a statement that says it in others.
     """
     wanted = asked(question)
     candidates = candidates_of(hits)
+    scorer = Scorer(wanted, hits, candidates)
+    scored = list(scorer.scored(candidates))
+    if embed is not None and max((c.fit for c in scored), default=0.0) < SURE:
+        scored = _by_meaning(question, scorer, scored, candidates, embed)
     least = FIT_MIN_UNSPACED if is_read_in_pairs(question) else FIT_MIN
-    found = [c for c in Scorer(wanted, hits, candidates).scored(candidates) if c.fit >= least]
+    found = [c for c in scored if c.fit >= least]
     if not found:
         return "", ()
     found.sort(key=lambda c: (-c.score, c.rank, c.position))
     return _compose(_chosen(wanted, found, candidates, hits), hits)
+
+
+def _by_meaning(
+    question: str, scorer: Scorer, scored: Sequence[Candidate], candidates: Sequence[Candidate], embed: EmbedFew
+) -> list[Candidate]:
+    """`scored`, better the nearer they are in meaning; the one that stands out fits, whatever its words."""
+    by_words = sorted(scored, key=lambda c: -c.fit)
+    known = {(c.rank, c.position) for c in by_words}
+    others = (c for c in candidates if (c.rank, c.position) not in known and not scorer.is_terse(c))
+    pool = [*by_words, *others][:EMBEDDED_MAX]
+    near = nearness(question, scorer.missing(question), pool, embed) if pool else None
+    if near is None:
+        return list(scored)
+    meant = near.outstanding()
+    return [
+        replace(c, fit=1.0, score=1.0 + NEARNESS_SHARE)
+        if place == meant and c.fit < FIT_MIN and scorer.may_mean(c)
+        else replace(c, score=c.score * (1 + NEARNESS_SHARE * near.share(place) * scorer.is_about(c)))
+        for place, c in enumerate(pool)
+    ]
 
 
 def _chosen(
@@ -57,9 +87,14 @@ def _chosen(
 
 
 def _steps(found: Sequence[Candidate], candidates: Sequence[Candidate], hits: Sequence[Hit]) -> Sequence[Candidate]:
-    """The steps that the best one is among, in order."""
-    step = next((c for c in found if c.statement.form is Form.STEP), None)
-    if step is None or step.fit < STEPS_SHARE * found[0].fit:
+    """The steps that the best statement is one of, or stands with in one section; in order."""
+    best = found[0]
+    place = (best.rank, best.statement.section)
+    step = next(
+        (c for c in found if c.statement.form is Form.STEP and (c.rank, c.statement.section) == place),
+        None,
+    )
+    if step is None or step.fit < STEPS_SHARE * best.fit:
         return ()
     among = [
         c

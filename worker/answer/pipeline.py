@@ -8,6 +8,7 @@ from typing import Literal
 from app.core.contract import Citation, Usage
 from worker.answer.citations import check
 from worker.answer.extractive import extract
+from worker.answer.nearness import EmbedFew
 from worker.answer.prompt import Message, build_messages
 from worker.answer.sanitize import AnswerStream
 from worker.vectors import Hit
@@ -51,10 +52,12 @@ def answer(
     *,
     search: Search,
     complete: Complete | None,
+    embed: EmbedFew | None = None,
     on_retrieved: Callable[[Sequence[Hit]], object] = lambda _: None,
     on_delta: OnText = lambda _: None,
 ) -> Answer:
-    """Answer `question` from what `search` finds: by the model, or with `complete=None` in the sources' own words.
+    """Answer `question` from what `search` finds: by the model, or with `complete=None` in the sources' own words,
+    which `embed` helps to choose.
 
     `on_delta` is given the answer as it comes, fit to be shown; what is returned may differ from it in its marks, as
     citations are checked in the end. The model is not called when nothing is found. Raises whatever `search` and
@@ -69,7 +72,7 @@ def answer(
     text, grounded = "", False
     citations: tuple[Citation, ...] = ()
     if complete is None:
-        text, citations = extract(question, hits)
+        text, citations = extract(question, hits, embed)
         grounded = bool(citations)
     elif hits:
         shown = _Shown(len(hits), on_delta)

@@ -40,6 +40,8 @@ _ASKED = {
     "sound": "loud noisy laut",
 }
 """Words that ask for such a quantity without naming its unit."""
+_ALONE = frozenset(_ASKED["money"].split()) | _set("weigh weighs wiegt pèse pesa")
+"""Those that ask so without "how" before them: a machine may be heavy or warm and nobody asks how much so."""
 _SPENT = _set("pay pays paid spend spent charge charged earn earned bezahlt zahlt payer payé")
 """Words that ask for money after "how much" alone."""
 _NAMED = {
@@ -135,6 +137,11 @@ def dimension_of_unit(word: str) -> frozenset[str]:
 def dimension_asked(word: str) -> frozenset[str]:
     """What a word of a question asks to have measured: mass for "heavy"."""
     return frozenset(_BY_QUESTION.get(word, ()))
+
+
+def asks_alone(word: str) -> bool:
+    """Whether a word asks for a quantity without "how" before it, as "cost" does."""
+    return word in _ALONE
 
 
 def dimension_spent(word: str) -> frozenset[str]:

@@ -95,12 +95,34 @@ class Scorer:
             statement = candidate.statement
             if wanted.isdisjoint(statement.terms) and wanted.isdisjoint(statement.scope):
                 continue
-            if statement.form in _LOOSE and (len(statement.terms) < TERSE_TERMS or statement.terms <= wanted):
+            if self.is_terse(candidate):
                 continue
             if statement.form is not Form.ROW or is_asked(self._wanted, statement, self._weights):
                 found = self._scored(candidate)
                 if found is not None:
                     yield found
+
+    def is_terse(self, candidate: Candidate) -> bool:
+        """Whether a sentence says nothing, or nothing but what the question says."""
+        statement = candidate.statement
+        is_short = len(statement.terms) < TERSE_TERMS or statement.terms <= self._weights.keys()
+        return statement.form in _LOOSE and is_short
+
+    def is_about(self, candidate: Candidate) -> bool:
+        """Whether a statement has itself a word of the question."""
+        return not self._weights.keys().isdisjoint(candidate.statement.terms)
+
+    def missing(self, question: str) -> str:
+        """The words of `question` that count and that no statement has, nor what one stands under."""
+        missed = self._weights.keys() - self._wanted.measures - frozenset[int]().union(*self._chunks)
+        return " ".join(word for word in question.split() if not missed.isdisjoint(terms(word)))
+
+    def may_mean(self, candidate: Candidate) -> bool:
+        """Whether a statement may answer in other words: it is of the right kind, and nothing must stand in it."""
+        statement = candidate.statement
+        is_measured = not self._wanted.dimensions.isdisjoint(statement.measures)
+        likeness = _likeness(self._wanted, statement, is_measured=is_measured)
+        return not self._wanted.needed and statement.form is not Form.FRAGMENT and likeness > UNLIKE
 
     def _scored(self, candidate: Candidate) -> Candidate | None:
         rank, statement = candidate.rank, candidate.statement

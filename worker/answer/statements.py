@@ -98,7 +98,7 @@ def read_chunk(hit: Hit) -> Chunk:
 @lru_cache(maxsize=STATEMENTS_CACHE_CHUNKS)
 def _read(text: str, heading: str, headers: tuple[str, ...]) -> Chunk:
     found = tuple(_Reader(heading, headers).read([block for block in blocks(whole(text)) if block.strip()]))
-    return Chunk(found, terms(heading).union(*(s.terms | s.scope for s in found)))
+    return Chunk(found, terms(heading).union(*(s.terms | s.scope | s.headed for s in found)))
 
 
 class _Reader:

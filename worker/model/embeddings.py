@@ -30,7 +30,14 @@ class ClosableEmbeddings(Protocol):
         """Close the connections; no call may be in flight."""
 
 
-def open_embeddings(settings: Settings) -> ClosableEmbeddings | None:
+class QuestionEmbeddings(ClosableEmbeddings, Protocol):
+    """What a question needs beside."""
+
+    def embed_few(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each of some dozens of texts, in order: one call, tried once, while a question waits."""
+
+
+def open_embeddings(settings: Settings) -> QuestionEmbeddings | None:
     """The client of EMBEDDING_MODEL, or None when retrieval is BM25 alone. Opens no connection.
 
     Ours for OpenAI's protocol, LangChain's for every other provider. Raises `ConfigurationError` when the provider's
@@ -77,9 +84,14 @@ class ProviderEmbeddings:
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a question."""
-        with self._wire.post("/embeddings", {"model": self._model, "input": [text]}) as response:
-            [found] = orjson.loads(b"".join(pieces(response)))["data"]
-            return [float(number) for number in found["embedding"]]
+        [vector] = self.embed_few([text])
+        return vector
+
+    def embed_few(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each of some dozens of texts, in order: one call, tried once."""
+        with self._wire.post("/embeddings", {"model": self._model, "input": texts}) as response:
+            found = orjson.loads(b"".join(pieces(response)))["data"]
+            return [[float(number) for number in item["embedding"]] for _, item in zip(texts, found, strict=True)]
 
     def _opened_batches(self) -> "OpenAIEmbeddings":
         with self._opening:

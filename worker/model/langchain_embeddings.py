@@ -45,6 +45,10 @@ class LangchainEmbeddings:
             vectors += self._called(len(batch), lambda batch=batch: self._model.embed_documents(batch))  # type: ignore[misc]
         return vectors
 
+    def embed_few(self, texts: list[str]) -> Vectors:
+        """A vector for each of some dozens of texts, in order."""
+        return self.embed_documents(texts)
+
     def embed_query(self, text: str) -> list[float]:
         """The vector of a question."""
         [vector] = self._called(1, lambda: [self._model.embed_query(text)])

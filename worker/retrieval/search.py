@@ -51,25 +51,26 @@ def open_searcher(settings: Settings) -> "Searcher":
     """
     url, key = qdrant_server(settings)
     http = QdrantHttp(url, api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
-    embed, rerank, closing = None, None, [http.close]
+    embed, embed_few, rerank, closing = None, None, None, [http.close]
     # Imported where they are needed: BM25 alone need not spend the half second.
     if settings.embedding_model:
         from worker.model.embeddings import open_embeddings
 
         if (model := open_embeddings(settings)) is not None:
-            embed = model.embed_query
+            embed, embed_few = model.embed_query, model.embed_few
             closing.append(model.close)
     if settings.rerank_url:
         from worker.retrieval.rerank import EndpointReranker
 
         rerank = EndpointReranker(settings)
         closing.append(rerank.close)
-    return Searcher(http, settings, embed=embed, rerank=rerank, closing=closing)
+    return Searcher(http, settings, embed=embed, embed_few=embed_few, rerank=rerank, closing=closing)
 
 
 class Searcher:
     """Finds chunks. Safe to share between threads.
 
+    `embed_few` is the embedding model's for some texts at once, None when there is none.
     Its methods raise `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when the collection was
     made with another embedding model, or one of the model's codes when embedding the question fails.
     """
@@ -80,12 +81,14 @@ class Searcher:
         settings: Settings,
         *,
         embed: Callable[[str], Sequence[float]] | None = None,
+        embed_few: Callable[[list[str]], Sequence[Sequence[float]]] | None = None,
         rerank: "Rerank | None" = None,
         closing: Iterable[Callable[[], None]] = (),
     ) -> None:
         self._http = http
         self._path = f"/collections/{settings.qdrant_collection}"
         self._embed = embed
+        self.embed_few = embed_few
         self._embedding_model = (settings.embedding_model or "") if embed is not None else ""
         self._rerank = rerank
         self._fusion = settings.fusion

@@ -174,3 +174,10 @@ def test_a_page_without_a_label_is_called_by_its_number(first: str, last: str, l
 def test_a_sentence_over_a_page_s_end_is_quoted_whole() -> None:
     [cited] = check("Every employee has thirty days of leave [1].", [OVER]).citations
     assert cited.quote == "The leave of every employee, is thirty days."
+
+
+def test_a_row_is_quoted_as_its_page_has_it() -> None:
+    fees = "Fees\nCategory | Per year | Who\nStudent | £110 | in full-time education\nSenior | | from 19 years"
+    hit = Hit("d", "f.pdf", page=1, chunk_index=0, text=fees, score=1.0)
+    answer = check("Students in education pay £110 [1].", [hit], "What do students pay?")
+    assert [citation.quote for citation in answer.citations] == ["Student £110 in full-time education"]
