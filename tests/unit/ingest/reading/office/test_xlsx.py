@@ -58,7 +58,11 @@ def test_a_sheet_is_a_page_by_its_name_and_a_hidden_one_is_none() -> None:
     book.create_sheet("Rates")["C7"] = "third"
     book.properties.title = "Price list"
     loaded = load(MediaType.XLSX, _saved(book))
-    assert [(page.label, page.text) for page in loaded.pages] == [("Prices", "first"), ("Rates", "third")]
+    assert [(page.label, page.text) for page in loaded.pages] == [
+        ("Prices", "Prices\n\nfirst"),
+        ("Rates", "Rates\n\nthird"),
+    ]
+    assert loaded.pages[0].headings == ("Prices",)
     assert loaded.title == "Price list"
 
 
@@ -160,5 +164,5 @@ def test_a_sheet_is_read_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -
     book.create_sheet("Second")["A1"] = "second"
     pages = load(MediaType.XLSX, _saved(book)).pages
     assert read == []
-    assert pages[1].text == pages[1].text == "second"
+    assert pages[1].text == pages[1].text == "Second\n\nsecond"
     assert read == ["Second"]
