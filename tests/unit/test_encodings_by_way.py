@@ -7,14 +7,19 @@ import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
 from fastapi.testclient import TestClient
 
-from app.core.formats import FORMATS
+from app.core.formats import FORMATS, MediaType
 from app.core.settings import Settings
 from app.main import create_app
 from ingest.reading.extract import open_document
 from ingest.reading.reasons import FileError
 from tests.unit.ingest.reading.test_encodings import ENCODINGS, OF_ALL, TEXTS
 
-SUFFIXES = [suffix for row in FORMATS.values() if row.is_utf8 for suffix in row.suffixes]
+SUFFIXES = [
+    suffix
+    for row in FORMATS.values()
+    if row.is_utf8 and row.media_type is not MediaType.EML  # a mail's parts have each their own
+    for suffix in row.suffixes
+]
 TAKEN = {f"{language} in {one}": TEXTS[language].encode(one) for language in TEXTS for one in ENCODINGS[language]}
 TAKEN |= {f"{language} in {one}": f"{TEXTS[language]}\r\n".encode(one) for language in TEXTS for one in OF_ALL}
 REFUSED = {

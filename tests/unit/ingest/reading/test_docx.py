@@ -121,7 +121,7 @@ TABLES = {
     ),
     "cells that begin later": (
         table(row("a", "b"), row("c", properties='<w:gridBefore w:val="1"/>')),
-        "a | b\n | c",
+        "a | b\n| c",
         (),
     ),
     "a wrapped cell": (table(row(cell(p("one") + p("two")), "x"), row("3", "4")), "one two | x\n3 | 4", ()),

@@ -45,7 +45,7 @@ def test_figures_in_the_first_row_are_no_names() -> None:
 
 def test_rows_of_several_lengths_are_read() -> None:
     page = _page("Item,Price\nTank\nHose,3,4\n")
-    assert (page.text or "").splitlines() == ["Item | Price |", "Tank |  |", "Hose | 3 | 4"]
+    assert (page.text or "").splitlines() == ["Item | Price |", "Tank | |", "Hose | 3 | 4"]
 
 
 def test_lines_above_the_names_are_no_rows() -> None:
