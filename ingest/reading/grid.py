@@ -46,6 +46,8 @@ def lines_of(rows: Sequence[Row], heads: int | None = None, pages: Set[int] = fr
     """
     placed = list(_placed(rows))
     above = max(0, min(_heads(rows) if heads is None else heads, len(rows) - 1))
+    while above and _is_title(placed[above - 1]) and not all(map(_is_title, placed[:above])):
+        above -= 1  # it names the rows below, and no columns
     titles = [_line(cells) for cells in placed[:above] if _is_title(cells)]
     named = [cells for cells in placed[:above] if not _is_title(cells)]
     head = TABLE_HEADER_MARK + row_of(_merged(named)) if named else ""

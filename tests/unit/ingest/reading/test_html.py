@@ -16,6 +16,13 @@ SHOWN = {
     "starred note": ("<p>revenue<sup>*</sup> rose</p>", "revenue* rose"),
     "exponent": ("<p>3 &times; 10<sup>6</sup> cells</p>", "3 \u00d7 10^6 cells"),
     "negative exponent": ("<p>10<sup>\u22126</sup> m s<sup>-1</sup></p>", "10^-6 m s⁻¹"),
+    "a formula": (
+        "<math><msup><mi>x</mi><mn>2</mn></msup><mo>+</mo><msub><mi>a</mi><mn>1</mn></msub>"
+        "<mfrac><mn>1</mn><mn>2</mn></mfrac></math>",
+        "x²+a₁1/2",
+    ),
+    "a formula's source": ("<math><mi>x</mi><annotation>x_source</annotation></math>", "x"),
+    "a drawing's name": ("<svg><title>Icon</title><text>Harbour</text></svg>", "Harbour"),
     "pence": ("<p>$19<sup>99</sup></p>", "$19.99"),
     "unit": ("<p>1,250 m<sup>2</sup></p>", "1,250 m²"),
     "ordinals": ("<p>1<sup>st</sup> 2<sup>nd</sup> 1<sup>er</sup> 2<sup>e</sup></p>", "1st 2nd 1er 2e"),
@@ -83,6 +90,11 @@ TABLES = {
         "<tr><th colspan=2>Fees<tr><th>Day<th>Price<tr><td>Mon<td>4",
         "Fees\nDay | Price\nMon | 4",
         ("Day | Price",),
+    ),
+    "a title of rows": (
+        "<thead><tr><th>Item<th>Price<tbody><tr><th colspan=2>Boats<tr><td>Canoe<td>30",
+        "Item | Price\nBoats\nCanoe | 30",
+        ("Item | Price",),
     ),
     "new heads": (
         "<tr><th>Day<th>Price<tr><td>Mon<td>4<tr><th>Month<th>Price<tr><td>May<td>9",
