@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from ingest.reading.marks import TABLE_HEADER_MARK
-from worker.table_rows import CELL, row_of
+from worker.table_rows import row_of
 
-OWN_BAR = " \u00a6 "
-"""A bar that stands in a cell, which is not between two."""
+OWN_BAR = re.compile(r"(?<!\S)\|(?!\S)")
+"""In a cell, where it is not between two: a broken one is written for it."""
 COLUMNS_MAX = 200
 """Cells beyond are left out of rows: nobody reads such a table, and a span may claim any number."""
 HEAD_ROWS_MAX = 5
@@ -65,7 +65,7 @@ def lines_of(rows: Sequence[Row], heads: int | None = None, pages: Set[int] = fr
 
 def _line(cells: Placed) -> str:
     """A row's line, "" for one without words."""
-    words = [cell.text.replace(CELL, OWN_BAR) if is_shown else "" for cell, is_shown in cells]
+    words = [OWN_BAR.sub("\u00a6", cell.text) if is_shown else "" for cell, is_shown in cells]
     if not any(words):
         return ""
     return next(filter(None, words)) if _is_title(cells) else row_of(words)

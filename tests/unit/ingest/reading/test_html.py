@@ -111,7 +111,7 @@ TABLES = {
         "Day | A | B\nMon | closed |\nTue | 1 | 2",
         ("Day | A | B",),
     ),
-    "a bar in a cell": ("<tr><th>A<th>B<tr><td>x | y<td>2", "A | B\nx \u00a6 y | 2", ("A | B",)),
+    "a bar in a cell": ("<tr><th>A<th>B<tr><td>x | y<td>|", "A | B\nx \u00a6 y | \u00a6", ("A | B",)),
     "an empty cell": ("<tr><th>A<th>B<th>C<tr><td>1<td><td>3", "A | B | C\n1 | | 3", ("A | B | C",)),
     "a caption": (
         "<caption>Fees</caption><tr><th>A<th>B<tr><td>1<td>2",
