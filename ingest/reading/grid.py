@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ingest.reading.marks import TABLE_HEADER_MARK
 from worker.table_rows import row_of
 
+OWN_BAR = re.compile(r"(?<!\S)\|(?!\S)")
+"""In a cell, where it is not between two: a broken one is written for it."""
 COLUMNS_MAX = 200
 """Cells beyond are left out of rows: nobody reads such a table, and a span may claim any number."""
 HEAD_ROWS_MAX = 5
@@ -46,6 +48,8 @@ def lines_of(rows: Sequence[Row], heads: int | None = None, pages: Set[int] = fr
     """
     placed = list(_placed(rows))
     above = max(0, min(_heads(rows) if heads is None else heads, len(rows) - 1))
+    while above and _is_title(placed[above - 1]) and not all(map(_is_title, placed[:above])):
+        above -= 1  # it names the rows below, and no columns
     titles = [_line(cells) for cells in placed[:above] if _is_title(cells)]
     named = [cells for cells in placed[:above] if not _is_title(cells)]
     head = TABLE_HEADER_MARK + row_of(_merged(named)) if named else ""
@@ -61,7 +65,7 @@ def lines_of(rows: Sequence[Row], heads: int | None = None, pages: Set[int] = fr
 
 def _line(cells: Placed) -> str:
     """A row's line, "" for one without words."""
-    words = [cell.text if is_shown else "" for cell, is_shown in cells]
+    words = [OWN_BAR.sub("\u00a6", cell.text) if is_shown else "" for cell, is_shown in cells]
     if not any(words):
         return ""
     return next(filter(None, words)) if _is_title(cells) else row_of(words)

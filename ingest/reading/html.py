@@ -42,11 +42,24 @@ BLOCKS = frozenset(
 """Elements of HTML that stand apart."""
 LINES = frozenset(("li", "tr", "dt", "dd", "caption", "br", "option", "optgroup", "body", "head"))
 """Those on lines of their own."""
-NOT_SHOWN = {"template", "noscript", "datalist", "canvas", "audio", "video", "iframe", "noframes", "rp"}
+NOT_SHOWN = {
+    *("template", "noscript", "datalist", "canvas", "audio", "video", "iframe", "noframes", "rp"),
+    *("annotation", "annotation-xml"),
+}
 """Elements whose words are not shown, or only where scripts or media are not."""
 FIELDS = {"input", "select", "textarea"}
 LISTS = {"ol", "ul", "menu", "dir"}
 """Within one another they do not stand apart."""
+FORMULAS = {
+    "msup": ("", "high"),
+    "msub": ("", "low"),
+    "msubsup": ("", "low", "high"),
+    "mfrac": ("", "/"),
+}
+"""MathML's elements of parts in this order."""
+FORMULA_PARTS_MAX = 8
+"""With the blanks between them: three parts have four."""
+OF_DRAWINGS = {"title", "desc", "metadata"}
 KEEP_LINES = {"pre", "listing", "xmp"}
 HEADS = {"th", "thead", "caption"}
 APART_IN_A_CELL = {"table", "ul", "ol", "dl", "form", "hr", "section", "article", "nav", "fieldset", *HEADINGS}
@@ -70,6 +83,7 @@ def hides(tag: Tag, styles: Styles) -> bool:
         tag.name in NOT_SHOWN
         or "hidden" in tag.attrs
         or (tag.name == "dialog" and "open" not in tag.attrs)
+        or (tag.name in OF_DRAWINGS and any(above.name == "svg" for above in tag.parents))
         or styles.hide(tag)
     )
 
@@ -156,6 +170,8 @@ class _Reader:
             self._field(tag)
         elif begin := _BEGINS.get(tag.name):
             begin(self, tag)
+        elif tag.parent is not None and tag.parent.name in FORMULAS and len(tag.parent.contents) <= FORMULA_PARTS_MAX:
+            self._part_of_formula(tag, tag.parent)
         elif self._styles.raises(tag) or self._styles.lowers(tag):
             self._shifted(tag)
 
@@ -231,6 +247,15 @@ class _Reader:
         is_low = tag.name == "sub" or self._styles.lowers(tag)
         is_note = bool(self._notes) or any(_is_note(part) for part in tag.descendants)
         self._aside(tag, lambda words: self._end_shifted(words, is_low=is_low, is_note=is_note))
+
+    def _part_of_formula(self, tag: Tag, formula: Tag) -> None:
+        """The second part of a power, an index or a fraction, and the third of a power with an index."""
+        place = sum(1 for part in formula.contents[: formula.index(tag)] if isinstance(part, Tag))
+        shift = FORMULAS[formula.name][place] if place < len(FORMULAS[formula.name]) else ""
+        if shift == "/":
+            self._flow.join("/")
+        elif shift:
+            self._aside(tag, lambda words: self._end_shifted(words, is_low=shift == "low", is_note=False))
 
     def _end_shifted(self, words: str, *, is_low: bool, is_note: bool) -> None:
         self._flow.words(lowered(words) if is_low else raised(self._flow.tail, words, is_note=is_note))

@@ -51,9 +51,10 @@ class Styles:
 
     def numbering(self, paragraph: Element) -> Numbering | None:
         """Which list a paragraph says it is of, or its style says."""
+        level: int | None = None
         for _, element in (("", paragraph), *self._chain(paragraph)):
             list_id = value(element, "pPr/numPr/numId")
-            level = _number(element, "pPr/numPr/ilvl")
+            level = level if level is not None else _number(element, "pPr/numPr/ilvl")
             if list_id is not None:
                 return Numbering(list_id, level or 0) if list_id != "0" else None
         return None

@@ -9,6 +9,7 @@ import pytest
 from app.core.formats import MediaType
 from ingest.reading.loaders import Loaded, load
 from tests.support.docx_files import cell, docx, high, low, numbered, numbering, p, r, row, table
+from worker.table_rows import row_of
 
 USUAL, STRICT = "http://schemas.openxmlformats.org/", "http://purl.oclc.org/ooxml/"
 FIELD = '<w:r><w:fldChar w:fldCharType="{}"/></w:r>'
@@ -121,7 +122,7 @@ TABLES = {
     ),
     "cells that begin later": (
         table(row("a", "b"), row("c", properties='<w:gridBefore w:val="1"/>')),
-        "a | b\n| c",
+        f"a | b\n{row_of(('', 'c'))}",
         (),
     ),
     "a wrapped cell": (table(row(cell(p("one") + p("two")), "x"), row("3", "4")), "one two | x\n3 | 4", ()),
@@ -158,6 +159,7 @@ LISTS = {
     "words": ([("decimal", "Article %1")], [0, 0], ["Article 1 a", "Article 2 b"]),
     "none": ([("none", "")], [0], ["a"]),
 }
+HEADED = (("H1", "Rent"), ("H2", "Deposit"), ("H2", "Notice"), ("H1", "Keys"), ("H2", "Loss"))
 STYLES = (
     '<w:style w:styleId="Kop1"><w:name w:val="heading 1"/></w:style>'
     '<w:style w:styleId="Own"><w:name w:val="Clause"/><w:basedOn w:val="Kop1"/></w:style>'
@@ -218,6 +220,18 @@ def test_a_list_that_begins_anew_counts_from_its_start() -> None:
     body = numbered("a") + numbered("b") + p("And:") + numbered("c", list_id=2) + numbered("d", list_id=2)
     shown = _text(body, numbering=numbering(("decimal", "%1."), more=more))
     assert shown == "1. a\n2. b\n\nAnd:\n\n5. c\n6. d"
+
+
+def test_headings_are_numbered_by_their_styles() -> None:
+    own = (
+        '<w:style w:styleId="H1"><w:name w:val="heading 1"/><w:pPr><w:numPr><w:numId w:val="1"/></w:numPr></w:pPr>'
+        "</w:style>"
+        '<w:style w:styleId="H2"><w:name w:val="heading 2"/><w:basedOn w:val="H1"/>'
+        '<w:pPr><w:numPr><w:ilvl w:val="1"/></w:numPr></w:pPr></w:style>'
+    )
+    body = "".join(p(words, properties=f'<w:pStyle w:val="{style}"/>') for style, words in HEADED)
+    (page,) = _loaded(body, styles=own, numbering=numbering(("decimal", "%1"), ("decimal", "%1.%2"))).pages
+    assert page.headings == ("1 Rent", "1.1 Deposit", "1.2 Notice", "2 Keys", "2.1 Loss")
 
 
 def test_a_style_brings_a_list() -> None:

@@ -1,5 +1,6 @@
 """A folder of hostile files: each ends with its code or is read, within bounds of time and memory."""
 
+import random
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -106,7 +107,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], set[Reason | None]]] = {
     "deep.md": (lambda path: _text(path, "> " * 50_000 + "deep words"), {None, Reason.NO_TEXT}),
     "brackets.md": (lambda path: _text(path, "[" * 20_000 + " words"), {None, Reason.TIMEOUT}),
     "noise.txt": (
-        lambda path: _bytes(path, bytes(range(0x80, 0x100)) * 8_000),
+        lambda path: _bytes(path, bytes(random.Random(1).choices(range(0x80, 0x100), k=500_000))),
         {Reason.UNKNOWN_ENCODING, Reason.DAMAGED},
     ),
     "deep.html": (_deep_html, {None, Reason.DAMAGED, Reason.CRASHED, Reason.TIMEOUT}),

@@ -16,6 +16,13 @@ SHOWN = {
     "starred note": ("<p>revenue<sup>*</sup> rose</p>", "revenue* rose"),
     "exponent": ("<p>3 &times; 10<sup>6</sup> cells</p>", "3 \u00d7 10^6 cells"),
     "negative exponent": ("<p>10<sup>\u22126</sup> m s<sup>-1</sup></p>", "10^-6 m s⁻¹"),
+    "a formula": (
+        "<math><msup><mi>x</mi><mn>2</mn></msup><mo>+</mo><msub><mi>a</mi><mn>1</mn></msub>"
+        "<mfrac><mn>1</mn><mn>2</mn></mfrac></math>",
+        "x²+a₁1/2",
+    ),
+    "a formula's source": ("<math><mi>x</mi><annotation>x_source</annotation></math>", "x"),
+    "a drawing's name": ("<svg><title>Icon</title><text>Harbour</text></svg>", "Harbour"),
     "pence": ("<p>$19<sup>99</sup></p>", "$19.99"),
     "unit": ("<p>1,250 m<sup>2</sup></p>", "1,250 m²"),
     "ordinals": ("<p>1<sup>st</sup> 2<sup>nd</sup> 1<sup>er</sup> 2<sup>e</sup></p>", "1st 2nd 1er 2e"),
@@ -84,6 +91,11 @@ TABLES = {
         "Fees\nDay | Price\nMon | 4",
         ("Day | Price",),
     ),
+    "a title of rows": (
+        "<thead><tr><th>Item<th>Price<tbody><tr><th colspan=2>Boats<tr><td>Canoe<td>30",
+        "Item | Price\nBoats\nCanoe | 30",
+        ("Item | Price",),
+    ),
     "new heads": (
         "<tr><th>Day<th>Price<tr><td>Mon<td>4<tr><th>Month<th>Price<tr><td>May<td>9",
         "Day | Price\nMon | 4\nMonth | Price\nMay | 9",
@@ -99,6 +111,7 @@ TABLES = {
         "Day | A | B\nMon | closed |\nTue | 1 | 2",
         ("Day | A | B",),
     ),
+    "a bar in a cell": ("<tr><th>A<th>B<tr><td>x | y<td>|", "A | B\nx \u00a6 y | \u00a6", ("A | B",)),
     "an empty cell": ("<tr><th>A<th>B<th>C<tr><td>1<td><td>3", "A | B | C\n1 | | 3", ("A | B | C",)),
     "a caption": (
         "<caption>Fees</caption><tr><th>A<th>B<tr><td>1<td>2",
