@@ -93,7 +93,7 @@ class Scorer:
         wanted = self._weights.keys()
         for candidate in candidates:
             statement = candidate.statement
-            if wanted.isdisjoint(statement.terms) and wanted.isdisjoint(statement.scope):
+            if all(map(wanted.isdisjoint, (statement.terms, statement.scope, statement.headed))):
                 continue
             if self.is_terse(candidate):
                 continue
@@ -130,7 +130,10 @@ class Scorer:
         own = statement.terms.union(*(column.terms for column in columns or statement.columns))
         if not self._has_needed(own | statement.scope | self._titles[rank], rank):
             return None
-        is_measured = not self._wanted.dimensions.isdisjoint(_measures(statement, columns))
+        measures = _measures(statement, columns)
+        is_measured = not self._wanted.dimensions.isdisjoint(measures)
+        if not self._wanted.named.isdisjoint(measures):
+            own |= self._wanted.nouns  # what has the quantity need not name it
         fit = self._coverage(own, statement.scope | statement.headed, rank, is_measured=is_measured)
         fit *= _likeness(self._wanted, statement, is_measured=is_measured)
         if statement.form is Form.ROW:
@@ -210,8 +213,8 @@ def _likeness(wanted: Asked, statement: Statement, *, is_measured: bool) -> floa
     if wanted.kind is Kind.WAY and is_row:
         return OTHER_FORM
     if wanted.dimensions and not is_measured:
-        return BARE_NUMBER if statement.has_number and is_row else UNLIKE
-    if wanted.kind is Kind.NUMBER and not statement.has_number:
+        return BARE_NUMBER if statement.has_quantity and is_row and not statement.measures else UNLIKE
+    if wanted.kind is Kind.NUMBER and not statement.has_quantity:
         return UNLIKE
     if wanted.kind is Kind.TIME and not statement.has_time:
         return BARE_NUMBER if statement.has_number else UNLIKE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 
-from worker.answer.quantities import has_number, has_time, measured, named, units
+from worker.answer.quantities import has_number, has_quantity, has_time, measured, named, units
 from worker.answer.sentences import QUOTE_MAX_CHARACTERS, blocks, is_whole, sentences_of, squeeze
 from worker.broken_words import whole
 from worker.table_rows import as_printed, cells_of, is_row
@@ -70,6 +70,7 @@ class Statement:
     scope: frozenset[int]
     measures: frozenset[str]
     has_number: bool
+    has_quantity: bool
     has_time: bool
     name: str = ""
     name_terms: frozenset[int] = frozenset()
@@ -195,6 +196,7 @@ class _Reader:
             scope=scope,
             measures=measured(text).union(*(column.measures for column in columns)),
             has_number=has_number(text),
+            has_quantity=has_quantity(text),
             has_time=has_time(text),
             name=name,
             name_terms=terms(name) if name else frozenset(),
