@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
+from worker import vectors
 from worker.answer.quantities import (
     asks_alone,
     dimension_asked,
@@ -14,7 +16,6 @@ from worker.answer.quantities import (
     number_words,
 )
 from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, LIGHT, OF, PREPOSITIONS
-from worker.vectors import terms
 
 PHRASE = 1.0
 """What a run of words that say something weighs, shared by its words."""
@@ -35,6 +36,10 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 
 MAY = "May"
 """In the middle of a question it is a month."""
+
+
+terms = lru_cache(maxsize=4_096)(vectors.terms)
+"""Of single words, which come again and again."""
 
 
 class Kind(Enum):

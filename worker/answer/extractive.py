@@ -1,7 +1,6 @@
 """An answer without a model: the statements of the best chunks that answer the question, in the sources' words."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from app.core.contract import Citation
 from worker.answer.asked import Asked, Kind, asked
@@ -67,9 +66,9 @@ def _by_meaning(
         return list(scored)
     meant = near.outstanding()
     return [
-        replace(c, fit=1.0, score=1.0 + NEARNESS_SHARE)
+        c._replace(fit=1.0, score=1.0 + NEARNESS_SHARE)
         if place == meant and c.fit < FIT_MIN and scorer.may_mean(c)
-        else replace(c, score=c.score * (1 + NEARNESS_SHARE * near.share(place) * scorer.is_about(c)))
+        else c._replace(score=c.score * (1 + NEARNESS_SHARE * near.share(place) * scorer.is_about(c)))
         for place, c in enumerate(pool)
     ]
 

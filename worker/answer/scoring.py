@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import log, sqrt
+from typing import NamedTuple
 
 from worker.answer.asked import Asked, Kind
 from worker.answer.columns import is_asked, picked
@@ -46,8 +46,7 @@ TERSE_TERMS = 3
 _LOOSE = (Form.SENTENCE, Form.FRAGMENT)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A statement and its place among the hits.
 
     `fit`, from 0 to 1, says how well it answers the question; `score`, which of several that do is the best.
@@ -93,7 +92,7 @@ class Scorer:
         wanted = self._weights.keys()
         for candidate in candidates:
             statement = candidate.statement
-            if all(map(wanted.isdisjoint, (statement.terms, statement.scope, statement.headed))):
+            if wanted.isdisjoint(statement.reach):
                 continue
             if self.is_terse(candidate):
                 continue

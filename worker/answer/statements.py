@@ -81,6 +81,8 @@ class Statement:
     """The terms of a row's cells, those apart by commas apart."""
     headed: frozenset[int] = frozenset()
     """The terms of a row's headings that its cells have not."""
+    reach: frozenset[int] = frozenset()
+    """All of these terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def read_chunk(hit: Hit) -> Chunk:
 @lru_cache(maxsize=STATEMENTS_CACHE_CHUNKS)
 def _read(text: str, heading: str, headers: tuple[str, ...]) -> Chunk:
     found = tuple(_Reader(heading, headers).read([block for block in blocks(whole(text)) if block.strip()]))
-    return Chunk(found, terms(heading).union(*(s.terms | s.scope | s.headed for s in found)))
+    return Chunk(found, terms(heading).union(*(statement.reach for statement in found)))
 
 
 class _Reader:
@@ -188,6 +190,7 @@ class _Reader:
         self, form: Form, text: str, scope: frozenset[int], *, name: str = "", columns: tuple[Column, ...] = ()
     ) -> Statement:
         found = terms(text)
+        headed = frozenset[int]().union(*(column.terms for column in columns))
         return Statement(
             form=form,
             text=text,
@@ -203,7 +206,8 @@ class _Reader:
             names=named(name) if name else frozenset(),
             columns=columns,
             parts=tuple(_parts([name, *(column.cell for column in columns)])) if form is Form.ROW else (),
-            headed=frozenset[int]().union(*(column.terms for column in columns)) - found,
+            headed=headed - found,
+            reach=found | scope | headed,
         )
 
 
