@@ -45,28 +45,39 @@ TRIED = (
     *("mac-roman", "mac-cyrillic", "cp866", "cp852", "cp850"),
 )
 """What texts without a name are in, by how common they are: of equal ones the first is taken."""
-NEAR = 0.97
-"""Of the best confidence: those that have as much are told apart by what they make of the text ..."""
+OF_LATIN = ("cp1252", "cp1250", "cp1254", "cp1257", "iso8859-2", "iso8859-13", "mac-roman", "cp852", "cp850")
+"""All that is tried where nearly all letters are Latin."""
+WEIGHTS = {"cp1252": 1.08, "cp850": 0.65, "cp852": 0.65, "mac-cyrillic": 0.9}
+"""Of chardet's confidence, by how common an encoding is: of a few words alone it cannot tell some from others."""
+NEAR = 0.4
+"""Of the confidence in what makes no words: what does make some, and has less of it, makes them by chance."""
 EQUAL = 0.99
-"""... and where that is as good, by this, and by how common they are."""
+"""Of the best confidence: of readings that have as much, the first is taken."""
 ODD_SHARE_MAX = 0.03
 """Of the characters beyond ASCII: with more of them amid what no language writes, it is another encoding."""
-CONFIDENCE_MIN = 0.01
-"""Of chardet's: below it nothing is known. Right guesses of a line have .014 (two words) to .95."""
 BROKEN_SHARE_MAX = 0.1
 """Bytes that are no UTF-8, of all beyond ASCII, in a text that is UTF-8 all the same and was cut or patched."""
-
+USUAL = "cp1252"
+BEYOND_ASCII = bytes(range(0x80, 0x100))
+FEW, FEW_SHARE_MAX = 3, 0.25
+"""Bytes beyond ASCII, and their share of a text that they tell little of: read as is usual, if nothing else fits."""
+WORDS_NEAR = 2
+"""On either side of a word beyond ASCII: in Polish or French many words are without accents."""
+CONFIDENCE_MIN = 0.01
+"""Of chardet's: below it nothing is known. Right guesses of a line have .014 (two words) to .95."""
 LETTER = "[A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u052f\u0590-\u05f4\u0620-\u064a]"
 SIGN = (
     r"[\u00a1-\u00a9\u00ab\u00ac\u00ae-\u00b4\u00b6\u00b8\u00b9\u00bb-\u00bf\u00d7\u00f7\u0192\u201e\u2026\u2020-\u2022"
     r"\u02c6\u2030\u2039\u203a\u20ac\u2122\u02dc\u2200-\u22ff]"
 )
-LATIN, GREEK, CYRILLIC = r"[a-z\u00df-\u00ff]", r"[\u0391-\u03c9]", r"[\u0400-\u04ff]"
+LATIN, GREEK, CYRILLIC = r"[A-Za-z\u00df-\u00ff]", r"[\u0391-\u03c9]", r"[\u0400-\u04ff]"
+ACCENTED_CAPITAL = r"[\u00c0-\u00d6\u00d8-\u00de\u0152\u0160\u0178\u017d]"
+RIGHT_TO_LEFT = r"[\u05d0-\u05ea\u0620-\u06ff]"
 ODD = re.compile(
     rf"[\x80-\x9f\ufffd\ue000-\uf8ff\u2500-\u259f]|(?<={LETTER}){SIGN}(?={LETTER})|[\u00c0-\u024f]{{5,}}"
-    rf"|{LATIN}[\u00c0-\u00d6\u00d8-\u00de](?={LATIN})|[\u0430-\u044f][\u0410-\u042f](?=[\u0430-\u044f])"
+    rf"|(?<=[a-z\u00df-\u00ff]){ACCENTED_CAPITAL}|[\u0430-\u044f][\u0410-\u042f](?=[\u0430-\u044f])"
     rf"|[\u03b1-\u03c9][\u0391-\u03a9](?=[\u03b1-\u03c9])|{LATIN}(?={GREEK}|{CYRILLIC})|{GREEK}(?={LATIN}|{CYRILLIC})"
-    rf"|{CYRILLIC}(?={LATIN}|{GREEK})"
+    rf"|{CYRILLIC}(?={LATIN}|{GREEK})|[A-Za-z](?={RIGHT_TO_LEFT})|{RIGHT_TO_LEFT}(?=[A-Za-z])"
 )
 """What no language writes: signs amid a word, letters of two alphabets in one, five accented letters in a row."""
 
@@ -120,25 +131,43 @@ def _patched(data: bytes) -> str | None:
 
 
 def _guessed(data: bytes) -> str | None:
-    """As letters stand in the languages of the world; of equal guesses the one with the least that is odd."""
-    readings = list(_readings(data))
+    """As letters stand in the languages of the world, among what makes words at all."""
+    all_readings = list(_readings(data))
+    readings = [reading for reading in all_readings if _odd_share(reading[1]) <= ODD_SHARE_MAX]
     best = max((confidence for confidence, _ in readings), default=0.0)
-    if best < CONFIDENCE_MIN:
-        return None
-    near = [reading for reading in readings if reading[0] >= NEAR * best]
-    _, text = min(near, key=lambda reading: (_odd_share(reading[1]), reading[0] < EQUAL * best))
-    return text if _odd_share(text) <= ODD_SHARE_MAX else None
+    if best < max(CONFIDENCE_MIN, NEAR * max((confidence for confidence, _ in all_readings), default=0.0)):
+        return _strictly(data, USUAL) if _is_nearly_ascii(data) else None
+    return next(text for confidence, text in readings if confidence >= EQUAL * best)
 
 
 def _readings(data: bytes) -> Iterator[tuple[float, str]]:
     from chardet import detect_all  # takes a tenth of a second, and few texts need it
 
-    found = detect_all(data, ignore_threshold=True, compat_names=False, include_encodings=TRIED)
+    tried = OF_LATIN if _is_nearly_ascii(data) else TRIED
+    found = detect_all(_telling(data), ignore_threshold=True, compat_names=False, include_encodings=tried)
     confidences = {one["encoding"]: one["confidence"] for one in found}
     for encoding in TRIED:
         text = _strictly(data, encoding) if confidences.get(encoding) else None
         if text is not None:
-            yield confidences[encoding], text
+            yield confidences[encoding] * WEIGHTS.get(encoding, 1.0), text
+
+
+def _is_nearly_ascii(data: bytes) -> bool:
+    beyond = len(data) - len(data.translate(None, BEYOND_ASCII))
+    return beyond <= min(FEW, FEW_SHARE_MAX * len(data))
+
+
+def _telling(data: bytes) -> bytes:
+    """The words beyond ASCII and those near them: English around, or markup, says nothing of the others.
+
+    No encoding that is tried has a blank's or a line's end's byte in another character.
+    """
+    words = data[:SAMPLE_CHARACTERS].split()
+    near: set[int] = set()
+    for number, word in enumerate(words):
+        if not word.isascii():
+            near.update(range(number - WORDS_NEAR, number + WORDS_NEAR + 1))
+    return b" ".join(word for number, word in enumerate(words) if number in near)
 
 
 def _odd_share(text: str) -> float:

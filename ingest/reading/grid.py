@@ -54,7 +54,7 @@ def lines_of(rows: Sequence[Row], heads: int | None = None, pages: Set[int] = fr
         row = rows[number]
         if number in pages:
             lines += ["\f", head]
-        is_new_head = heads is None and len(row) > 1 and all(cell.is_head and cell.text for cell in row)
+        is_new_head = heads is None and len(row) > 1 and all(map(_is_new_head, row))
         lines.append(TABLE_HEADER_MARK * is_new_head + _line(placed[number]))
     return "\n".join(filter(None, lines))
 
@@ -65,6 +65,10 @@ def _line(cells: Placed) -> str:
     if not any(words):
         return ""
     return next(filter(None, words)) if _is_title(cells) else row_of(words)
+
+
+def _is_new_head(cell: Cell) -> bool:
+    return cell.is_head and WORDS.fullmatch(cell.text) is not None
 
 
 def _is_title(cells: Placed) -> bool:

@@ -1,6 +1,6 @@
 """Words of pictures, by ocrmypdf and tesseract where they are installed: the `ocr` extra, and OCR=true.
 
-`python -m ingest.reading.ocr IN OUT` is how it runs: a process that bounds its memory and then becomes ocrmypdf.
+`python -m ingest.reading.ocr IN OUT PAGES` is how it runs: a process that bounds its memory, then becomes ocrmypdf.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -36,11 +36,11 @@ def require() -> None:
 
 
 @contextmanager
-def searchable(scan: BinaryIO, sha256: str) -> Iterator[Path | None]:
-    """A copy of the PDF `scan` whose pictures have their words on an invisible layer; None when that fails.
+def searchable(scan: BinaryIO, sha256: str, pages: Sequence[int]) -> Iterator[Path | None]:
+    """A copy of the PDF `scan` whose `pages`, from 1, are pictures with their words on an invisible layer.
 
-    ocrmypdf opens files by their names, so it is given one that nobody else can put another file behind. Raises
-    `FileError` when the bytes are not those of `sha256`.
+    None when that fails. The other pages are as they were. ocrmypdf opens files by their names, so it is given one
+    that nobody else can put another file behind. Raises `FileError` when the bytes are not those of `sha256`.
     """
     with tempfile.TemporaryDirectory(prefix="ingest-ocr-") as folder:
         own, copy = (Path(folder).resolve() / name for name in ("scan.pdf", "searchable.pdf"))
@@ -49,13 +49,13 @@ def searchable(scan: BinaryIO, sha256: str) -> Iterator[Path | None]:
             file.seek(0)
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise FileError(Reason.CHANGED)
-        yield copy if _run(own, copy) and copy.exists() else None
+        yield copy if _run(own, copy, pages) and copy.exists() else None
 
 
-def _run(path: Path, copy: Path) -> bool:
+def _run(path: Path, copy: Path, pages: Sequence[int]) -> bool:
     root = str(Path(__file__).resolve().parents[2])
     process = subprocess.Popen(  # noqa: S603 - our own module; the paths are arguments, not options
-        [sys.executable, "-m", "ingest.reading.ocr", str(path), str(copy)],
+        [sys.executable, "-m", "ingest.reading.ocr", str(path), str(copy), ranges(pages)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -72,13 +72,30 @@ def _run(path: Path, copy: Path) -> bool:
         process.wait()
 
 
+def ranges(pages: Sequence[int]) -> str:
+    """Numbers in order as ocrmypdf takes them: "1-3,7"."""
+    runs: list[list[int]] = []
+    for page in pages:
+        if runs and page == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], page]
+        else:
+            runs.append([page])
+    return ",".join("-".join(map(str, run)) for run in runs)
+
+
+def command(scan: str, copy: str, pages: str) -> list[str]:
+    """What is run. It is forced, since a page whose text is garbage has text, and would be passed over for that."""
+    options = ["--pages", pages, "--force-ocr", "--output-type", "pdf", "--optimize", "0", "--quiet"]
+    return ["ocrmypdf", *options, scan, copy]
+
+
 def main() -> None:
-    """Become ocrmypdf. Pages that have text keep it."""
+    """Become ocrmypdf."""
     from ingest.reading.extract import limit_resources
 
     limit_resources(MEMORY_BYTES_MAX)
-    command = ["ocrmypdf", "--skip-text", "--output-type", "pdf", "--optimize", "0", "--quiet", *sys.argv[1:3]]
-    os.execvp(command[0], command)  # noqa: S606 - where PATH says, as `require` has looked
+    line = command(*sys.argv[1:4])
+    os.execvp(line[0], line)  # noqa: S606 - where PATH says, as `require` has looked
 
 
 if __name__ == "__main__":

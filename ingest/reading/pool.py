@@ -79,10 +79,11 @@ class ReaderPool:
         `name` tells its format, when the path does not.
         """
         reading = self._read(path, name or path.name)
-        if self._use_ocr and reading.wants_ocr:
-            with open_regular(path) as scan, ocr.searchable(scan, reading.sha256) as copy:
-                if copy is not None:
-                    return self._read(copy, copy.name).text(reading.sha256)
+        if self._use_ocr and (pages := reading.wants_ocr):
+            with open_regular(path) as scan, ocr.searchable(scan, reading.sha256, pages) as copy:
+                again = self._read(copy, copy.name) if copy is not None else None
+                if again is not None and again.is_of_the_same_pages(reading):
+                    return again.text(reading.sha256)
         return reading.text(reading.sha256)
 
     def _read(self, path: Path, name: str) -> "_Reading":
@@ -170,9 +171,14 @@ class _Reading:
         return max(0.0, min(allowed, limits.DOCUMENT_SECONDS_MAX) - self._seconds)
 
     @property
-    def wants_ocr(self) -> bool:
-        """Whether there is a sound page without text."""
-        return any(page.text is None and not page.is_damaged for page in self.pages)
+    def wants_ocr(self) -> list[int]:
+        """The sound pages without text, from 1."""
+        return [at for at, page in enumerate(self.pages, 1) if page.text is None and not page.is_damaged]
+
+    def is_of_the_same_pages(self, other: "_Reading") -> bool:
+        """Whether each page is called as it is in the other: a portfolio may have come back as its cover alone."""
+        labels = [(own.label, page.label) for own, page in zip(self.pages, other.pages, strict=False)]
+        return len(self.pages) == len(other.pages) and all(own == label for own, label in labels if label)
 
     def spend(self, seconds: float) -> None:
         """Count a child's time."""

@@ -117,6 +117,7 @@ def print_report(report: Report, stream: TextIO) -> None:
         console.print(_reasons(remarkable))
     if report.other_kinds:
         console.print(_other_kinds(report))
+        console.print(_reasons_of_kinds(report))
 
 
 def shortened(name: str, characters: int = NAME_CHARACTERS_SHOWN) -> str:
@@ -161,7 +162,7 @@ def _reasons(outcomes: list[Outcome]) -> Table:
 
 
 def _other_kinds(report: Report) -> Table:
-    """A row for each kind of files that were passed over, and why beneath."""
+    """A row for each kind of files that were passed over."""
     known: dict[str, list[Outcome]] = {}
     for outcome in report.documents:
         if outcome.is_of_other_kind:
@@ -173,7 +174,6 @@ def _other_kinds(report: Report) -> Table:
     for kind, count in report.other_kinds.items():
         outcomes = known.get(kind, [])
         table.add_row(Text(kind or "none"), f"{count:,}", Text(_names(outcomes, count)), style="yellow")
-    table.caption, table.caption_justify = _reasons_of_kinds(known), "left"
     return table
 
 
@@ -184,11 +184,10 @@ def _names(outcomes: list[Outcome], count: int) -> str:
     return ", ".join(shown) + (f" and {left:,} more" if left else "")
 
 
-def _reasons_of_kinds(known: dict[str, list[Outcome]]) -> Text:
+def _reasons_of_kinds(report: Report) -> Text:
     """Each reason once, behind its code."""
-    failures = {outcome.failure for outcomes in known.values() for outcome in outcomes if outcome.failure}
-    lines = sorted(f"{failure.code}: {failure.message}" for failure in failures)
-    return Text("\n".join(lines), style="not italic")
+    failures = {outcome.failure for outcome in report.documents if outcome.failure and outcome.is_of_other_kind}
+    return Text("\n".join(sorted(f"{failure.code}: {failure.message}" for failure in failures)))
 
 
 def _why(outcome: Outcome) -> str:

@@ -227,9 +227,9 @@ def test_what_takes_a_scans_place_is_not_put_through_ocr(
 ) -> None:
     scan, other = pdfs.scanned_pdf(folder / "scan.pdf"), pdfs.make_pdf(tmp_path / "secret.pdf", [SECRET])
     given: list[bytes] = []
-    monkeypatch.setattr(ocr, "_run", lambda path, _: given.append(Path(path).read_bytes()))
+    monkeypatch.setattr(ocr, "_run", lambda path, *_: given.append(Path(path).read_bytes()))
     sha256 = hashlib.sha256(scan.read_bytes()).hexdigest()
-    with other.open("rb") as file, pytest.raises(FileError) as caught, ocr.searchable(file, sha256):
+    with other.open("rb") as file, pytest.raises(FileError) as caught, ocr.searchable(file, sha256, [1]):
         pass
     assert caught.value.reason is Reason.CHANGED
     assert given == []

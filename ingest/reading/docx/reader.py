@@ -15,7 +15,7 @@ from ingest.reading.docx.package import Package
 from ingest.reading.docx.signs import sign
 from ingest.reading.docx.styles import Styles, find, value
 from ingest.reading.flow import Flow
-from ingest.reading.grid import Cell, lines_of
+from ingest.reading.grid import COLUMNS_MAX, Cell, lines_of
 from ingest.reading.marks import HEADING_MARK
 from ingest.reading.numerals import numeral
 from ingest.reading.raised import lowered, raised
@@ -323,12 +323,12 @@ class _Document:
 
     def _cells(self, row: Element, above: list[list[Cell]], reaching: dict[int, tuple[int, int]]) -> Iterator[Cell]:
         """A row's cells. One that goes on a cell above makes that one longer; `reaching` has where those stand."""
-        column = int(value(row, "trPr/gridBefore") or 0)
+        column = min(int(value(row, "trPr/gridBefore") or 0), COLUMNS_MAX)
         for _ in range(column):
             yield Cell("")
         place = column
         for cell in _of_kind(row, "tc"):
-            columns = max(1, int(value(cell, "tcPr/gridSpan") or 1))
+            columns = min(max(1, int(value(cell, "tcPr/gridSpan") or 1)), COLUMNS_MAX)
             merge = find(cell, "tcPr/vMerge")
             if merge is not None and merge.get(f"{W}val", "continue") == "continue" and column in reaching:
                 at, own = reaching[column]

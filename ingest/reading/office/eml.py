@@ -26,9 +26,10 @@ HEAD_CHARACTERS_MAX = 2_000
 """Of one of them: a mail may go to thousands."""
 HEAD_BYTES_CHECKED = 4096
 """A mail begins with lines of text; nothing else tells it from what is none."""
-BODY_KINDS = ("html", "plain")
-"""The better one first."""
-BODY_TYPES = ("text/html", "text/plain")
+SHOWN = ("text/html", "text/plain")
+"""Of the ways in which a mail has the same words, those that are known, the better one first."""
+Choices = Sequence[Sequence[EmailMessage]]
+"""The same words in several ways, the better one first: each is parts of a mail, nearly always one."""
 MAIL = "message/rfc822"
 NO_NAME = "message.eml"
 """What a mail within a mail is called that has no subject."""
@@ -113,23 +114,22 @@ def _first_page(message: EmailMessage, readers: Readers) -> Page:
     if names := [attached.name for attached in _attached(message)]:
         writer.text(f"Attachments: {', '.join(names)[:HEAD_CHARACTERS_MAX]}")
     writer.gap()
-    _write_body(message, writer, readers)
-    for part in _parts(message):  # texts that stand between the files
-        if not _name(part) and part.get_content_type() in BODY_TYPES:
-            _write(part, writer, readers)
+    for choices in _leaves(message):
+        _write_one(choices, writer, readers)
     return writer.page()
 
 
-def _write_body(message: EmailMessage, writer: PageWriter, readers: Readers) -> None:
-    """Write the better one of the mail's bodies, or the other one when that has no words but pictures."""
-    for kind in BODY_KINDS:
-        body = message.get_body((kind,))
-        if isinstance(body, EmailMessage) and not body.is_attachment() and _write(body, writer, readers):
+def _write_one(choices: Choices, writer: PageWriter, readers: Readers) -> None:
+    """Write the best of the choices that has words."""
+    for parts in choices:
+        if sum([_write(part, writer, readers) for part in parts if not _name(part)]):
             return
 
 
 def _write(body: EmailMessage, writer: PageWriter, readers: Readers) -> bool:
     """Write a part's words; whether it has any."""
+    if body.get_content_maintype() not in ("text", "multipart"):
+        return False
     words = _words(body)
     if body.get_content_type() == "text/html":
         page, _ = readers.html(b"\xef\xbb\xbf" + words.encode("utf-8", "replace"))
@@ -142,14 +142,24 @@ def _write(body: EmailMessage, writer: PageWriter, readers: Readers) -> bool:
 
 
 def _attached(message: EmailMessage) -> Iterator[Attached]:
-    return (Attached(name, part) for part in _parts(message) if (name := _name(part)))
+    parts = (part for choices in _leaves(message) for parts in choices for part in parts)
+    return (Attached(name, part) for part in parts if (name := _name(part)))
 
 
-def _parts(message: EmailMessage) -> list[EmailMessage]:
-    """What came with the mail."""
-    if not message.is_multipart():
-        return []
-    return [part for part in message.iter_attachments() if isinstance(part, EmailMessage)]
+def _leaves(part: EmailMessage) -> Iterator[Choices]:
+    """What a mail is made of, in its order: its own words, in the ways that there are to say them, and files."""
+    children = list(part.iter_parts()) if part.get_content_maintype() == "multipart" and part.is_multipart() else []
+    within = [choices for child in children if isinstance(child, EmailMessage) for choices in _leaves(child)]
+    if not children:
+        yield ((part,),)
+    elif part.get_content_subtype() != "alternative":
+        yield from within
+    else:
+        leaves = [leaf for choices in within for parts in choices for leaf in parts]
+        yield tuple(
+            [leaf for leaf in leaves if leaf.get_content_type() == kind and not _name(leaf)] for kind in SHOWN
+        )
+        yield from (((leaf,),) for leaf in leaves if _name(leaf))
 
 
 def _name(part: EmailMessage) -> str:

@@ -1,4 +1,7 @@
-"""Pages that are read when they are asked for: each has a reader's time to itself, and only one is held."""
+"""Pages that are read when they are asked for: each has a reader's time to itself, and only one is held.
+
+A damaged one is told from the others.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import overload
@@ -26,5 +29,15 @@ class LazyPages(Sequence[Page]):
         if isinstance(number, slice):
             return LazyPages(self._readers[number])
         if self._last is None or self._last[0] != number:
-            self._last = (number, self._readers[number]())
+            self._last = (number, _read(self._readers[number]))
         return self._last[1]
+
+
+def _read(reader: Callable[[], Page]) -> Page:
+    """The page, or one that says that it is damaged: the others may be sound."""
+    try:
+        return reader()
+    except MemoryError:
+        raise  # this child ends, and the document goes on with another one
+    except Exception:
+        return Page(None, is_damaged=True)

@@ -6,6 +6,7 @@ Speaker notes and comments are not on the slide, and are not read. A hidden slid
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -14,6 +15,7 @@ from pptx.enum.shapes import PP_PLACEHOLDER
 from pptx.oxml import parse_xml
 from pptx.oxml.ns import qn
 
+from ingest.reading.office.lazy import LazyPages
 from ingest.reading.office.number_formats import shown_number
 from ingest.reading.office.package import Package
 from ingest.reading.office.page_writer import PageWriter, one_line
@@ -40,16 +42,15 @@ RELATIONSHIP = "{http://schemas.openxmlformats.org/officeDocument/2006/relations
 
 
 def read(data: bytes) -> tuple[Sequence[Page], str]:
-    """The pages, and the title. Raises `FileError`, or nearly anything."""
+    """The pages, read when they are asked for, and the title. Raises `FileError`, or nearly anything."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         presentation = Presentation(BytesIO(Package(data).only(READ_PARTS)))
     size = (int(presentation.slide_width or 0), int(presentation.slide_height or 0))
     first = int(presentation.element.get("firstSlideNum") or 1)
-    pages: list[Page] = []
-    for number, slide in enumerate(presentation.slides, 1):
-        label = str(first + number - 1) if first != 1 else ""
-        pages.append(_page(slide, size, label))
+    labels = (str(first + number) if first != 1 else "" for number in range(len(presentation.slides)))
+    slides = zip(presentation.slides, labels, strict=True)
+    pages = LazyPages([partial(_page, slide, size, label) for slide, label in slides])
     return pages, _title(presentation, pages)
 
 

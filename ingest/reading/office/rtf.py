@@ -130,10 +130,11 @@ class _Paragraph:
 
 
 def read(data: bytes) -> tuple[Sequence[Page], str]:
-    """The pages, and the title that the document gives itself, or "". Raises nearly anything."""
+    """The pages, and the title that the document gives itself, or its first heading. Raises nearly anything."""
     reader = _Reader(data.decode("latin-1"))
     reader.run()
-    return reader.pages, one_line(reader.title)
+    first = next((heading for page in reader.pages for heading in page.headings), "")
+    return reader.pages, one_line(reader.title) or first
 
 
 class _Reader:

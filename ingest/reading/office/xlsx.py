@@ -36,6 +36,10 @@ READ_PIECEMEAL = re.compile(
     r"(?i)/?xl/(worksheets/[^/]*|(media|embeddings|charts|drawings|pivotCache|externalLinks)/.*)"
 )
 """Parts of a workbook that are read row by row, or not at all."""
+NO_NAME = re.compile(
+    r"(sheet|tabelle|feuil|hoja|foglio|blad|ark|arkusz|planilha|лист|シート|工作表|시트) ?\d*", re.IGNORECASE
+)
+"""What programs call a sheet until somebody does. Another name stands above the sheet's cells, as its heading."""
 LOCAL_DATES = {14: "yyyy-mm-dd", 22: "yyyy-mm-dd h:mm"}
 """Formats that each country shows in its own way, which the file does not tell."""
 LIGHT = 240
@@ -80,6 +84,8 @@ def _page(package: Package, name: str, part: str, strings: Sequence[str], looks:
     grid = _Grid(strings, looks)
     with package.open(part) as source:
         grid.read(source)
+    if not NO_NAME.fullmatch(name):
+        writer.heading(name)
     write_sheet(writer, grid.lines())
     return writer.page(is_cut=grid.is_cut)
 

@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Self
 
 BAD_SHARE = 0.2
 """Of a page's characters, blanks apart, that can be no text; bullets and icons of honest pages have a fiftieth."""
@@ -21,14 +22,18 @@ CONTROL_SHARE = 0.1
 BAD = re.compile("[\x00-\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
 """Without U+0002, which pdfium writes for a hyphen."""
 CONTROL = re.compile("[\x00-\x01\x03-\x08\x0e-\x1f\x7f-\x9f]")
-CONTROL_BYTES = bytes([0, 1, *range(3, 9), *range(0x0E, 0x20), 0x7F])
-PRIVATE = (b"\xee", b"\xef", b"\xf3", b"\xf4")
-"""With these begin private characters in UTF-8, and few others."""
+IS_CONTROL = bytes(code in {0, 1, *range(3, 9), *range(0x0E, 0x20), 0x7F} for code in range(256))
+PRIVATE = (b"\xee", b"\xef\x80", b"\xef\x81", b"\xef\x82", b"\xef\x83", b"\xef\xbf\xbd", b"\xf3", b"\xf4")
+"""With these begin private characters in UTF-8, and most of the icons' F000 to F0FF; and the replacement."""
 LATIN_SIGN = b"\xc2"
 """With this one the controls above ASCII, and signs such as the section's."""
 BLANKS = dict.fromkeys(map(ord, "\x1c\x1d\x1e\x1f\x85"), "x")
 """Controls that Python takes for blanks."""
 
+CHARACTERS_ENOUGH = 2_000
+"""Of a page, from its middle: where they are plain prose, the rest is not looked at so closely."""
+BEYOND_ASCII_SHARE = 0.2
+"""Bytes that letters take beyond one each; in Polish, 8 % of all. With more, they may be of another encoding."""
 LIFT = 0.1
 """By which share of neighbours more than by chance vowels and consonants take turns: .1 to .3 in real pages, of
 sixteen languages, and less than .1 in nearly all that are not."""
@@ -39,6 +44,10 @@ TURNS = 0.58
 PAIRS_MIN = 150
 """Neighbours, so that chance is unlikely to make a word of a code."""
 PAIRS_TO_SUSPECT = 600
+WORDS_MIN = 60
+"""Different ones: a table's rows come again and again."""
+DIGITS_SHARE = 0.1
+"""Of characters: figures become letters when they are moved, and tables words."""
 LETTERS_MIN = 14
 """Different ones: sequences of genes have four."""
 RARE_SHARE = 0.04
@@ -63,11 +72,17 @@ SIGN_BYTES = (ODD[:9] + SIGNS).encode() + b"\xc2"
 """All of these begin with one of them in UTF-8."""
 SIGNS_SHARE, SIGNS_KINDS, ODD_KINDS_AMONG_SIGNS = 0.45, 12, 4
 """Signs of all kinds: formulas and programs have as many, or as many kinds, but seldom both, and few odd ones."""
+SMALL = bytes(range(ord("a"), ord("z") + 1))
+SMALL_SHARE_MAX = 0.15
 MIXED_SHARE, MIXED_MIN = 0.25, 10
 """Of words: several scripts in one."""
 WORD = re.compile(r"[^\W\d_]{4,}")
-ACCENTED = re.compile("[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017f]")
+ACCENTED = b"\xc3\xc4\xc5"
+"""With these begin the accented letters up to U+017F in UTF-8."""
 WITH_VOWELS = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f\u1e00-\u1fff]+")
+LATIN_BYTES = re.compile(rb"[A-Za-z\xc0-\xff]+")
+OTHER_SCRIPTS = bytes(range(0xCD, 0xE1))
+"""With these begin Greek, Cyrillic and what follows up to Thai, in UTF-8."""
 SCRIPTS = (
     re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
     re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
@@ -101,10 +116,25 @@ class _Turns:
     words: int
     turns: int
 
+    @classmethod
+    def of(cls, classes: bytes) -> Self:
+        """Of a text whose vowels are a 1, whose consonants are a 2, and whose rest is 0. Bits are counted at once."""
+        line = int.from_bytes(b"\0" + classes + b"\0", "little")
+        ones = int.from_bytes(b"\1" * (len(classes) + 2), "little")
+        steps = line ^ line >> 8
+        turns = (steps & steps >> 1 & ones).bit_count()  # 3, of a vowel and a consonant
+        ends = steps.bit_count() - 2 * turns
+        return cls((line & ones).bit_count(), (line & ones << 1).bit_count(), ends // 2, turns)
+
+    @property
+    def letters(self) -> int:
+        """Of both kinds."""
+        return self.vowels + self.consonants
+
     @property
     def pairs(self) -> int:
         """Letters that have a letter after them."""
-        return self.vowels + self.consonants - self.words
+        return self.letters - self.words
 
     @property
     def share(self) -> float:
@@ -114,7 +144,7 @@ class _Turns:
     @property
     def lift(self) -> float:
         """How much that is above chance."""
-        vowel = self.vowels / max(1, self.vowels + self.consonants)
+        vowel = self.vowels / max(1, self.letters)
         return self.share - 2 * vowel * (1 - vowel)
 
 
@@ -123,16 +153,20 @@ def is_garbage(text: str) -> bool:
 
     Takes some microseconds for a page of plain prose.
     """
-    if _has_bad_characters(text):
+    encoded = text.encode("utf-8", "replace")
+    if _has_bad_characters(text, encoded):
         return True
-    turns = _turns(_classes(text))
-    letters = turns.vowels + turns.consonants
-    if turns.pairs >= PAIRS_MIN and letters >= LETTERS_SHARE * _size(text):
-        if turns.lift >= LIFT and _number_of(text.encode("utf-8", "replace"), b"qxQX") < RARE_SHARE * letters:
-            return not text.isascii() and _is_accented_alone(text, letters)
-        if _is_accented_alone(text, letters) or _is_disguised(text[:SAMPLE_CHARACTERS]):
-            return True
-    return _is_odd(text) or _is_mixed(text)
+    beyond_ascii = len(encoded) - len(text)
+    middle = text[max(0, len(text) - CHARACTERS_ENOUGH) // 2 :][:CHARACTERS_ENOUGH]
+    if beyond_ascii <= BEYOND_ASCII_SHARE * len(text) and _is_plausible(_Turns.of(_classes(middle)), middle):
+        return False
+    turns = _Turns.of(_classes(text))
+    if beyond_ascii and (_is_accented_alone(encoded, turns.letters) or _is_mixed(text, encoded)):
+        return True
+    are_letters = turns.letters >= LETTERS_SHARE * _size(encoded, len(text)) and turns.pairs >= PAIRS_MIN
+    if are_letters and not _is_plausible(turns, text) and _is_disguised(text[:SAMPLE_CHARACTERS]):
+        return True
+    return _is_odd(text, encoded)
 
 
 def is_garbled(line: str) -> bool:
@@ -140,9 +174,8 @@ def is_garbled(line: str) -> bool:
     return not line.isprintable() and 2 * len(BAD.findall(line)) > len("".join(line.split()))
 
 
-def _has_bad_characters(text: str) -> bool:
-    encoded = text.encode("utf-8", "replace")
-    may_be = _number_of(encoded, CONTROL_BYTES) or any(sign in encoded for sign in PRIVATE)
+def _has_bad_characters(text: str, encoded: bytes) -> bool:
+    may_be = b"\1" in encoded.translate(IS_CONTROL) or any(sign in encoded for sign in PRIVATE)
     if not may_be and encoded.count(LATIN_SIGN) < BAD_SHARE * len(text):
         return False
     size = len("".join(text.translate(BLANKS).split()))
@@ -151,27 +184,25 @@ def _has_bad_characters(text: str) -> bool:
     return len(BAD.findall(text)) > BAD_SHARE * size or len(CONTROL.findall(text)) > CONTROL_SHARE * size
 
 
-def _turns(classes: bytes) -> _Turns:
-    """Of a text whose vowels are an a, whose consonants are a b, and whose rest are blanks."""
-    line = int.from_bytes(b" " + classes + b" ", "little")
-    steps = (line ^ line >> 8).to_bytes(len(classes) + 2, "little")[:-1]
-    words = _number_of(steps, bytes([ord("a") ^ ord(" "), ord("b") ^ ord(" ")])) // 2
-    turns = _number_of(steps, bytes([ord("a") ^ ord("b")]))
-    return _Turns(_number_of(classes, b"a"), _number_of(classes, b"b"), words, turns)
+def _is_plausible(turns: _Turns, text: str) -> bool:
+    """Whether a text's letters are those of a language, in the order in which languages have them."""
+    if turns.pairs < PAIRS_MIN or turns.lift < LIFT:
+        return False
+    return sum(map(text.count, "qxQX")) < RARE_SHARE * turns.letters
 
 
 def _number_of(data: bytes, values: bytes) -> int:
-    """How many of its bytes have one of these values. `bytes.count` takes ten times as long where they are many."""
+    """How many of its bytes have one of these values."""
     return len(data) - len(data.translate(None, values))
 
 
-def _size(text: str) -> int:
-    """How many characters there are, without blanks."""
-    return len(text) - _number_of(text.encode("utf-8", "replace"), b" \n\r")
+def _size(encoded: bytes, characters: int) -> int:
+    """How many of a text's characters are no blanks."""
+    return characters - _number_of(encoded, b" \n\r")
 
 
 def _classes(text: str) -> bytes:
-    """For each character an a for a vowel, a b for a consonant of a script that has vowels, a blank for the rest."""
+    """For each character 1 for a vowel, 2 for a consonant of a script that has vowels, 0 for the rest."""
     if text.isascii():
         return text.encode().translate(_table(0))
     units = text.encode("utf-16-le", "surrogatepass")
@@ -181,7 +212,7 @@ def _classes(text: str) -> bytes:
         if block in high:
             classes, mask = low.translate(_table(block)), high.translate(_mask(block))
             found |= int.from_bytes(classes, "little") & int.from_bytes(mask, "little")
-    return found.to_bytes(len(low), "little").replace(b"\0", b" ")
+    return found.to_bytes(len(low), "little")
 
 
 @lru_cache(maxsize=len(BLOCKS))
@@ -198,25 +229,26 @@ def _mask(block: int) -> bytes:
 
 def _class(letter: str) -> int:
     if not letter.isalpha():
-        return ord(" ")
-    return ord("a" if unicodedata.normalize("NFD", letter.casefold())[0] in VOWELS else "b")
+        return 0
+    return 1 if unicodedata.normalize("NFD", letter.casefold())[0] in VOWELS else 2
 
 
-def _is_accented_alone(text: str, letters: int) -> bool:
+def _is_accented_alone(encoded: bytes, letters: int) -> bool:
     """Whether most letters are accented ones of Latin, as where another encoding was read as Latin-1."""
-    if len(text.encode("utf-8", "ignore")) - len(text) < ACCENTED_SHARE * letters:
-        return False  # each takes two bytes
-    accented = len(ACCENTED.findall(text))
+    accented = _number_of(encoded, ACCENTED)
     return accented >= ACCENTED_MIN and accented > ACCENTED_SHARE * letters
 
 
 def _is_disguised(text: str) -> bool:
-    """Whether the letters are a language's, but others than it has."""
-    own = _turns(_classes(text))
+    """Whether the letters are a language's, but others than it has. Of each word that comes again once."""
+    words = WITH_VOWELS.findall(text.casefold())
+    own = _Turns.of(_classes(" ".join(dict.fromkeys(words))))
+    digits = sum(map(text.count, "0123456789"))
     beyond = len(text) - len(text.encode("latin-1", "ignore"))
-    if beyond <= BEYOND_SHARE * len(text) and any(_is_language(_shifted(text, by), own) for by in SHIFTS):
+    is_movable = max(digits / DIGITS_SHARE, beyond / BEYOND_SHARE) <= len(text)
+    if is_movable and any(_is_language(_shifted(text, by), own) for by in SHIFTS):
         return True
-    return own.lift < LIFT_OF_NONE and _has_other_vowels(text)
+    return own.lift < LIFT_OF_NONE and _has_other_vowels(words)
 
 
 def _is_language(turns: _Turns, own: _Turns) -> bool:
@@ -229,24 +261,23 @@ def _is_language(turns: _Turns, own: _Turns) -> bool:
 
 
 def _shifted(text: str, by: int) -> _Turns:
-    """Of a text whose every character is another one, so many places further on."""
+    """Of the words of a text whose every character is another one, so many places further on."""
     table = bytes((code + by) % 256 for code in range(256))
     letters = text.replace("\n", chr((32 - by) % 256)).encode("latin-1", "replace").translate(table)
-    return _turns(letters.translate(_table(0)))
+    words = dict.fromkeys(LATIN_BYTES.findall(letters))
+    return _Turns.of(b" ".join(words).translate(_table(0)))
 
 
-def _has_other_vowels(text: str) -> bool:
+def _has_other_vowels(words: list[str]) -> bool:
     """Whether other letters than the vowels behave as such, found as Sukhotin did: by whom they stand beside."""
-    words = WITH_VOWELS.findall(text.casefold())
     beside: Counter[tuple[str, str]] = Counter()
     for word in words:
         beside.update(pairwise(word))
     letters = {letter for pair in beside for letter in pair}
-    if len(letters) < LETTERS_MIN or beside.total() < PAIRS_TO_SUSPECT:
+    if len(letters) < LETTERS_MIN or beside.total() < PAIRS_TO_SUSPECT or len(set(words)) < WORDS_MIN:
         return False
     vowels = _vowels(beside, letters)
-    joined = "".join("a" if c in vowels else "b" if c in letters else " " for c in " ".join(words))
-    turns = _turns(joined.encode())
+    turns = _Turns.of(bytes(1 if c in vowels else 2 if c in letters else 0 for c in " ".join(words)))
     return turns.lift >= LIFT_IN_DISGUISE and turns.share >= TURNS and turns.words * 12 > turns.pairs
 
 
@@ -265,10 +296,12 @@ def _vowels(beside: Counter[tuple[str, str]], letters: set[str]) -> set[str]:
     return vowels
 
 
-def _is_odd(text: str) -> bool:
-    """Whether signs stand for letters."""
-    size = _size(text)
-    if size < ACCENTED_MIN or _number_of(text.encode("utf-8", "replace"), SIGN_BYTES) < ODD_SHARE * size:
+def _is_odd(text: str, encoded: bytes) -> bool:
+    """Whether signs stand for letters: small ones are then used up, or come last."""
+    size = _size(encoded, len(text))
+    if size < ACCENTED_MIN or _number_of(encoded, SIGN_BYTES) < ODD_SHARE * size:
+        return False
+    if _number_of(encoded, SMALL) > SMALL_SHARE_MAX * size:
         return False
     odd = [count for sign in ODD if (count := text.count(sign)) > KIND_SHARE * size]
     if sum(odd) > ODD_SHARE * size and len(odd) >= ODD_KINDS:
@@ -277,11 +310,10 @@ def _is_odd(text: str) -> bool:
     return sum(signs) > SIGNS_SHARE * size and len(signs) >= SIGNS_KINDS and len(odd) >= ODD_KINDS_AMONG_SIGNS
 
 
-def _is_mixed(text: str) -> bool:
+def _is_mixed(text: str, encoded: bytes) -> bool:
     """Whether many words are of several scripts."""
-    sample = text[:SAMPLE_CHARACTERS]
-    if text.isascii() or sum(script.search(sample) is not None for script in SCRIPTS) < 2:
+    if min(_number_of(encoded, OTHER_SCRIPTS), _number_of(encoded, SMALL)) < 2 * MIXED_MIN:
         return False
-    words = WORD.findall(sample)
+    words = set(WORD.findall(text[:SAMPLE_CHARACTERS]))
     mixed = sum(sum(script.search(word) is not None for script in SCRIPTS) > 1 for word in words)
     return mixed >= MIXED_MIN and mixed > MIXED_SHARE * len(words)

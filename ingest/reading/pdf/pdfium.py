@@ -59,8 +59,8 @@ TITLE_CHARACTERS_MAX = 200
 class Line:
     """A line of a page: its words, how its first character stands, in points, and the lesser weight of its ends.
 
-    `foot` is how far up the page its last line stands: a table's row may have several. `table` numbers the page's
-    tables from 1, and is 0 outside.
+    `foot` is how far up the page its last line stands, and `steps` are those from one to the next: a table's row may
+    have several. `table` numbers the page's tables from 1, and is 0 outside.
     """
 
     text: str
@@ -70,6 +70,7 @@ class Line:
     foot: float
     table: int = 0
     is_header: bool = False
+    steps: tuple[float, ...] = ()
     is_aside: bool = False
     """Whether it does not run as the page does: a watermark, a stamp at the side."""
 
@@ -245,7 +246,7 @@ def _line(look: Look, place: Placed) -> Line:
     y = look.baseline(place.first)
     foot = y if place.foot == place.first else look.baseline(place.foot)
     height = place.box[3] - place.box[1]
-    return Line(_joined(place.text), height, weight, y, foot, place.table, place.is_header)
+    return Line(_joined(place.text), height, weight, y, foot, place.table, place.is_header, place.steps)
 
 
 def _weight(look: Look, index: int) -> int:
@@ -265,7 +266,8 @@ def _weight_by_name(font: bytes) -> int:
 def _with_gaps(lines: Sequence[Line]) -> list[str]:
     """The lines' words, with an empty line where a paragraph begins."""
     steps = [abs(line.y - before.foot) for before, line in pairwise(lines)]
-    usual = statistics.median([step for step in steps if step > 1] or [0])
+    within = chain.from_iterable(line.steps for line in lines)
+    usual = statistics.median([step for step in chain(steps, within) if step > 1] or [0])
     texts = [line.text for line in lines[:1]]
     for step, (before, line) in zip(steps, pairwise(lines), strict=True):
         is_apart = step > GAP * usual and not line.table == before.table > 0

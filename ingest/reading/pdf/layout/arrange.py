@@ -1,12 +1,14 @@
 """A page's lines as a reader sees them: a table's row is one line, columns are read one after the other."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple, Self
 
+from ingest.reading.pdf.layout.grid import TableRow
 from ingest.reading.pdf.layout.order import Block, by_columns, reading_order
 from ingest.reading.pdf.layout.signs import spans
 from ingest.reading.pdf.layout.spans import DrawnLine, Span
-from ingest.reading.pdf.layout.tables import Table, TableRow, tables_among
+from ingest.reading.pdf.layout.tables import Table, tables_among
 from ingest.reading.pdf.layout.turned import way_of
 from ingest.reading.pdf.layout.vertical import vertical_lines
 from ingest.reading.pdf.look import Box, Look
@@ -15,8 +17,8 @@ from ingest.reading.pdf.look import Box, Look
 class Placed(NamedTuple):
     """A line to be read: its words, the indices of its first and last character, and the box of its first.
 
-    `foot` is the index of a character of its last line, where it has several. `table` numbers the page's tables from
-    1, and is 0 outside.
+    `foot` is the index of a character of its last line, where it has several, and `steps` are those from one to the
+    next, in points. `table` numbers the page's tables from 1, and is 0 outside.
     """
 
     text: str
@@ -26,6 +28,7 @@ class Placed(NamedTuple):
     foot: int
     table: int = 0
     is_header: bool = False
+    steps: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, line: DrawnLine) -> Self:
@@ -95,7 +98,10 @@ class _Page:
             first, last = _first(self._lines, row.spans[0]), _last(self._lines, row.spans[-1])
             foot = _first(self._lines, min(row.spans, key=lambda span: span.bottom))
             of_table = 0 if table.is_prose else number
-            yield row, Placed(row.text, first, last, self._look.box(first), foot, of_table, row.is_header)
+            steps = tuple(
+                abs(one.bottom - other.bottom) for one, other in pairwise(row.spans) if one.line != other.line
+            )
+            yield row, Placed(row.text, first, last, self._look.box(first), foot, of_table, row.is_header, steps)
 
 
 def _blocks(pieces: Sequence[Piece]) -> list[Block]:

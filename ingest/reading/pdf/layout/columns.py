@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from ingest.reading.pdf.layout.rows import Row
 from ingest.reading.pdf.layout.spans import NARROW, Span
 
-Row = Sequence[Span]
-"""Spans that stand beside one another, from left to right."""
 FINE = 0.6
 """Of a line's height: a gap that all rows have is one between columns, if no row's is smaller."""
 SHARE = 0.4
@@ -26,7 +25,7 @@ class Column(NamedTuple):
 def columns_of(rows: Sequence[Row], height: float) -> list[Column]:
     """The columns in which the rows have words, with room between them that nearly no row crosses."""
     astray = len(rows) // ROWS_FOR_ONE_ASTRAY
-    rows = [[part for span in row for part in span.parts(FINE * height)] for row in rows]
+    rows = [[part for span in row if not span.is_mark for part in span.parts(FINE * height)] for row in rows]
     found: list[Column] = []
     for left, right in _covered(rows, astray):
         if found and left - found[-1].right < NARROW * height:

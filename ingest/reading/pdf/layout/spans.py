@@ -15,10 +15,17 @@ WORD = re.compile(r"\S+")
 LETTER = re.compile(r"[^\W\d_]")
 CURRENCY = re.compile(r"(?:US|C|A|HK)?[$\u20ac\u00a3\u00a5]|EUR|USD|GBP|CHF|kr\.?")
 """Stands at the left of a column of figures, apart from its figure."""
+CURRENCY_BETWEEN = re.compile(r"[\d)%\u2013\u2014-] (?=[$\u20ac\u00a3\u00a5](?: |$))")
+"""Close behind a figure, it is still the next one's."""
 CLOSES_A_FIGURE = re.compile(r"[)%\u2030]{1,3}|bps|x")
 DASHES = ("-", "\u2013", "\u2014", "\u2212")
+FIGURE = re.compile(r"(?:US|C|A|HK|EUR|USD|GBP|CHF|kr\.?)?[^\w]*\d")
+"""Begins with its sign, its currency or its first digit."""
 FIGURE_LETTERS_MAX = 4
 """Of a figure's unit."""
+FIGURE_WORDS_MAX = 4
+MONTH = re.compile(r"(?i)\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)\b")
+"""A day is no figure."""
 
 CHARACTER_WIDTH = 0.45
 """Of a line's height, on average: wide fonts have that, most 0.35 to 0.42 ..."""
@@ -89,9 +96,17 @@ class Span:
             for at, (before, word) in enumerate(pairwise(words), 1)
             if word.left - before.right > gap or before.left - word.right > gap  # a line may be drawn to and fro
         ]
+        if CURRENCY_BETWEEN.search(self.text):
+            cuts = sorted({*cuts, *self._currencies()})
         if cuts:
             cuts = [at for at in cuts if not _are_one_figure(self, at, cuts)]
         return self.cut(cuts)
+
+    def _currencies(self) -> list[int]:
+        """The words that are a currency behind a figure, and before another."""
+        start = self.words[0].start
+        ends = {found.end() + start for found in CURRENCY_BETWEEN.finditer(self.text)}
+        return [at for at, word in enumerate(self.words) if word.start in ends]
 
     def cut(self, cuts: Sequence[int]) -> list["Span"]:
         """Taken apart before each of these words."""
@@ -112,8 +127,10 @@ def is_figure(text: str) -> bool:
         return False
     if text in DASHES:
         return True
-    digits = sum(map(str.isdigit, text))
-    return digits > 0 and sum(map(str.isalpha, text)) <= FIGURE_LETTERS_MAX and text.count(" ") < 4
+    found = FIGURE.match(text)
+    if not found or text.count(" ") >= FIGURE_WORDS_MAX:
+        return False
+    return sum(map(str.isalpha, text[found.end() :])) <= FIGURE_LETTERS_MAX and not MONTH.search(text)
 
 
 def whole_line(where: Where, number: int, line: DrawnLine) -> Span:

@@ -66,6 +66,23 @@ def test_a_line_in_an_old_encoding_is_read_as_it_was_written_or_refused(language
     assert decoded(TEXTS[language].encode(encoding)) == TEXTS[language]
 
 
+ENGLISH = "The committee met on 4 March and agreed the budget for the coming year without a vote. " * 4
+MARKUP = '<html><body class="page"><p>{}</p><a href="/index.html">Home</a></body></html>'
+
+
+@pytest.mark.parametrize(
+    ("language", "encoding"), [(language, one) for language, those in ENCODINGS.items() for one in those]
+)
+def test_english_and_markup_around_a_line_say_nothing_of_its_encoding(language: str, encoding: str) -> None:
+    for text in (ENGLISH + TEXTS[language], MARKUP.format(TEXTS[language])):
+        assert decoded(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("text", ["naïve", "Müller", "5 °C", "© 2024 Acme", "The café costs €5.", "“Yes” – she said"])
+def test_a_few_signs_in_latin_words_are_read_as_most_programs_write_them(text: str) -> None:
+    assert decoded(text.encode("cp1252")) == text
+
+
 @pytest.mark.parametrize("language", TEXTS)
 @pytest.mark.parametrize("encoding", OF_ALL)
 def test_a_line_in_unicode_is_read(language: str, encoding: str) -> None:

@@ -11,6 +11,7 @@ from ingest.chunking.splitter import Splitter
 from ingest.reading.pool import ReaderPool
 from ingest.reading.reasons import FileError, Reason
 from tests.support import pdfs
+from tests.support.docx_files import cell, docx, p, row, table
 
 MEMORY_BYTES_MAX = 512 * 2**20
 """Half of what the product allows: what holds here holds there."""
@@ -40,8 +41,37 @@ def _billion_laughs_docx(path: Path) -> Path:
     return path
 
 
+def _deep_docx(path: Path) -> Path:
+    opened, closed = "<w:sdt><w:sdtContent>" * 20_000, "</w:sdtContent></w:sdt>" * 20_000
+    path.write_bytes(docx(f"{opened}{p('deep words')}{closed}"))
+    return path
+
+
+def _wide_docx(path: Path) -> Path:
+    """A row whose cells say that they reach over millions of columns."""
+    wide = cell(p("words"), '<w:gridSpan w:val="99999999"/>')
+    path.write_bytes(docx(table(row(wide, wide, properties='<w:gridBefore w:val="99999999"/>'), row("a", "b"))))
+    return path
+
+
+def _long_docx(path: Path) -> Path:
+    note = '<w:r><w:footnoteReference w:id="1"/></w:r>'
+    path.write_bytes(docx((p("words", note) + table(row("a", "b"))) * 4_000, footnotes='<w:footnote w:id="1"/>'))
+    return path
+
+
 def _deep_html(path: Path) -> Path:
     path.write_text("<div>" * 5_000 + "deep words" + "</div>" * 5_000)
+    return path
+
+
+def _text(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def _bytes(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
     return path
 
 
@@ -69,7 +99,16 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], set[Reason | None]]] = {
     "bomb.docx": (_docx_bomb, {Reason.TOO_LARGE}),
     "lying.docx": (_lying_docx, {Reason.DAMAGED, Reason.TOO_LARGE, Reason.CRASHED}),
     "laughs.docx": (_billion_laughs_docx, {Reason.DAMAGED}),
+    "deep.docx": (_deep_docx, {None, Reason.DAMAGED, Reason.CRASHED}),
+    "wide.docx": (_wide_docx, {None}),
+    "long.docx": (_long_docx, {None}),
     "wrong-magic.docx": (pdfs.not_a_pdf, {Reason.NOT_A_PDF}),
+    "deep.md": (lambda path: _text(path, "> " * 50_000 + "deep words"), {None, Reason.NO_TEXT}),
+    "brackets.md": (lambda path: _text(path, "[" * 20_000 + " words"), {None, Reason.TIMEOUT}),
+    "noise.txt": (
+        lambda path: _bytes(path, bytes(range(0x80, 0x100)) * 8_000),
+        {Reason.UNKNOWN_ENCODING, Reason.DAMAGED},
+    ),
     "deep.html": (_deep_html, {None, Reason.DAMAGED, Reason.CRASHED, Reason.TIMEOUT}),
     "binary.txt": (pdfs.scanned_pdf, {Reason.DAMAGED}),
 }

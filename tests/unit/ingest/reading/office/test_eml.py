@@ -126,3 +126,29 @@ def test_of_many_files_the_first_are_read(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_line_of_a_mailbox_is_no_head() -> None:
     data = b"From ada@example.com Mon Mar  3 10:00:00 2025\nSubject: Otters\n\nwords\n"
     assert load(MediaType.EML, data).title == "Otters"
+
+
+def test_a_mail_that_is_a_file_and_one_that_is_a_mail_are_read(tmp_path: Path) -> None:
+    mail = _mail(None)
+    mail.set_content(
+        pdfs.make_pdf(tmp_path / "a.pdf", ["words"]).read_bytes(), "application", "pdf", filename="a.pdf"
+    )
+    assert [page.label for page in _loaded(mail).pages] == ["", "a.pdf"]
+    data = b"Subject: Fwd\nContent-Type: message/rfc822\n\nSubject: Within\n\nwords\n"
+    assert [page.label for page in load(MediaType.EML, data).pages] == ["", "Within.eml"]
+
+
+def test_words_within_parts_within_parts_are_read_once() -> None:
+    within = EmailMessage()
+    within.set_content("as text")
+    within.add_alternative("<p>as HTML</p>", subtype="html")
+    mail = _mail("Above.")
+    mail.make_mixed()
+    mail.attach(within)
+    text = _loaded(mail).pages[0].text or ""
+    assert ("Above." in text, text.count("as HTML"), "as text" in text) == (True, 1, False)
+
+
+def test_parts_that_are_nowhere_are_one_text() -> None:
+    data = b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\nHi there,\n\nmore\n"
+    assert "Hi there," in (load(MediaType.EML, data).pages[0].text or "")

@@ -13,6 +13,7 @@ from app.core.formats import MediaType
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.loaders import load
 from ingest.reading.office import sheet_xml, xlsx
+from ingest.reading.office.package import Package
 from ingest.reading.page import Page
 from tests.support.formats import SAMPLES, with_part
 
@@ -57,7 +58,11 @@ def test_a_sheet_is_a_page_by_its_name_and_a_hidden_one_is_none() -> None:
     book.create_sheet("Rates")["C7"] = "third"
     book.properties.title = "Price list"
     loaded = load(MediaType.XLSX, _saved(book))
-    assert [(page.label, page.text) for page in loaded.pages] == [("Prices", "first"), ("Rates", "third")]
+    assert [(page.label, page.text) for page in loaded.pages] == [
+        ("Prices", "Prices\n\nfirst"),
+        ("Rates", "Rates\n\nthird"),
+    ]
+    assert loaded.pages[0].headings == ("Prices",)
     assert loaded.title == "Price list"
 
 
@@ -149,12 +154,15 @@ def test_a_part_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_sheet_is_read_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     page_of = xlsx._page
-    monkeypatch.setattr(
-        xlsx, "_page", lambda package, name, *rest: read.append(name) or page_of(package, name, *rest)
-    )
+
+    def noted(package: Package, name: str, *rest: Any) -> Page:
+        read.append(name)
+        return page_of(package, name, *rest)
+
+    monkeypatch.setattr(xlsx, "_page", noted)
     book, _ = _book(["first"])
     book.create_sheet("Second")["A1"] = "second"
     pages = load(MediaType.XLSX, _saved(book)).pages
     assert read == []
-    assert pages[1].text == pages[1].text == "second"
+    assert pages[1].text == pages[1].text == "Second\n\nsecond"
     assert read == ["Second"]
