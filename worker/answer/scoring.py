@@ -29,7 +29,7 @@ FRAGMENT_SHARE = 0.6
 """What a caption or a footer is worth beside a whole sentence."""
 PART_SHARE = 0.6
 """What a row is worth none of whose cells' parts is in the question as a whole."""
-NAME_BONUS = 0.2
+NAME_BONUS = 0.3
 """More for a row or field whose name is in the question as a whole, or names the quantity asked for."""
 BACKGROUND = 25
 """Further statements that rarity is counted among, with none of the terms: one sentence alone has no rare words."""
