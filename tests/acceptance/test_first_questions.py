@@ -1,6 +1,8 @@
 """The first five minutes: plain questions over `data/`, asked of the service as it starts, without a model."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +39,14 @@ def test_the_first_questions_are_answered_with_document_and_page(service: Runnin
 def test_what_stands_nowhere_is_not_grounded(service: Running) -> None:
     nowhere = [asked for asked in (*FIRST, *questions_of(ANSWERS / "sample_questions.tsv")) if not asked.right]
     assert [asked.question for asked in nowhere if not is_right(service, asked)] == []
+
+
+def test_one_sentence_alone_in_a_collection_is_found_by_a_paraphrase(service: Running, tmp_path: Path) -> None:
+    (tmp_path / "shed.txt").write_text("The bicycle shed has room for 40 bicycles.\n")
+    done = service.command(sys.executable, "-m", "ingest", str(tmp_path), "--collection", "shed")
+    assert done.returncode == 0, done.stderr
+    with service.client() as client:
+        result = ask(client, "How many bicycles fit in the shed?", collection="shed")["result"]
+        near = ask(client, "How many kayaks fit in the bicycle shed?", collection="shed")["result"]
+    assert (result["answer"], result["grounded"]) == ("The bicycle shed has room for 40 bicycles. [1]", True)
+    assert near["grounded"] is False

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
+from worker import vectors
 from worker.answer.quantities import (
     asks_alone,
     dimension_asked,
@@ -13,8 +15,7 @@ from worker.answer.quantities import (
     named,
     number_words,
 )
-from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, PREPOSITIONS
-from worker.vectors import terms
+from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, LIGHT, OF, PREPOSITIONS
 
 PHRASE = 1.0
 """What a run of words that say something weighs, shared by its words."""
@@ -35,6 +36,10 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 
 MAY = "May"
 """In the middle of a question it is a month."""
+
+
+terms = lru_cache(maxsize=4_096)(vectors.terms)
+"""Of single words, which come again and again."""
 
 
 class Kind(Enum):
@@ -60,7 +65,7 @@ class Asked:
     """A question, taken apart.
 
     `weights`: how much each term counts. `measures`: those that ask for a quantity, of `dimensions`; `named` are what
-    its nouns measure. `asking`: its words that only ask, and their terms; a column may be called by one of them.
+    its `nouns` measure. `asking`: its words that only ask, and their terms; a column may be called by one of them.
     """
 
     weights: dict[int, float]
@@ -69,13 +74,14 @@ class Asked:
     dimensions: frozenset[str]
     measures: frozenset[int]
     named: frozenset[str]
+    nouns: frozenset[int]
     asking: frozenset[str]
     asking_terms: frozenset[int]
 
 
 def asked(question: str) -> Asked:
     """What `question` asks for."""
-    tokens = _TOKEN.findall(question)
+    tokens = [part for token in _TOKEN.findall(question) for part in _parts(token)]
     words = [token.casefold() for token in tokens]
     asking = frozenset(word for place, word in enumerate(words) if _is_asking(tokens, place))
     kind = _kind(words)
@@ -92,9 +98,15 @@ def asked(question: str) -> Asked:
         dimensions,
         found & weights.keys(),
         named(question),
+        frozenset(term for word in words if named(word) - {"money", "time"} for term in terms(word)),
         frozenset(word for word in asking if ASKING[word]),
         terms(" ".join(asking)),
     )
+
+
+def _parts(token: str) -> list[str]:
+    """A code as it is, words joined by hyphens each alone."""
+    return [token] if any(map(str.isdigit, token)) else [part for part in token.split("-") if part]
 
 
 def _is_asking(tokens: list[str], place: int) -> bool:
@@ -126,8 +138,9 @@ def _kind(words: list[str]) -> Kind:
 
 def _measures(words: list[str], kind: Kind) -> Iterator[tuple[str, frozenset[str]]]:
     """The words that ask for a quantity, with what it measures."""
-    for word, before in zip(words, ["", *words], strict=False):
+    for place, word in enumerate(words):
         found = dimension_asked(word)
+        before = next((other for other in reversed(words[:place]) if other not in OF), "")
         asks = ASKING.get(before)
         if asks == "number":
             found |= dimension_of_unit(word.rstrip("'\u2019"))
@@ -152,6 +165,9 @@ def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, froz
             weights.update(dict.fromkeys(found, MEASURE))
         elif _is_asking(tokens, place) or not found:
             is_object = is_object or word in PREPOSITIONS
+            goes_on = False
+        elif word in LIGHT:
+            weights.update(dict.fromkeys(found - weights.keys(), PHRASE))
             goes_on = False
         elif goes_on:
             phrases[-1][1].append((found, part))

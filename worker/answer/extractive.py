@@ -1,7 +1,6 @@
 """An answer without a model: the statements of the best chunks that answer the question, in the sources' words."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from app.core.contract import Citation
 from worker.answer.asked import Asked, Kind, asked
@@ -25,7 +24,7 @@ FIT_MIN_UNSPACED = 0.34
 CLOSE_TO_BEST = 0.85
 """A further sentence is quoted when it scores this share of the best one."""
 CLOSE_TO_ROW = 0.95
-"""A further statement beside a row, a field or a step, each of which is an answer by itself."""
+"""A further one of its form beside a row, a field or a step, each of which is an answer by itself."""
 SURE = 0.9
 """A statement that fits so well by its words needs no embedding model to say so."""
 NEARNESS_SHARE = 0.2
@@ -67,9 +66,9 @@ def _by_meaning(
         return list(scored)
     meant = near.outstanding()
     return [
-        replace(c, fit=1.0, score=1.0 + NEARNESS_SHARE)
+        c._replace(fit=1.0, score=1.0 + NEARNESS_SHARE)
         if place == meant and c.fit < FIT_MIN and scorer.may_mean(c)
-        else replace(c, score=c.score * (1 + NEARNESS_SHARE * near.share(place) * scorer.is_about(c)))
+        else c._replace(score=c.score * (1 + NEARNESS_SHARE * near.share(place) * scorer.is_about(c)))
         for place, c in enumerate(pool)
     ]
 
@@ -81,8 +80,12 @@ def _chosen(
     best = found[0]
     if wanted.kind is Kind.WAY and (steps := _steps(found, candidates, hits)):
         return steps
-    close = CLOSE_TO_BEST if best.statement.form in (Form.SENTENCE, Form.FRAGMENT) else CLOSE_TO_ROW
-    close_ones = [c for c in found[:SENTENCES_MAX] if c.score >= close * best.score]
+    form = best.statement.form
+    if form in (Form.SENTENCE, Form.FRAGMENT):
+        close_ones = [c for c in found[:SENTENCES_MAX] if c.score >= CLOSE_TO_BEST * best.score]
+    else:
+        alike = [c for c in found if c.statement.form is form]
+        close_ones = [c for c in alike[:SENTENCES_MAX] if c.score >= CLOSE_TO_ROW * best.score]
     return sorted(_short(close_ones), key=lambda c: (c.rank, c.position))
 
 

@@ -22,21 +22,26 @@ _UNITS = {
     "temperature": "°c °f ° celsius fahrenheit kelvin degree degrees grad degrés grados",
     "speed": "m/s km/h mph kn knots",
     "sound": "db decibel decibels",
+    "pressure": "bar mbar pa kpa mpa hpa psi",
+    "voltage": "v mv kv volt volts",
+    "power": "w kw mw watt watts kilowatt kilowatts hp ps",
     "time": """s ms min h hr hrs second seconds minute minutes hour hours day days night nights week weeks month
         months year years sekunde sekunden minuten stunde stunden tag tage tagen woche wochen monat monate monaten
         jahr jahre jahren seconde secondes heure heures jour jours semaine semaines mois an ans année années día días
         horas minutos semanas meses años""",
 }
 """By what is measured. A unit's name and its symbol are the same unit."""
+_SIZES = "large big groß grand"
 _ASKED = {
     "money": """cost costs price priced expensive cheap worth kostet kosten preis teuer coûte coûtent coûter prix cher
         cuesta cuestan precio costa costano prezzo kost prijs""",
-    "mass": "heavy weigh weighs schwer wiegt pèse pesa",
     "temperature": "cold hot warm cool kalt heiß warm froid chaud",
     "length": "long far high tall wide deep thick broad weit hoch breit tief dick lang",
-    "time": "long old often lang lange alt oft longtemps",
+    "time": "long old often lang lange alt oft longtemps temps",
     "speed": "fast quick schnell vite",
-    "area": "large big groß",
+    "area": _SIZES,
+    "volume": _SIZES,
+    "mass": f"{_SIZES} heavy weigh weighs schwer wiegt pèse pesa",
     "sound": "loud noisy laut",
 }
 """Words that ask for such a quantity without naming its unit."""
@@ -55,6 +60,9 @@ _NAMED = {
     "area": "area size fläche surface",
     "volume": "volume capacity inhalt contenance",
     "sound": "noise lautstärke bruit",
+    "pressure": "pressure druck pression",
+    "voltage": "voltage spannung tension",
+    "power": "power leistung puissance",
 }
 """Words that name such a quantity: in a row's name, a column's heading, a question."""
 _NUMBER_WORDS = """
@@ -92,6 +100,11 @@ _TIMES = _set(_TIME_WORDS) | {unit for unit in _BY_UNIT if "time" in _BY_UNIT[un
 _WORD = re.compile(r"[^\W\d_]+")
 _AFTER_FIGURE = re.compile(r"\d\s?-?([^\s\d.,;:()|]{1,12})")
 _TIME = re.compile(r"\b(?:\d{1,2}[:.]\d\d|\d{1,2}(?:st|nd|rd|th|er|\.)|(?:19|20)\d\d)(?!\d)|[年月日時时]")
+_MONTH = "|".join(_TIME_WORDS.split("monday")[0].split())
+_DATE = re.compile(
+    rf"(?i)\b\d{{1,2}}(?:st|nd|rd|th|\.|er)?\s(?:{_MONTH})\b|\b(?:{_MONTH})\s\d{{1,2}}\b(?:,\s\d{{4}})?|"
+    r"\b(?:19|20)\d\d\b(?!\s?[\w%°])|\b\d{1,2}:\d\d\b"
+)
 _MONEY = re.compile(r"[€£$¥₹₩₽₺₴]")
 
 
@@ -118,6 +131,11 @@ def has_number(text: str) -> bool:
     return any(character.isdigit() for character in text) or any(
         word.casefold() in _NUMBERS for word in _WORD.findall(text)
     )
+
+
+def has_quantity(text: str) -> bool:
+    """Whether there is a number in `text` that is not a date's or a time's alone."""
+    return has_number(_DATE.sub(" ", text))
 
 
 def has_time(text: str) -> bool:
@@ -151,7 +169,7 @@ def dimension_spent(word: str) -> frozenset[str]:
 
 def named(text: str) -> frozenset[str]:
     """What the words of `text` that name quantities measure: mass for "Weight"."""
-    return frozenset(_BY_NAME[word] for word in text.casefold().replace(",", " ").split() if word in _BY_NAME)
+    return frozenset(_BY_NAME[word] for word in _WORD.findall(text.casefold()) if word in _BY_NAME)
 
 
 def number_words(figure: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ _ASKING = {
     "what": """what which where welche welcher welches wo où quoi quel quelle que qué cuál dónde che dove quale wat
         waar""",
     "": """why please tell can could should would does did do is are was were may am be been must might need needs
-        get gets have has had mean means meant happen happens give given list name there any per i my me we our you
+        have has had mean means meant happen happens list name there any per i my me we our you
         your was warum ist sind hat haben darf muss kann wird werden lautet der die das den dem ein
         eine einen im in am zu von für mit auf
         quels quelles pourquoi est sont le la les l un une du de des d au aux il elle se
@@ -29,3 +29,7 @@ BEING = _set("is are was were did ist sind war waren est sont était es son era"
 """After "how": it asks what was so, not what to do."""
 DOING = _set("do must should can shall could may")
 """After "what", and with "do" to follow: it asks for a way, as "how do I" does."""
+LIGHT = _set("get gets give gives given take takes bekomme bekommt")
+"""They say little, but a heading may have them: Getting your money back, Giving up your plot."""
+OF = _set("de d")
+"""Between "combien" and what it asks for."""

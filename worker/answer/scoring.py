@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import log, sqrt
+from typing import NamedTuple
 
 from worker.answer.asked import Asked, Kind
 from worker.answer.columns import is_asked, picked
@@ -29,7 +29,7 @@ FRAGMENT_SHARE = 0.6
 """What a caption or a footer is worth beside a whole sentence."""
 PART_SHARE = 0.6
 """What a row is worth none of whose cells' parts is in the question as a whole."""
-NAME_BONUS = 0.2
+NAME_BONUS = 0.3
 """More for a row or field whose name is in the question as a whole, or names the quantity asked for."""
 BACKGROUND = 25
 """Further statements that rarity is counted among, with none of the terms: one sentence alone has no rare words."""
@@ -46,8 +46,7 @@ TERSE_TERMS = 3
 _LOOSE = (Form.SENTENCE, Form.FRAGMENT)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A statement and its place among the hits.
 
     `fit`, from 0 to 1, says how well it answers the question; `score`, which of several that do is the best.
@@ -93,7 +92,7 @@ class Scorer:
         wanted = self._weights.keys()
         for candidate in candidates:
             statement = candidate.statement
-            if wanted.isdisjoint(statement.terms) and wanted.isdisjoint(statement.scope):
+            if wanted.isdisjoint(statement.reach):
                 continue
             if self.is_terse(candidate):
                 continue
@@ -130,7 +129,10 @@ class Scorer:
         own = statement.terms.union(*(column.terms for column in columns or statement.columns))
         if not self._has_needed(own | statement.scope | self._titles[rank], rank):
             return None
-        is_measured = not self._wanted.dimensions.isdisjoint(_measures(statement, columns))
+        measures = _measures(statement, columns)
+        is_measured = not self._wanted.dimensions.isdisjoint(measures)
+        if not self._wanted.named.isdisjoint(measures):
+            own |= self._wanted.nouns  # what has the quantity need not name it
         fit = self._coverage(own, statement.scope | statement.headed, rank, is_measured=is_measured)
         fit *= _likeness(self._wanted, statement, is_measured=is_measured)
         if statement.form is Form.ROW:
@@ -210,8 +212,8 @@ def _likeness(wanted: Asked, statement: Statement, *, is_measured: bool) -> floa
     if wanted.kind is Kind.WAY and is_row:
         return OTHER_FORM
     if wanted.dimensions and not is_measured:
-        return BARE_NUMBER if statement.has_number and is_row else UNLIKE
-    if wanted.kind is Kind.NUMBER and not statement.has_number:
+        return BARE_NUMBER if statement.has_quantity and is_row and not statement.measures else UNLIKE
+    if wanted.kind is Kind.NUMBER and not statement.has_quantity:
         return UNLIKE
     if wanted.kind is Kind.TIME and not statement.has_time:
         return BARE_NUMBER if statement.has_number else UNLIKE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 
-from worker.answer.quantities import has_number, has_time, measured, named, units
+from worker.answer.quantities import has_number, has_quantity, has_time, measured, named, units
 from worker.answer.sentences import QUOTE_MAX_CHARACTERS, blocks, is_whole, sentences_of, squeeze
 from worker.broken_words import whole
 from worker.table_rows import as_printed, cells_of, is_row
@@ -70,6 +70,7 @@ class Statement:
     scope: frozenset[int]
     measures: frozenset[str]
     has_number: bool
+    has_quantity: bool
     has_time: bool
     name: str = ""
     name_terms: frozenset[int] = frozenset()
@@ -80,6 +81,8 @@ class Statement:
     """The terms of a row's cells, those apart by commas apart."""
     headed: frozenset[int] = frozenset()
     """The terms of a row's headings that its cells have not."""
+    reach: frozenset[int] = frozenset()
+    """All of these terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def read_chunk(hit: Hit) -> Chunk:
 @lru_cache(maxsize=STATEMENTS_CACHE_CHUNKS)
 def _read(text: str, heading: str, headers: tuple[str, ...]) -> Chunk:
     found = tuple(_Reader(heading, headers).read([block for block in blocks(whole(text)) if block.strip()]))
-    return Chunk(found, terms(heading).union(*(s.terms | s.scope | s.headed for s in found)))
+    return Chunk(found, terms(heading).union(*(statement.reach for statement in found)))
 
 
 class _Reader:
@@ -187,6 +190,7 @@ class _Reader:
         self, form: Form, text: str, scope: frozenset[int], *, name: str = "", columns: tuple[Column, ...] = ()
     ) -> Statement:
         found = terms(text)
+        headed = frozenset[int]().union(*(column.terms for column in columns))
         return Statement(
             form=form,
             text=text,
@@ -195,13 +199,15 @@ class _Reader:
             scope=scope,
             measures=measured(text).union(*(column.measures for column in columns)),
             has_number=has_number(text),
+            has_quantity=has_quantity(text),
             has_time=has_time(text),
             name=name,
             name_terms=terms(name) if name else frozenset(),
             names=named(name) if name else frozenset(),
             columns=columns,
             parts=tuple(_parts([name, *(column.cell for column in columns)])) if form is Form.ROW else (),
-            headed=frozenset[int]().union(*(column.terms for column in columns)) - found,
+            headed=headed - found,
+            reach=found | scope | headed,
         )
 
 

@@ -37,8 +37,8 @@ def test_eleven_of_the_first_twelve_questions_are_answered() -> None:
     assert [fault.partition("?")[0] for fault in faults] in ([], ["What is the warranty period"])
 
 
-SETS = [("samples", 0.92), ("develop", 0.92), ("judge", 0.85)]
-"""Shares that are answered rightly at least. `judge` was written before and not looked at while answers were made."""
+SETS = [("samples", 0.92), ("develop", 0.93), ("judge", 0.93)]
+"""Shares that are answered rightly at least. `judge` was first measured when it had not been looked at: 65 of 72."""
 
 
 @pytest.mark.parametrize(("name", "floor"), SETS)

@@ -51,6 +51,19 @@ def test_without_a_model_an_unrelated_question_gets_no_answer(question: str) -> 
     assert (given.text, given.grounded, given.citations) == (NOTHING_FOUND, False, ())
 
 
+def test_without_a_model_an_embedding_model_helps_to_choose() -> None:
+    asked: list[list[str]] = []
+
+    def embed(texts: list[str]) -> list[list[float]]:
+        asked.append(texts)
+        return [[1.0] for _ in texts]
+
+    answer("How long is the garantie?", search=lambda _: FOUND, complete=None, embed=embed)
+    assert [texts[0] for texts in asked] == ["How long is the garantie?"]
+    answer("How long is the garantie?", search=lambda _: FOUND, complete=Model("x"), embed=embed)
+    assert len(asked) == 1
+
+
 def test_the_model_is_given_numbered_sources_and_its_marks_become_citations() -> None:
     model = Model("Two years [1].")
     given = answer("How long is the warranty?", search=lambda _: FOUND, complete=model)

@@ -241,6 +241,15 @@ def test_a_question_is_embedded_by_one_call() -> None:
     assert (server.paths, server.bodies) == (["/v1/embeddings"], [{"model": "e", "input": ["why?"]}])
 
 
+def test_a_few_texts_are_embedded_by_one_call_in_their_order() -> None:
+    vectors = b'{"data":[{"embedding":[0.5]},{"embedding":[1]}]}'
+    with closing(Server(lambda _: (200, vectors))) as server, closing(embedder(server)) as embeddings:
+        assert embeddings.embed_few(["why?", "so"]) == [[0.5], [1.0]]
+        with pytest.raises(ServiceError):
+            embeddings.embed_few(["why?", "so", "too few vectors"])
+    assert [body["input"] for body in server.bodies] == [["why?", "so"], ["why?", "so", "too few vectors"]]
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
