@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 from qdrant_edge import Bm25, Bm25Config
 
+from worker.number_terms import numbers_whole
 from worker.writing_systems import words_apart
 
 DENSE = "dense"
@@ -85,7 +86,8 @@ def terms(text: str) -> frozenset[int]:
 
 
 def _spaced(text: str) -> str:
-    """`text` as BM25's tokenizer can split it: wide forms and ligatures resolved, every script's words apart."""
+    """`text` as BM25's tokenizer can split it: numbers whole, wide forms and ligatures resolved, words apart."""
+    text = numbers_whole(text)
     if text.isascii():
         return text
     return words_apart(unicodedata.normalize("NFKC", text))
