@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 from qdrant_edge import Bm25, Bm25Config
 
 from worker.broken_words import may_be_broken, with_parts
+from worker.number_terms import numbers_whole
 from worker.writing_systems import words_apart
 
 DENSE = "dense"
@@ -96,9 +97,10 @@ def terms(text: str) -> frozenset[int]:
 
 
 def _spaced(text: str) -> str:
-    """`text` as BM25's tokenizer can split it: wide forms and ligatures resolved, every script's words apart."""
+    """`text` as BM25's tokenizer can split it: numbers and broken words whole, wide forms resolved, words apart."""
     if may_be_broken(text):
         text = with_parts(text)
+    text = numbers_whole(text)
     if text.isascii():
         return text
     return words_apart(unicodedata.normalize("NFKC", SET_APART.sub(_apart, text)))
