@@ -36,10 +36,13 @@ def is_drawn_twice(look: Look, runs: Sequence[Run]) -> bool:
 def _has_line_twice(runs: Sequence[Run]) -> bool:
     known: dict[str, list[Box]] = {}
     for run in runs:
-        boxes = known.setdefault(run.text, [])
-        if any(_is_copy(run.box, box) for box in boxes):
+        boxes = known.get(run.text)
+        if boxes is None:
+            known[run.text] = [run.box]
+        elif any(_is_copy(run.box, box) for box in boxes):
             return True
-        boxes.append(run.box)
+        else:
+            boxes.append(run.box)
     return False
 
 
