@@ -56,6 +56,8 @@ class _Run:
 def marked(look: Look, run: Run) -> Run:
     """A line with its raised and lowered figures written as such. What is put in has an index near by."""
     text, indices = run.text, run.indices
+    if NUMBER.search(text) is None:
+        return run
     parts: list[tuple[str, Sequence[int]]] = []
     at = 0
     for start, end in _suspects(look, run):
