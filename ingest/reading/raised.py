@@ -9,7 +9,7 @@ H, a lowered 2, O           H₂O
 
 import re
 
-RAISED_DIGITS = str.maketrans("0123456789+-\u2212()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾")
+RAISED_DIGITS = str.maketrans("0123456789+-\u2212\u2013()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁽⁾")
 LOWERED_DIGITS = str.maketrans("0123456789+-\u2212()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎")
 RAISED_LETTERS = str.maketrans(
     "abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVW",
@@ -20,6 +20,9 @@ IS_POWER_OF_TEN = re.compile(r"(?<![\d.,])10$")
 IS_ORDINAL = re.compile(r"(?:\d|\b[IVXLC]+)$")
 ORDINAL_LETTERS = frozenset("eoaªºérd")
 """Behind a figure alone: 2e, 1o, 3d."""
+PRICE = re.compile(r"[$\u00a3\u20ac\u00a5]\s?\d{1,5}$")
+PENCE = 2
+"""Figures behind an amount of money."""
 FIGURES = re.compile(r"\d+(?:\s*[,;\u2013-]\s*\d+)*")
 SIGNED = re.compile("[+\u2212\u2013-]\\s*\\d+(?:[.,]\\d+)?")
 IN_BRACKETS = re.compile(r"[\[(]\s*([\w*\u2020\u2021\u00a7]{1,4})\s*[\])]")
@@ -35,15 +38,20 @@ def raised(before: str, words: str, *, is_note: bool = False) -> str:
         return SIGNS.get(words, words)
     if FIGURES.fullmatch(words):
         is_power = not is_note and IS_POWER_OF_TEN.search(before) is not None
-        return f"^{words}" if is_power else words.translate(RAISED_DIGITS)
+        is_price = not is_note and len(words) == PENCE and PRICE.search(before) is not None
+        return f"^{words}" if is_power else f".{words}" if is_price else words.translate(RAISED_DIGITS)
     if SIGNED.fullmatch(words):
+        if not before[-1:].isdigit():
+            return words.replace(" ", "").translate(RAISED_DIGITS)
         return "^" + words.replace("\u2212", "-").replace("\u2013", "-").replace(" ", "")
     return _letters(before, words, is_note=is_note)
 
 
 def _letters(before: str, words: str, *, is_note: bool) -> str:
+    if is_note and words.isalpha():
+        return words.translate(RAISED_LETTERS)
     if len(words) == 1 and words.isalpha():
-        is_ordinal = not is_note and words in ORDINAL_LETTERS and IS_ORDINAL.search(before) is not None
+        is_ordinal = words in ORDINAL_LETTERS and IS_ORDINAL.search(before) is not None
         return words if is_ordinal else words.translate(RAISED_LETTERS)
     if words.isalpha() or " " in words or not before[-1:].isalnum():
         return words
