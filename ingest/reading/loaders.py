@@ -6,7 +6,6 @@ Such a document has one page, unless form feeds part its pages.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from app.core.formats import MediaType
 from ingest.reading import html, markdown
@@ -14,15 +13,12 @@ from ingest.reading.docx import reader as docx
 from ingest.reading.encodings import decoded
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.marks import HEADING_MARK, TABLE_HEADER_MARK
-from ingest.reading.misfits import stated_format
+from ingest.reading.office.loaders import PAGED
 from ingest.reading.page import Page
 from ingest.reading.plain import clean
 
 MARKED = {mark: re.compile(rf"{mark}\s*(\S.*)") for mark in (HEADING_MARK, TABLE_HEADER_MARK)}
 TITLE_CHARACTERS_MAX = 200
-
-Paged = tuple[Sequence[Page], str]
-"""A document's pages, and the title that it gives itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +31,9 @@ class Loaded:
 
 def load(media_type: MediaType, data: bytes) -> Loaded:
     """Read a document of any format but PDF. Raises `FileError`, or nearly anything."""
-    if (paged := PAGED.get(media_type)) is not None:
-        pages_of_it, named = paged(data)
-        return Loaded(pages_of_it, _title(named, []))
+    if media_type in PAGED:
+        paged, named = PAGED[media_type](data)
+        return Loaded(paged, _title(named, []))
     text, title = LOADERS[media_type](data)
     pages = [_page(part) for part in text.split("\f")]
     return Loaded(pages, _title(title, pages))
@@ -83,75 +79,3 @@ LOADERS: dict[MediaType, Callable[[bytes], tuple[str, str]]] = {
     MediaType.TEXT: _text,
 }
 """From a file's bytes to its text, with `ingest.reading.marks` in it, and the title it gives itself, or ""."""
-
-
-def _pptx(data: bytes) -> Paged:
-    from ingest.reading.office import pptx  # each of these libraries takes some tenths of a second to import
-
-    return pptx.read(data)
-
-
-def _xlsx(data: bytes) -> Paged:
-    from ingest.reading.office import xlsx
-
-    return xlsx.read(data)
-
-
-def _rtf(data: bytes) -> Paged:
-    from ingest.reading.office import rtf
-
-    return rtf.read(data)
-
-
-def _csv(data: bytes) -> Paged:
-    from ingest.reading.office import delimited
-
-    return delimited.read(decoded(data))
-
-
-def _tsv(data: bytes) -> Paged:
-    from ingest.reading.office import delimited
-
-    return delimited.read(decoded(data), "\t")
-
-
-def _epub(data: bytes) -> Paged:
-    from ingest.reading.office import epub
-
-    return epub.read(data, _html_page)
-
-
-def _eml(data: bytes) -> Paged:
-    from ingest.reading.office import eml
-
-    return eml.read(data, eml.Readers(_html_page, _attached))
-
-
-def _html_page(data: bytes) -> tuple[Page, str]:
-    """HTML within a document, as one page."""
-    loaded = load(MediaType.HTML, data.replace(b"\f", b" "))
-    return loaded.pages[0], loaded.title
-
-
-def _attached(name: str, data: bytes) -> Sequence[Page]:
-    """The pages of a file within a document. Raises as `load` does."""
-    from ingest.reading.office.lazy import LazyPages
-    from ingest.reading.pdf.document import PdfDocument
-
-    stated = stated_format(name, data)
-    if stated.media_type is not MediaType.PDF:
-        return load(stated.media_type, data).pages
-    document = PdfDocument(data)
-    return LazyPages([partial(document.page, number) for number in range(document.page_count)])
-
-
-PAGED: dict[MediaType, Callable[[bytes], Paged]] = {
-    MediaType.PPTX: _pptx,
-    MediaType.XLSX: _xlsx,
-    MediaType.EPUB: _epub,
-    MediaType.RTF: _rtf,
-    MediaType.CSV: _csv,
-    MediaType.TSV: _tsv,
-    MediaType.EML: _eml,
-}
-"""From a file's bytes to its pages, which may be read when they are asked for, and the title, or ""."""

@@ -15,7 +15,8 @@ from app.core.settings import Settings
 from app.main import create_app
 from ingest.reading.extract import open_document
 from ingest.reading.files import UsageError, find
-from ingest.reading.loaders import LOADERS, PAGED
+from ingest.reading.loaders import LOADERS
+from ingest.reading.office.loaders import PAGED
 from ingest.reading.reasons import SENTENCES, FileError, Reason
 from tests.support.formats import SAMPLES
 
