@@ -88,9 +88,9 @@ class PdfiumDocument:
 
     def _content(self, number: int) -> Page:
         lines, is_cut, is_blank = self._lines(number)
+        lines, is_lost = _readable(lines)
         if number == 0:
             self._largest = _largest(lines)
-        lines, is_lost = _readable(lines)
         text = clean("\n".join(_with_gaps(lines)))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
             return Page("" if is_blank and not is_lost else None)
