@@ -106,13 +106,11 @@ class PdfiumDocument:
 
     def _content(self, number: int) -> Page:
         lines, is_cut, is_blank = self._lines(number)
-        own = [line for line in lines if not line.is_aside]
-        aside = [line.text for line in lines if line.is_aside]
-        if number == 0:
-            self._largest = _largest([line for line in lines if not line.is_aside])
         lines, is_lost = _readable(lines)
         own = [line for line in lines if not line.is_aside]
         aside = [line.text for line in lines if line.is_aside]
+        if number == 0:
+            self._largest = _largest(own)
         text = clean("\n\n".join(filter(None, ("\n".join(_with_gaps(own)), "\n".join(aside)))))[:PAGE_CHARACTERS_MAX]
         if not text.strip():
             return Page("" if is_blank and not is_lost else None)
