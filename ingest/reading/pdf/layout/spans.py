@@ -9,6 +9,8 @@ from ingest.reading.pdf.look import Box
 
 WIDE = 1.0
 """Of a line's height: a gap that may be one between columns. Between words of justified print there is up to 0.7."""
+ELSEWHERE = 0.75
+"""Of a line's height: a raised figure's foot is not so far up."""
 NARROW = 0.4
 """Of a line's height: the least gap between two columns that other lines show to be two. A blank has 0.25."""
 WORD = re.compile(r"\S+")
@@ -46,6 +48,7 @@ class Word(NamedTuple):
     end: int
     left: float
     right: float
+    bottom: float
 
 
 class DrawnLine(NamedTuple):
@@ -94,13 +97,17 @@ class Span:
         cuts = [
             at
             for at, (before, word) in enumerate(pairwise(words), 1)
-            if word.left - before.right > gap or before.left - word.right > gap  # a line may be drawn to and fro
+            if word.left - before.right > gap or before.left - word.right > gap or self._is_elsewhere(before, word)
         ]
         if CURRENCY_BETWEEN.search(self.text):
             cuts = sorted({*cuts, *self._currencies()})
         if cuts:
             cuts = [at for at in cuts if not _are_one_figure(self, at, cuts)]
         return self.cut(cuts)
+
+    def _is_elsewhere(self, before: Word, word: Word) -> bool:
+        """Whether a word is in another line than the one before: pdfium joins some lines."""
+        return abs(word.bottom - before.bottom) > ELSEWHERE * self.height
 
     def _currencies(self) -> list[int]:
         """The words that are a currency behind a figure, and before another."""
@@ -117,7 +124,7 @@ class Span:
         for first, last in pairwise([0, *cuts, len(self.words)]):
             words = self.words[first:last]
             text = self.text[words[0].start - at : words[-1].end - at]
-            parts.append(Span(self.line, text, words, self.bottom, self.top))
+            parts.append(Span(self.line, text, words, words[0].bottom, words[0].bottom + self.height))
         return parts
 
 
@@ -137,7 +144,7 @@ def whole_line(where: Where, number: int, line: DrawnLine) -> Span:
     """A line as one span, its words not told apart."""
     right = where(line.indices[-1])[2]
     left, bottom, _, top = line.box
-    return Span(number, line.text, (Word(0, len(line.text), left, max(left, right)),), bottom, top)
+    return Span(number, line.text, (Word(0, len(line.text), left, max(left, right), bottom),), bottom, top)
 
 
 def spans_of(where: Where, whole: Span, line: DrawnLine) -> list[Span]:
@@ -174,9 +181,9 @@ def _words(where: Where, whole: Span, line: DrawnLine) -> list[Word]:
 
 
 def _stretch(where: Where, whole: Span, line: DrawnLine, start: int, end: int) -> Word:
-    left = whole.left if start == 0 else where(line.indices[start])[0]
+    left, bottom = where(line.indices[start])[:2] if start else (whole.left, whole.bottom)
     right = whole.right if end == len(line.text) else where(line.indices[end - 1])[2]
-    return Word(start, end, left, right)
+    return Word(start, end, left, right, bottom)
 
 
 def _in_groups(text: str, places: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
