@@ -239,6 +239,30 @@ def test_the_mark_of_a_note_is_in_its_label_s_cell(tmp_path: Path) -> None:
     assert "Day (1) | 6.80 | 8.90" in lines_of(read(tmp_path / "a.pdf", draw))
 
 
+def test_a_wrapped_cell_with_a_note_s_mark_is_no_header(tmp_path: Path) -> None:
+    def draw(pdf: FPDF) -> None:
+        rows = (
+            ("Name", "Age", "Position"),
+            ("Joaquin", "57", "Vice Chairman, Executive Committee"),
+            ("Peter", "57", "Member, Executive Committee; Chief Human Resources"),
+            ("", "", "Officer"),
+            ("Alex", "59", "Chairman of the Board; Chairman, Executive Committee"),
+            ("Ashley", "49", "Member, Executive Committee; Worldwide Chairman,"),
+            ("", "", "Devices"),
+        )
+        for number, row in enumerate(rows):
+            for x, cell in zip((60, 160, 220), row, strict=True):
+                pdf.text(x, 200 + 13 * number, cell)
+        pdf.set_font("Helvetica", size=6)
+        pdf.text(220 + 35, 200 + 13 * 3 - 4, "(b)")
+        pdf.text(220 + 38, 200 + 13 * 6 - 4, "(c)")
+
+    page = read(tmp_path / "a.pdf", draw)
+    assert page.table_headers == ("Name | Age | Position",)
+    assert lines_of(page)[2] == "Peter | 57 | Member, Executive Committee; Chief Human Resources Officer (b)"
+    assert lines_of(page)[4] == "Ashley | 49 | Member, Executive Committee; Worldwide Chairman, Devices (c)"
+
+
 def test_a_page_that_is_shown_turned_is_read_as_it_is_shown(tmp_path: Path) -> None:
     """Drawn sideways on an upright page, which the page's own turn sets right."""
     import pypdfium2
