@@ -80,18 +80,33 @@ class _Page:
 
     def pieces(self, *, are_torn_apart: bool) -> Iterator[Piece]:
         """Each table, and each line of the rest; columns of prose in one piece, unless they are to be torn apart."""
-        at = {min(span.line for row in table.rows for span in row.spans): table for table in self._tables}
-        numbers = {id(table): number for number, table in enumerate(self._tables, 1)}
-        taken = {span.line for table in self._tables for row in table.rows for span in row.spans}
-        for number, line in enumerate(self._lines):
-            if (table := at.get(number)) is not None:
-                rows = [Piece([placed], row.spans) for row, placed in self._rows(table, numbers[id(table)])]
-                if table.is_prose and are_torn_apart:
-                    yield from rows
-                else:
-                    yield Piece([row.placed[0] for row in rows], [span for row in rows for span in row.spans])
-            if number not in taken:
-                yield Piece([Placed.of(line)], self._parts[number])
+        tables: dict[int, list[tuple[int, Table]]] = {}
+        for number, table in enumerate(self._tables, 1):
+            tables.setdefault(min(span.line for row in table.rows for span in row.spans), []).append((number, table))
+        taken = {
+            (span.line, w.start) for t in self._tables for row in t.rows for span in row.spans for w in span.words
+        }
+        lines = {line for line, _ in taken}
+        for at, line in enumerate(self._lines):
+            for number, table in tables.get(at, ()):
+                yield from self._of_table(table, number, are_torn_apart=are_torn_apart)
+            if at not in lines:
+                yield Piece([Placed.of(line)], self._parts[at])
+            else:
+                left = [span for span in self._parts[at] if (at, span.words[0].start) not in taken]
+                yield from (Piece([self._part(span)], [span]) for span in left)
+
+    def _of_table(self, table: Table, number: int, *, are_torn_apart: bool) -> Iterator[Piece]:
+        rows = [Piece([placed], row.spans) for row, placed in self._rows(table, number)]
+        if table.is_prose and are_torn_apart:
+            yield from rows
+        else:
+            yield Piece([row.placed[0] for row in rows], [span for row in rows for span in row.spans])
+
+    def _part(self, span: Span) -> Placed:
+        """What is left of a line of which a table has the rest."""
+        first = _first(self._lines, span)
+        return Placed(span.text, first, _last(self._lines, span), self._look.box(first), first)
 
     def _rows(self, table: Table, number: int) -> Iterator[tuple[TableRow, Placed]]:
         for row in table.rows:
@@ -105,18 +120,17 @@ class _Page:
 
 
 def _blocks(pieces: Sequence[Piece]) -> list[Block]:
-    return [
-        Block(
-            min(span.left for span in piece.spans),
-            max(span.right for span in piece.spans),
-            min(span.bottom for span in piece.spans),
-            max(span.top for span in piece.spans),
-            piece.spans[0].height,
-            piece.placed[0].text.count(" ") + 1,
-            number,
-        )
-        for number, piece in enumerate(pieces)
-    ]
+    return [_block(piece, number) for number, piece in enumerate(pieces)]
+
+
+def _block(piece: Piece, number: int) -> Block:
+    spans, words = piece.spans, piece.placed[0].text.count(" ") + 1
+    one = spans[0]
+    if len(spans) == 1:
+        return Block(one.left, one.right, one.bottom, one.top, one.height, words, number)
+    left, right = min(span.left for span in spans), max(span.right for span in spans)
+    bottom, top = min(span.bottom for span in spans), max(span.top for span in spans)
+    return Block(left, right, bottom, top, one.height, words, number)
 
 
 def _first(lines: Sequence[DrawnLine], span: Span) -> int:

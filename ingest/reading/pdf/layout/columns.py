@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ingest.reading.pdf.layout.rows import Row
 from ingest.reading.pdf.layout.spans import NARROW, Span
 
-FINE = 0.6
+FINE = 0.45
 """Of a line's height: a gap that all rows have is one between columns, if no row's is smaller."""
 SHARE = 0.4
 """Of the lesser of both: a span that shares so much with a column is in it."""

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
-from itertools import dropwhile
+from itertools import dropwhile, pairwise
 from typing import Self
 
 from ingest.reading.pdf.layout.columns import Column, columns_of, parted, place_of
@@ -13,8 +13,14 @@ from worker.table_rows import row_of
 ROWS_MIN = 2
 FIGURES_MIN = 0.7
 """Of a column's cells, from its first figure on: it is one of figures."""
+BESIDE = 0.75
+"""Of a line's height: closer feet are of one row, if one cell has several lines and another stands at its middle."""
 TIGHT = 1.4
-"""Of a line's height: the feet of a cell's lines are no farther apart."""
+"""Of a line's height: the feet of a cell's lines are no farther apart, or else ..."""
+CLOSE = 1.1
+"""... of the least step from one line to the next, where rows are ..."""
+APART = 1.15
+"""... so much farther apart."""
 NEAR = 2.2
 """Of a line's height: a header's lines are no farther apart."""
 
@@ -58,6 +64,7 @@ class Grid:
         self.rows = rows
         self.columns = columns
         self.height = height
+        self._steps: tuple[float, float] | None = None
         self.figures = [self._has_figures(at) for at in range(len(columns))]
 
     @classmethod
@@ -117,9 +124,38 @@ class Grid:
     def goes_on(self, at: int) -> bool:
         """Whether the line below has the second lines of a row's cells."""
         row, below = self.rows[at], self.rows[at + 1]
-        if row.spans[0].bottom - below.spans[0].bottom > TIGHT * self.height:
+        step = row.spans[0].bottom - below.spans[0].bottom
+        if self.is_beside(row, below, step):
+            return True
+        if not self.is_tight(step):
             return False
         return all(self.is_wrapped(row, below, column) for column in below.filled)
+
+    def is_beside(self, row: TableRow, below: TableRow, step: float) -> bool:
+        """Whether a line is beside the middle of a higher cell of the same row."""
+        return step < BESIDE * self.height and not set(row.filled) & set(below.filled)
+
+    def is_tight(self, step: float) -> bool:
+        """Whether a step to the next line is as small as within a cell."""
+        return step <= TIGHT * self.height or self.is_close(step)
+
+    def is_close(self, step: float) -> bool:
+        """Whether a step is one of the least, where others, between rows, are larger."""
+        least, most = self._least_and_most()
+        return step <= CLOSE * least and most >= APART * least
+
+    @property
+    def has_room_between_rows(self) -> bool:
+        """Whether rows are farther apart than the lines of a cell."""
+        least, most = self._least_and_most()
+        return most >= APART * least
+
+    def _least_and_most(self) -> tuple[float, float]:
+        if self._steps is None:
+            steps = [above.spans[0].bottom - below.spans[0].bottom for above, below in pairwise(self.rows)]
+            steps = [step for step in steps if step > BESIDE * self.height]
+            self._steps = (min(steps), max(steps)) if steps else (0.0, 0.0)
+        return self._steps
 
     def is_wrapped(self, row: TableRow, below: TableRow, column: int) -> bool:
         """Whether a cell's line had no room for the first word of the one below."""

@@ -30,7 +30,8 @@ def is_table(grid: Grid, *, has_header: bool) -> bool:
     """Whether it is one. `has_header`: its first row is printed in another way."""
     if _is_list(grid) or _is_contents(grid) or _is_code(grid):
         return False
-    if sum(is_prose(grid, at) for at in range(len(grid.columns))) >= 2:
+    prose = sum(is_prose(grid, at) for at in range(len(grid.columns)))
+    if prose >= 2 and not (has_header and prose < len(grid.columns)):
         return False
     several = [row for row in grid.rows if len(row.filled) > 1]
     if any(grid.figures[1:]):

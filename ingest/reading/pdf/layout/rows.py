@@ -158,12 +158,16 @@ def _are_names(above: Sequence[Row], lines: Sequence[Row], below: Sequence[Row])
     after = next((row for row in below if is_seed(row)), ())
     if not (has_values(before) and has_values(after)):
         return False
-    return max(map(len, lines)) >= max(2, (len(after) - 1) / 2)
+    return max(map(_cells, lines)) >= max(2, (_cells(after) - 1) / 2)
 
 
 def is_seed(row: Row) -> bool:
     """Whether a row has several cells."""
-    return sum(not span.is_mark for span in row) > 1
+    return _cells(row) > 1
+
+
+def _cells(row: Row) -> int:
+    return sum(not span.is_mark for span in row)
 
 
 def has_values(row: Row) -> bool:

@@ -9,6 +9,10 @@ from ingest.reading.pdf.layout.spans import DrawnLine, Span, Where, is_loose, sp
 
 REACH = 2
 """Lines before and after one with a gap, which may be of the same table."""
+NARROW_SHARE = 0.6
+"""Of the widest line: a line without a gap that is narrower may be of one cell, and those next to it of others ..."""
+INDENT = 3.0
+"""... if it begins so many of its heights to the right of the first column."""
 SAMPLE = 6
 """Of so many lines that look full, one is asked about: columns of prose are drawn across, too."""
 SAMPLE_CHARACTERS_MIN = 30
@@ -21,6 +25,8 @@ def spans(where: Where, lines: Sequence[DrawnLine]) -> list[list[Span]]:
     if not waiting:
         waiting = [whole.line for whole in wholes if len(whole.text) >= SAMPLE_CHARACTERS_MIN][::SAMPLE]
     found = [[whole] for whole in wholes]
+    indented = min((whole.left + INDENT * whole.height for whole in wholes), default=0.0)
+    narrow = NARROW_SHARE * max((whole.right - whole.left for whole in wholes), default=0.0)
     asked: set[int] = set()
     while waiting:
         number = waiting.pop()
@@ -30,4 +36,6 @@ def spans(where: Where, lines: Sequence[DrawnLine]) -> list[list[Span]]:
         found[number] = spans_of(where, wholes[number], lines[number])
         if len(found[number]) > 1:
             waiting += range(max(0, number - REACH), min(len(lines), number + REACH + 1))
+        elif wholes[number].right - wholes[number].left < narrow and wholes[number].left > indented:
+            waiting += range(max(0, number - 1), min(len(lines), number + 2))
     return found

@@ -9,10 +9,12 @@ from ingest.reading.pdf.look import Box
 
 WIDE = 1.0
 """Of a line's height: a gap that may be one between columns. Between words of justified print there is up to 0.7."""
+ELSEWHERE = 0.75
+"""Of a line's height: a raised figure's foot is not so far up."""
 NARROW = 0.4
 """Of a line's height: the least gap between two columns that other lines show to be two. A blank has 0.25."""
-WORD = re.compile(r"\S+")
-LETTER = re.compile(r"[^\W\d_]")
+WORD = re.compile(r"([^\s\W\d_]\S*)|\S+")
+"""A group tells of a letter at its beginning."""
 CURRENCY = re.compile(r"(?:US|C|A|HK)?[$\u20ac\u00a3\u00a5]|EUR|USD|GBP|CHF|kr\.?")
 """Stands at the left of a column of figures, apart from its figure."""
 CURRENCY_BETWEEN = re.compile(r"[\d)%\u2013\u2014-] (?=[$\u20ac\u00a3\u00a5](?: |$))")
@@ -46,6 +48,7 @@ class Word(NamedTuple):
     end: int
     left: float
     right: float
+    bottom: float
 
 
 class DrawnLine(NamedTuple):
@@ -94,13 +97,17 @@ class Span:
         cuts = [
             at
             for at, (before, word) in enumerate(pairwise(words), 1)
-            if word.left - before.right > gap or before.left - word.right > gap  # a line may be drawn to and fro
+            if word.left - before.right > gap or before.left - word.right > gap or self._is_elsewhere(before, word)
         ]
         if CURRENCY_BETWEEN.search(self.text):
             cuts = sorted({*cuts, *self._currencies()})
         if cuts:
             cuts = [at for at in cuts if not _are_one_figure(self, at, cuts)]
         return self.cut(cuts)
+
+    def _is_elsewhere(self, before: Word, word: Word) -> bool:
+        """Whether a word is in another line than the one before: pdfium joins some lines."""
+        return abs(word.bottom - before.bottom) > ELSEWHERE * self.height
 
     def _currencies(self) -> list[int]:
         """The words that are a currency behind a figure, and before another."""
@@ -117,7 +124,7 @@ class Span:
         for first, last in pairwise([0, *cuts, len(self.words)]):
             words = self.words[first:last]
             text = self.text[words[0].start - at : words[-1].end - at]
-            parts.append(Span(self.line, text, words, self.bottom, self.top))
+            parts.append(Span(self.line, text, words, words[0].bottom, words[0].bottom + self.height))
         return parts
 
 
@@ -137,7 +144,7 @@ def whole_line(where: Where, number: int, line: DrawnLine) -> Span:
     """A line as one span, its words not told apart."""
     right = where(line.indices[-1])[2]
     left, bottom, _, top = line.box
-    return Span(number, line.text, (Word(0, len(line.text), left, max(left, right)),), bottom, top)
+    return Span(number, line.text, (Word(0, len(line.text), left, max(left, right), bottom),), bottom, top)
 
 
 def spans_of(where: Where, whole: Span, line: DrawnLine) -> list[Span]:
@@ -161,10 +168,8 @@ def is_loose(text: str, width: float, height: float) -> bool:
 
 def _words(where: Where, whole: Span, line: DrawnLine) -> list[Word]:
     """The line's words; in a row of figures, those of its label as one where nothing tells of a gap among them."""
-    places = [found.span() for found in WORD.finditer(line.text)]
-    groups = _in_groups(line.text, places)
     words: list[Word] = []
-    for group in groups:
+    for group in _in_groups(line.text):
         ends = _stretch(where, whole, line, group[0][0], group[-1][1])
         if len(group) > 1 and is_loose(line.text[ends.start : ends.end], ends.right - ends.left, whole.height):
             words += [_stretch(where, whole, line, start, end) for start, end in group]
@@ -174,23 +179,32 @@ def _words(where: Where, whole: Span, line: DrawnLine) -> list[Word]:
 
 
 def _stretch(where: Where, whole: Span, line: DrawnLine, start: int, end: int) -> Word:
-    left = whole.left if start == 0 else where(line.indices[start])[0]
-    right = whole.right if end == len(line.text) else where(line.indices[end - 1])[2]
-    return Word(start, end, left, right)
+    if start:
+        box = where(line.indices[start])
+        left, bottom = box[0], box[1]
+        right = box[2] if end == start + 1 else 0.0
+    else:
+        left, bottom, right = whole.left, whole.bottom, 0.0
+    if end == len(line.text):
+        right = whole.right
+    elif not right:
+        right = where(line.indices[end - 1])[2]
+    return Word(start, end, left, right, bottom)
 
 
-def _in_groups(text: str, places: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+def _in_groups(text: str) -> list[list[tuple[int, int]]]:
     """The words of a row of figures in groups, each figure alone; those of any other line each for itself."""
-    letters = [LETTER.search(text, start, end) for start, end in places]
-    figures = [letter is None for letter in letters]
-    if sum(figures) < 2:
-        return [[place] for place in places]
+    words = [(found.span(), found.lastindex is None) for found in WORD.finditer(text)]
+    if sum(is_figure for _, is_figure in words) < 2:
+        return [[place] for place, _ in words]
     groups: list[list[tuple[int, int]]] = []
-    for at, place in enumerate(places):
-        if at > 0 and not figures[at] and not figures[at - 1]:
-            groups[-1].append(place)
-        else:
+    was_figure = True
+    for place, is_figure in words:
+        if is_figure or was_figure:
             groups.append([place])
+        else:
+            groups[-1].append(place)
+        was_figure = is_figure
     return groups
 
 

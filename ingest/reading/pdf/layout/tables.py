@@ -9,18 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ingest.reading.pdf.layout.grid import ROWS_MIN, TIGHT, Grid, TableRow
+from ingest.reading.pdf.layout.grid import ROWS_MIN, Grid, TableRow
 from ingest.reading.pdf.layout.header import Style, has_styled_header, header_lines, header_row
 from ingest.reading.pdf.layout.judge import MARK, is_prose, is_table
 from ingest.reading.pdf.layout.rows import Row, blocks_of, rows_of
 from ingest.reading.pdf.layout.spans import Span
 
-BESIDE = 0.75
-"""Of a line's height: closer feet are of one row, if one cell has several lines and another stands at its middle."""
-CLOSE = 1.1
-"""Of the least step from one line to the next: a cell's lines are no farther apart, where rows are ..."""
-APART = 1.15
-"""... by so much more."""
 GAP = 1.5
 """Of the usual step between the rows of a block: there it may be parted, if it is no table as a whole."""
 GOES_ON = ("and", "or", "of", "the", "for", "to", "in", "on", "by", "with", "from", "net", "than", "at", "as", "a")
@@ -82,18 +76,20 @@ def _table(grid: Grid, style: Style) -> Table:
 def _is_same_row(grid: Grid, above: TableRow, line: TableRow) -> bool:
     """Whether a line of print is of the row above: a cell's next line, or beside the middle of a higher cell."""
     step = _step(above, line)
-    if step < BESIDE * grid.height and not set(above.filled) & set(line.filled):
+    if grid.is_beside(above, line, step):
         return True
-    if step > TIGHT * grid.height:
+    if not grid.is_tight(step):
         return False
     if above.filled == [0] or line.filled == [0]:
         return bool(line.cells[0]) and grid.is_wrapped(above, line, 0) and _label_goes_on(above, line)
     if _has_figures(line):
         return False
-    if not above.cells[0]:
-        return bool(line.cells[0]) and not _has_figures(above)
+    if line.cells[0] and not above.cells[0]:
+        return not _has_figures(above)
+    if grid.has_room_between_rows and not grid.is_close(step):
+        return False
     wrapped = all(grid.is_wrapped(above, line, at) or _is_point(line.cells[at][0]) for at in line.filled)
-    return wrapped and (not line.cells[0] or (grid.is_wrapped(above, line, 0) and _is_close(grid, step)))
+    return wrapped and (not line.cells[0] or (grid.is_wrapped(above, line, 0) and grid.is_close(step)))
 
 
 def _step(above: TableRow, line: TableRow) -> float:
@@ -115,10 +111,3 @@ def _label_goes_on(above: TableRow, line: TableRow) -> bool:
 def _is_point(span: Span) -> bool:
     """Whether a line begins a point of a list within a cell."""
     return MARK.fullmatch(span.text.split(" ", 1)[0]) is not None
-
-
-def _is_close(grid: Grid, step: float) -> bool:
-    """Whether lines are as close as those of one cell, in a table that has room between its rows."""
-    steps = [above.spans[0].bottom - below.spans[0].bottom for above, below in pairwise(grid.rows)]
-    least = min(one for one in steps if one > 0.5 * grid.height)
-    return step <= CLOSE * least and max(steps) >= APART * least
