@@ -94,6 +94,25 @@ def test_a_question_finds_its_page_first(index: VectorIndex, searcher: Searcher)
     assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("납품일", "납품일은 계약 후 30일이다."),
+        ("العقد", "والعقد ساري حتى مايو."),
+        ("cafe", "The Café opens at nine."),
+        ("1234", "Sales rose to 1,234 million."),
+        ("3.5 kW", "The heater draws 3.5kW."),
+        ("10^6", "A dish holds 10^6 cells."),
+    ],
+)
+def test_a_word_or_number_is_found_however_it_is_written(
+    index: VectorIndex, searcher: Searcher, query: str, text: str
+) -> None:
+    add_document(index, *HANDBOOK)
+    add_document(index, text, document_id="other", filename="other.pdf")
+    assert _find(searcher, query)[0].document_id == "other"
+
+
 def test_before_anything_is_indexed_nothing_is_found(searcher: Searcher) -> None:
     assert _find(searcher, "harbour") == []
 
