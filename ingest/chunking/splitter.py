@@ -43,7 +43,7 @@ class Splitter:
     @property
     def tag(self) -> str:
         """Changes whenever the same page would be split in another way."""
-        return f"structure-1:{self._size}:{self._overlap}"
+        return f"structure-2:{self._size}:{self._overlap}"
 
     def split(
         self,

@@ -19,7 +19,7 @@ from ingest.reading.reasons import FileError, Reason
 
 RANGE_PAGES = 32
 """Pages in one request: a longer document is shared out over the children."""
-PARSER_TAG = "pdfium-3"
+PARSER_TAG = "pdfium-4"
 """Raised by hand when the same file would give another text: every document is then indexed again."""
 LOST_PAGE = Reply(is_damaged=True)
 
