@@ -48,6 +48,8 @@ def arranged(look: Look, lines: Sequence[DrawnLine]) -> list[Placed]:
     if (columns := vertical_lines(look.box, lines)) is not None:
         return [Placed.of(line) for line in columns]
     parts = _parts(look, lines)
+    if _is_plain(parts):
+        return [_as_drawn(line) for line in lines]
     tables = tables_among([span for line in parts for span in line], lambda span: look.font(_first(lines, span)))
     page = _Page(look, lines, parts, tables)
     torn = any(table.is_prose for table in tables)
@@ -57,6 +59,16 @@ def arranged(look: Look, lines: Sequence[DrawnLine]) -> list[Placed]:
         pieces = list(page.pieces(are_torn_apart=False))
         order = reading_order(_blocks(pieces))
     return [placed for number in order for placed in pieces[number].placed]
+
+
+def _is_plain(parts: Sequence[Sequence[Span]]) -> bool:
+    """Whether a page has one line below the other, none of them with a gap, as most pages of prose."""
+    if any(len(line) > 1 for line in parts):
+        return False
+    return all(
+        below.bottom < above.bottom - below.height / 2 and below.left < above.right and above.left < below.right
+        for (above,), (below,) in pairwise(parts)
+    )
 
 
 def _parts(look: Look, lines: Sequence[DrawnLine]) -> list[list[Span]]:
