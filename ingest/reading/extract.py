@@ -121,7 +121,8 @@ def _pdf(data: bytes, depth: int) -> Document:
 
 def _read(file: Any) -> bytes:
     try:
-        data: bytes = file.read(FILE_BYTES_MAX + 1)
+        size = os.fstat(file.fileno()).st_size  # memory for as much as is asked for is claimed beforehand
+        data: bytes = file.read(min(size, FILE_BYTES_MAX) + 1)
     except OSError as error:
         raise FileError(Reason.UNREADABLE) from error
     if len(data) > FILE_BYTES_MAX:
