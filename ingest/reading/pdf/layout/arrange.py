@@ -49,7 +49,7 @@ def arranged(look: Look, lines: Sequence[DrawnLine]) -> list[Placed]:
         return [Placed.of(line) for line in columns]
     parts = _parts(look, lines)
     if _is_plain(parts):
-        return [_as_drawn(line) for line in lines]
+        return [Placed.of(line) for line in lines]
     tables = tables_among([span for line in parts for span in line], lambda span: look.font(_first(lines, span)))
     page = _Page(look, lines, parts, tables)
     torn = any(table.is_prose for table in tables)
