@@ -77,7 +77,26 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Take the final answer over the deltas": (
         "unit/worker/answer/test_citations::a_quote_that_does_not_stand_there_is_no_citation",
     ),
-    "PDF, .docx, .html, .md and .txt.": ("unit/test_formats::every_format_is_named_where_formats_are_listed",),
+    "PDF, .docx, .pptx, .xlsx": (
+        "unit/test_formats::every_format_is_named_where_formats_are_listed",
+        "security/test_hostile_document::a_hostile_document_ends_with_a_reason_or_is_read_and_the_next_one_goes_on",
+    ),
+    "They are read as people see them": (
+        "unit/ingest/reading/pdf/layout/test_tables::a_table_is_read_as_rows_however_it_is_drawn",
+        "unit/ingest/reading/pdf/test_annotations::a_filled_field_is_a_line_with_its_label",
+        "unit/ingest/reading/pdf/layout/test_prose::columns_that_were_drawn_across_are_read_one_after_the_other",
+        "unit/ingest/reading/pdf/test_raised::a_line_is_read_as_people_read_it",
+        "unit/ingest/reading/test_docx::a_table_is_read_by_rows",
+        "unit/ingest/reading/test_html::a_table_is_read_by_rows",
+    ),
+    "A word broken at a line's end is found whole": (
+        "unit/ingest/reading/pdf/test_line_ends::a_broken_word_is_found_whole",
+        "unit/ingest/reading/pdf/test_line_ends::a_sentence_over_a_page_s_end_is_quoted_whole_and_cites_both_pages",
+    ),
+    "A PDF's portfolio is read by its attachments": (
+        "unit/ingest/reading/test_portfolio::the_attachments_are_read_in_the_cover_s_place",
+        "unit/ingest/reading/pdf/test_garbage::a_page_without_a_character_map_is_missing",
+    ),
     "Each file is read by a child process": (
         "unit/ingest/reading/test_hostile::a_hostile_file_ends_with_its_code_or_is_read",
         "unit/ingest/reading/test_pool::a_child_that_hangs_is_killed",
@@ -85,7 +104,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "security/test_hidden_text::words_that_are_hidden_in_another_format_are_not_read",
         "security/test_hidden_text::words_that_only_look_hidden_are_read",
     ),
-    "Pages that could not be read are named.": (
+    "Pages that could not be read are named": (
+        f"{INGEST}::files_of_other_kinds_are_named_fail_nothing_and_are_refused_as_arguments",
         "unit/ingest/reading/test_pool::of_half_a_file_the_rest_is_read_and_the_missing_pages_are_named",
     ),
     "A link in the folder that leads outside": (
@@ -122,7 +142,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "unit/app/core/documents/test_files::a_file_comes_back_by_its_hash",
         "unit/app/core/documents/test_files::unless_set_files_are_kept_in_the_data_folder",
     ),
+    "What is only near is no answer": ("acceptance/test_first_questions::what_stands_nowhere_is_not_grounded",),
     "Without one, answers are the documents' own sentences": (
+        "acceptance/test_first_questions::the_first_questions_are_answered_with_document_and_page",
         f"{WORKER}::without_a_model_a_question_is_answered_in_the_documents_words",
     ),
     "With one, they are the model's:": (f"{WORKER}::with_a_model_the_answer_is_the_models_and_cites",),

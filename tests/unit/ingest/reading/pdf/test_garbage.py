@@ -6,7 +6,6 @@ import base64
 import hashlib
 import random
 import re
-import timeit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,11 +174,6 @@ GARBAGE: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("times", [2, 5])
 def test_garbage_is_told(way: str, times: int) -> None:
     assert is_garbage(GARBAGE[way]("\n".join([ENGLISH] * times)))
-
-
-def test_a_page_of_prose_costs_less_than_a_fiftieth_of_reading_it() -> None:
-    page = "\n".join([ENGLISH] * 4)
-    assert min(timeit.repeat(lambda: is_garbage(page), number=20, repeat=5)) / 20 < 0.0005
 
 
 def test_a_line_of_private_characters_is_told_from_a_bullet() -> None:
