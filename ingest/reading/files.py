@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from app.core.formats import LABELS, by_name
 from app.core.opening import open_real
-from ingest.reading.kinds import is_litter, kind_of, reason_of_kind
+from ingest.reading.kinds import is_litter, is_lock, kind_of, reason_of_kind
 from ingest.reading.limits import FILE_BYTES_MAX
 from ingest.reading.reasons import FileError, Reason
 
@@ -59,7 +59,8 @@ class Found:
 
     `outside` are the links that lead out of their folder: what they were once indexed as is no file of it.
     `other_kinds` counts the folders' files that are of no format that is read, by their suffix ("" without one);
-    the first `OTHER_KINDS_LISTED_MAX` of them are among the refused.
+    the first `OTHER_KINDS_LISTED_MAX` of them are among the refused. `locks` counts the files that say of a
+    document that it is open.
     """
 
     files: list[File] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Found:
     unlisted: list[str] = field(default_factory=list)
     outside: list[Path] = field(default_factory=list)
     other_kinds: Counter[str] = field(default_factory=Counter)
+    locks: int = 0
 
 
 def safe_name(name: str) -> str:
@@ -80,7 +82,8 @@ def find(paths: Sequence[Path], *, prune: bool = False, follow_links: bool = Fal
     Hidden files and folders inside a folder are passed over, and what programs leave beside people's files; links
     that lead to them or out of the folder, unless `follow_links`, and files of other kinds are so, too, and named. A
     file argument is taken whatever its name, a link as what it leads to now. Raises `UsageError` when a path is
-    missing, a folder holds no document, or `prune` is asked for without a folder.
+    missing, a folder holds no document (unless one is being written, and nothing is pruned),
+    or `prune` is asked for without a folder.
     """
     folders = {path for path in paths if _is_folder(path)}
     for path in paths:
@@ -91,7 +94,7 @@ def find(paths: Sequence[Path], *, prune: bool = False, follow_links: bool = Fal
     found = Found()
     for path in paths:
         if path in folders:
-            _add_folder(path, found, follow_links=follow_links)
+            _add_folder(path, found, follow_links=follow_links, may_be_bare=not prune)
         else:
             _add_file(path, safe_name(path.name), found)
     _refuse_same_names(found)
@@ -173,8 +176,8 @@ def _is_seen(real: Path, folder: Path) -> bool:
     return real.is_relative_to(folder) and not any(part.startswith(".") for part in real.relative_to(folder).parts)
 
 
-def _add_folder(folder: Path, found: Found, *, follow_links: bool) -> None:
-    before = len(found.files) + len(found.refused)
+def _add_folder(folder: Path, found: Found, *, follow_links: bool, may_be_bare: bool) -> None:
+    before, locks_before = len(found.files) + len(found.refused), found.locks
     others = Found()
     within = None if follow_links else Path(os.path.realpath(folder))
     for path in sorted(_walk(folder, found)):
@@ -182,7 +185,8 @@ def _add_folder(folder: Path, found: Found, *, follow_links: bool) -> None:
             _add_file(path, _source(path, folder), found, within)
         else:
             _add_other(path, _source(path, folder), others)
-    if len(found.files) + len(found.refused) == before:
+    has_lock = found.locks > locks_before
+    if len(found.files) + len(found.refused) == before and not (may_be_bare and has_lock):
         raise UsageError(f"{safe_name(str(folder))}: no {LABELS} in this folder")
     found.other_kinds += others.other_kinds
     found.refused += others.refused
@@ -201,11 +205,13 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
     while waiting:
         folder = waiting.pop()
         try:
-            entries = [entry for entry in os.scandir(folder) if not is_litter(entry.name)]
+            everything = list(os.scandir(folder))
         except OSError:
             found.refused.append(Refused(_source(folder, root), Reason.UNREADABLE))
             found.unlisted.append(_source(folder, root))
             continue
+        entries = [entry for entry in everything if not is_litter(entry.name)]
+        found.locks += sum(is_lock(entry.name) for entry in everything)
         for entry in entries:
             path = Path(entry.path)
             if _is_folder(path):

@@ -9,6 +9,7 @@ LITTER_BEGINNINGS = (
     "~$",  # Office, while a document is open
     "~wr",  # Word's own copies: ~WRL0001.tmp
 )
+LOCK_BEGINNINGS = ("~$", ".~lock.")
 LITTER_ENDS = ("~", ".swp", ".swo", ".crdownload", ".part")
 """Editors' copies of what was there before, and downloads that have not come to their end."""
 LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin"})
@@ -25,6 +26,11 @@ def is_litter(name: str) -> bool:
     lower = name.lower()
     is_of_emacs = len(lower) > 1 and lower.startswith("#") and lower.endswith("#")
     return is_of_emacs or lower in LITTER or lower.startswith(LITTER_BEGINNINGS) or lower.endswith(LITTER_ENDS)
+
+
+def is_lock(name: str) -> bool:
+    """Whether a program that has a document open keeps such a file beside it."""
+    return name.startswith(LOCK_BEGINNINGS)
 
 
 def kind_of(name: str) -> str:

@@ -92,6 +92,13 @@ def test_a_folder_without_pdfs_says_so(tmp_path: Path) -> None:
         find([tmp_path])
 
 
+def test_a_folder_of_an_open_document_has_nothing_to_read_and_prunes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "~$lease.docx").write_bytes(b"lock")
+    assert (find([tmp_path]).files, find([tmp_path]).refused) == ([], [])
+    with pytest.raises(UsageError, match="in this folder"):
+        find([tmp_path], prune=True)
+
+
 def test_prune_needs_a_folder(tmp_path: Path) -> None:
     _touch(tmp_path / "a.pdf")
     with pytest.raises(UsageError, match="--prune needs a folder"):
