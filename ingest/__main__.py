@@ -134,7 +134,7 @@ def _conclude(report: Report, code: int, *, as_json: bool) -> int:
     report.documents.sort(key=lambda outcome: outcome.source)
     if as_json:
         print(report.model_dump_json())
-    elif report.documents:
+    elif report.documents or report.ended_by is None:
         print_report(report, sys.stdout)
     left = f"; {report.not_reached} documents not reached, run again to go on" if report.not_reached else ""
     if report.ended_by is not None:
