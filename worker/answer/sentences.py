@@ -86,7 +86,10 @@ def blocks(text: str) -> list[str]:
     for line, following, after in zip(lines, [*lines[1:], ""], [*lines[2:], "", ""], strict=False):
         block = f"{block} {line}" if block and line else block or line
         if block and (
-            not following or _is_apart(line, following, short) or _is_heading(line, following, after, short)
+            not following
+            or _is_apart(line, following, short)
+            or _begins_fields(following, after)
+            or _is_heading(line, following, after, short)
         ):
             found.append(block)
             block = ""
@@ -102,6 +105,11 @@ def _is_apart(line: str, following: str, short: float) -> bool:
     return bool(
         _ITEM.match(following) or (_NUMBER_AT_END.search(line, len(line) - 2) and _is_row_like(line, following))
     )
+
+
+def _begins_fields(following: str, after: str) -> bool:
+    """Whether what follows is the first of several fields, which a heading is printed right above."""
+    return bool(_STARTS_ANEW.match(following) and _FIELD.match(following) and _FIELD.match(after))
 
 
 def _is_heading(line: str, following: str, after: str, short: float) -> bool:

@@ -51,6 +51,8 @@ def test_splitting_takes_linear_time_on_hostile_text() -> None:
         ("1. Switch off. 2. Put acid.", ["1. Switch off.", "2. Put acid."]),
         ("Fuel and supplies 3,120\nInstruments 2,275\nRepairs with the mast 1,410",
          ["Fuel and supplies 3,120", "Instruments 2,275", "Repairs with the mast 1,410"]),
+        ("Application for a parking permit\nApplicant's name: Ada Example\nPlate: QX 77",
+         ["Application for a parking permit", "Applicant's name: Ada Example", "Plate: QX 77"]),
         ("هل الميناء مفتوح؟ نعم، يفتح.", ["هل الميناء مفتوح؟", "نعم، يفتح."]),
         ("यह है। वह है।", ["यह है।", "वह है।"]),
     ],
