@@ -5,10 +5,9 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -20,7 +19,6 @@ from ingest.reading.pdf.actual_text import put_aside, put_back
 from ingest.reading.pdf.beside import Beside
 from ingest.reading.pdf.garbage import is_garbage, is_garbled
 from ingest.reading.pdf.layout.arrange import Placed, arranged
-from ingest.reading.pdf.layout.spans import DrawnLine
 from ingest.reading.pdf.look import Look
 from ingest.reading.pdf.raised import marked
 from ingest.reading.pdf.regroup import is_shattered, regrouped
@@ -55,8 +53,7 @@ NO_TITLE = re.compile(
 TITLE_CHARACTERS_MAX = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a page: its words, how its first character stands, in points, and the lesser weight of its ends.
 
     `foot` is how far up the page its last line stands, and `steps` are those from one to the next: a table's row may
@@ -211,13 +208,9 @@ def _runs_of(look: Look, characters: Sequence[tuple[int, str]]) -> list[Run]:
 def _lines_of(look: Look, runs: Sequence[Run]) -> list[Line]:
     """The page's lines in the order in which they are read, tables' rows put together; behind them those aside."""
     own, aside = parted(look, runs)
-    drawn = [_drawn(marked(look, run)) for run in rejoined(look, own)]
-    lines = [_line(look, place) for place in arranged(look, drawn)]
-    return lines + [replace(_line(look, Placed.of(_drawn(marked(look, run)))), is_aside=True) for run in aside]
-
-
-def _drawn(run: Run) -> DrawnLine:
-    return DrawnLine(run.text, run.indices, run.box)
+    runs = [marked(look, run) for run in rejoined(look, own)]
+    lines = [_line(look, place) for place in arranged(look, runs)]
+    return lines + [_line(look, Placed.of(marked(look, run)))._replace(is_aside=True) for run in aside]
 
 
 def _joined(text: str) -> str:

@@ -1,7 +1,7 @@
 """A line of a PDF's page as pdfium gives it, each character with its place; and lines that pdfium parts, as one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ingest.reading.pdf.look import Box, Look
 
@@ -17,8 +17,7 @@ BLANK = 0.15
 """Ems that are a blank."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A line's words, the index that each of its characters has on the page, and where the first one stands."""
 
     text: str

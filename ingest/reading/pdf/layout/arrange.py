@@ -7,11 +7,12 @@ from typing import NamedTuple, Self
 from ingest.reading.pdf.layout.grid import TableRow
 from ingest.reading.pdf.layout.order import Block, by_columns, reading_order
 from ingest.reading.pdf.layout.signs import spans
-from ingest.reading.pdf.layout.spans import DrawnLine, Span
+from ingest.reading.pdf.layout.spans import Span
 from ingest.reading.pdf.layout.tables import Table, tables_among
 from ingest.reading.pdf.layout.turned import way_of
 from ingest.reading.pdf.layout.vertical import vertical_lines
 from ingest.reading.pdf.look import Box, Look
+from ingest.reading.pdf.runs import Run
 
 
 class Placed(NamedTuple):
@@ -31,7 +32,7 @@ class Placed(NamedTuple):
     steps: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, line: DrawnLine) -> Self:
+    def of(cls, line: Run) -> Self:
         """A line that is no table's."""
         return cls(line.text, line.indices[0], line.indices[-1], line.box, line.indices[0])
 
@@ -43,7 +44,7 @@ class Piece(NamedTuple):
     spans: Sequence[Span]
 
 
-def arranged(look: Look, lines: Sequence[DrawnLine]) -> list[Placed]:
+def arranged(look: Look, lines: Sequence[Run]) -> list[Placed]:
     """The lines in the order in which they are read, rows of tables put together."""
     if (columns := vertical_lines(look.box, lines)) is not None:
         return [Placed.of(line) for line in columns]
@@ -71,7 +72,7 @@ def _is_plain(parts: Sequence[Sequence[Span]]) -> bool:
     )
 
 
-def _parts(look: Look, lines: Sequence[DrawnLine]) -> list[list[Span]]:
+def _parts(look: Look, lines: Sequence[Run]) -> list[list[Span]]:
     """The spans of each line, as the page is turned."""
     way = way_of(look.page)
     if way is None:
@@ -83,7 +84,7 @@ class _Page:
     """What is on a page, in pieces that stay together, in the order in which they are drawn."""
 
     def __init__(
-        self, look: Look, lines: Sequence[DrawnLine], parts: Sequence[Sequence[Span]], tables: Sequence[Table]
+        self, look: Look, lines: Sequence[Run], parts: Sequence[Sequence[Span]], tables: Sequence[Table]
     ) -> None:
         self._look = look
         self._lines = lines
@@ -145,10 +146,10 @@ def _block(piece: Piece, number: int) -> Block:
     return Block(left, right, bottom, top, one.height, words, number)
 
 
-def _first(lines: Sequence[DrawnLine], span: Span) -> int:
+def _first(lines: Sequence[Run], span: Span) -> int:
     """The index of its first character."""
     return lines[span.line].indices[span.words[0].start]
 
 
-def _last(lines: Sequence[DrawnLine], span: Span) -> int:
+def _last(lines: Sequence[Run], span: Span) -> int:
     return lines[span.line].indices[span.words[-1].end - 1]

@@ -5,7 +5,8 @@ Asking where a word stands costs as much as reading it, and most lines of most p
 
 from collections.abc import Sequence
 
-from ingest.reading.pdf.layout.spans import DrawnLine, Span, Where, is_loose, spans_of, whole_line
+from ingest.reading.pdf.layout.spans import Span, Where, is_loose, spans_of, whole_line
+from ingest.reading.pdf.runs import Run
 
 REACH = 2
 """Lines before and after one with a gap, which may be of the same table."""
@@ -18,7 +19,7 @@ SAMPLE = 6
 SAMPLE_CHARACTERS_MIN = 30
 
 
-def spans(where: Where, lines: Sequence[DrawnLine]) -> list[list[Span]]:
+def spans(where: Where, lines: Sequence[Run]) -> list[list[Span]]:
     """Each line in spans; one span, without its words told apart, where nothing tells of a gap."""
     wholes = [whole_line(where, number, line) for number, line in enumerate(lines)]
     waiting = [whole.line for whole in wholes if is_loose(whole.text, whole.right - whole.left, whole.height)]

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ingest.reading.pdf.look import Box
+from ingest.reading.pdf.runs import Run
 
 WIDE = 1.0
 """Of a line's height: a gap that may be one between columns. Between words of justified print there is up to 0.7."""
@@ -49,14 +50,6 @@ class Word(NamedTuple):
     left: float
     right: float
     bottom: float
-
-
-class DrawnLine(NamedTuple):
-    """A line as pdfium gives it: its words, the index of each of its characters, and the box of its first."""
-
-    text: str
-    indices: Sequence[int]
-    box: Box
 
 
 class Span:
@@ -140,14 +133,14 @@ def is_figure(text: str) -> bool:
     return sum(map(str.isalpha, text[found.end() :])) <= FIGURE_LETTERS_MAX and not MONTH.search(text)
 
 
-def whole_line(where: Where, number: int, line: DrawnLine) -> Span:
+def whole_line(where: Where, number: int, line: Run) -> Span:
     """A line as one span, its words not told apart."""
     right = where(line.indices[-1])[2]
     left, bottom, _, top = line.box
     return Span(number, line.text, (Word(0, len(line.text), left, max(left, right), bottom),), bottom, top)
 
 
-def spans_of(where: Where, whole: Span, line: DrawnLine) -> list[Span]:
+def spans_of(where: Where, whole: Span, line: Run) -> list[Span]:
     """A line, given as one span, in spans, each figure with its sign and its unit."""
     words = _words(where, whole, line)
     if len(words) == 1:
@@ -166,7 +159,7 @@ def is_loose(text: str, width: float, height: float) -> bool:
     return width > needed * height
 
 
-def _words(where: Where, whole: Span, line: DrawnLine) -> list[Word]:
+def _words(where: Where, whole: Span, line: Run) -> list[Word]:
     """The line's words; in a row of figures, those of its label as one where nothing tells of a gap among them."""
     words: list[Word] = []
     for group in _in_groups(line.text):
@@ -178,7 +171,7 @@ def _words(where: Where, whole: Span, line: DrawnLine) -> list[Word]:
     return words
 
 
-def _stretch(where: Where, whole: Span, line: DrawnLine, start: int, end: int) -> Word:
+def _stretch(where: Where, whole: Span, line: Run, start: int, end: int) -> Word:
     if start:
         box = where(line.indices[start])
         left, bottom = box[0], box[1]

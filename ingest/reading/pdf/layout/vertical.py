@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ingest.reading.pdf.layout.spans import DrawnLine, Where
+from ingest.reading.pdf.layout.spans import Where
 from ingest.reading.pdf.look import Box
+from ingest.reading.pdf.runs import Run
 
 FIRST_WRITTEN_DOWNWARDS = "\u2e80"
 """Chinese, Japanese and Hangul characters, from here on."""
@@ -38,7 +39,7 @@ class Glyph(NamedTuple):
         return self.box[3] - self.box[1]
 
 
-def vertical_lines(where: Where, lines: Sequence[DrawnLine]) -> list[DrawnLine] | None:
+def vertical_lines(where: Where, lines: Sequence[Run]) -> list[Run] | None:
     """The columns of a page that is written downwards, as lines in the order in which they are read; else None."""
     if all(max(line.text) < FIRST_WRITTEN_DOWNWARDS for line in lines):
         return None
@@ -59,12 +60,12 @@ def vertical_lines(where: Where, lines: Sequence[DrawnLine]) -> list[DrawnLine] 
     if below < SHARE * len(sample) or beside > below / 2:
         return None
     return [
-        DrawnLine("".join(glyph.character for glyph in column), [glyph.number for glyph in column], column[0].box)
+        Run("".join(glyph.character for glyph in column), [glyph.number for glyph in column], column[0].box)
         for column in _columns(glyphs)
     ]
 
 
-def _is_across(where: Where, lines: Sequence[DrawnLine]) -> bool:
+def _is_across(where: Where, lines: Sequence[Run]) -> bool:
     """Whether most long lines run from left to right, in one row."""
     long = [line for line in lines if len(line.text) > 3]
     across = 0
