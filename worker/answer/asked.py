@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from worker import vectors
+from worker.answer import word_forms
 from worker.answer.quantities import (
     asks_alone,
     dimension_asked,
@@ -38,7 +38,7 @@ MAY = "May"
 """In the middle of a question it is a month."""
 
 
-terms = lru_cache(maxsize=4_096)(vectors.terms)
+terms = lru_cache(maxsize=4_096)(word_forms.terms)
 """Of single words, which come again and again."""
 
 

@@ -10,7 +10,8 @@ from worker.answer.asked import Asked, Kind
 from worker.answer.columns import is_asked, picked
 from worker.answer.quantities import measured
 from worker.answer.statements import Column, Form, Statement, read_chunk
-from worker.vectors import Hit, terms
+from worker.answer.word_forms import terms
+from worker.vectors import Hit
 
 SCOPE_SHARE = 0.85
 """What a term counts that stands in the heading or lead-in above the statement, not in it."""

@@ -10,7 +10,8 @@ from worker.answer.quantities import has_number, has_quantity, has_time, measure
 from worker.answer.sentences import QUOTE_MAX_CHARACTERS, blocks, is_whole, sentences_of, squeeze
 from worker.broken_words import whole
 from worker.table_rows import as_printed, cells_of, is_row
-from worker.vectors import Hit, terms
+from worker.answer.word_forms import terms
+from worker.vectors import Hit
 
 STATEMENTS_CACHE_CHUNKS = 256
 """Some ten kilobytes each."""
