@@ -65,7 +65,7 @@ class Asked:
     """A question, taken apart.
 
     `weights`: how much each term counts. `measures`: those that ask for a quantity, of `dimensions`; `named` are what
-    its `nouns` measure. `asking`: its words that only ask, and their terms; a column may be called by one of them.
+    its `nouns` measure. `likely` is a quantity that it may ask for as well: "how much is" money. `asking`: its words that only ask, and their terms; a column may be called by one of them.
     """
 
     weights: dict[int, float]
@@ -75,6 +75,7 @@ class Asked:
     measures: frozenset[int]
     named: frozenset[str]
     nouns: frozenset[int]
+    likely: frozenset[str]
     asking: frozenset[str]
     asking_terms: frozenset[int]
 
@@ -99,6 +100,7 @@ def asked(question: str) -> Asked:
         found & weights.keys(),
         named(question),
         frozenset(term for word in words if named(word) - {"money", "time"} for term in terms(word)),
+        _likely(words),
         frozenset(word for word in asking if ASKING[word]),
         terms(" ".join(asking)),
     )
@@ -150,6 +152,15 @@ def _measures(words: list[str], kind: Kind) -> Iterator[tuple[str, frozenset[str
             found |= dimension_spent(word)
         if found:
             yield word, found
+
+
+def _likely(words: list[str]) -> frozenset[str]:
+    """Money, when it is asked how much something is."""
+    return frozenset(
+        "money"
+        for first, second, third in zip(words, words[1:], words[2:], strict=False)
+        if (first, second) == ("how", "much") and third in BEING and third != "did"
+    )
 
 
 def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, frozenset[str]]) -> dict[int, float]:

@@ -24,20 +24,37 @@ def picked(wanted: Asked, row: Statement) -> tuple[Column, ...]:
     """The columns that the question asks for; none when it does not tell them apart."""
     if len(row.columns) < 2:
         return row.columns
-    scores = [_score(wanted, column) for column in row.columns]
+    among = _measuring(wanted, row)
+    scores = [_score(wanted, column) for column in among]
     best = max(scores)
-    if best <= 0 or scores.count(best) == len(scores):
+    if best <= 0 or scores.count(best) == len(row.columns):
         return ()
-    return tuple(column for column, score in zip(row.columns, scores, strict=True) if score == best)
+    return tuple(column for column, score in zip(among, scores, strict=True) if score == best)
+
+
+def _measuring(wanted: Asked, row: Statement) -> Sequence[Column]:
+    """The columns with the quantity asked for; all when none has it."""
+    asked = wanted.dimensions or wanted.likely
+    return [column for column in row.columns if not asked.isdisjoint(column.measures)] or row.columns
 
 
 def is_asked(wanted: Asked, row: Statement, weights: Mapping[int, float]) -> bool:
-    """Whether the question has a row's name, or much of what its cells say: headings are those of all rows."""
+    """Whether the question has a row's name, or a cell with its heading, or much of what its cells say: headings are
+    those of all rows."""
     if (row.name_terms and row.name_terms <= weights.keys()) or row.names & wanted.dimensions & row.measures:
+        return True
+    if any(_is_told(wanted, column) for column in row.columns):
         return True
     rest = weights.keys() - row.headed
     own = sum(weights[term] for term in rest & row.terms)
     return own > ROW_SHARE_MIN * sum(weights[term] for term in rest)
+
+
+def _is_told(wanted: Asked, column: Column) -> bool:
+    """Whether the question says what stands in a column, and what it is called: the row's name is asked for."""
+    return not column.terms.isdisjoint(wanted.weights) and any(
+        spelling <= column.cell_terms for needed in wanted.needed for spelling in needed.spellings
+    )
 
 
 def _score(wanted: Asked, column: Column) -> float:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.answer.asked import Asked, Kind
 from worker.answer.columns import is_asked, picked
-from worker.answer.quantities import measured
+from worker.answer.quantities import has_quantity, measured
 from worker.answer.statements import Column, Form, Statement, read_chunk
 from worker.answer.word_forms import terms
 from worker.vectors import Hit
@@ -93,7 +93,7 @@ class Scorer:
         wanted = self._weights.keys()
         for candidate in candidates:
             statement = candidate.statement
-            if wanted.isdisjoint(statement.reach):
+            if wanted.isdisjoint(statement.reach) and wanted.isdisjoint(self._titles[candidate.rank]):
                 continue
             if self.is_terse(candidate):
                 continue
@@ -135,7 +135,7 @@ class Scorer:
         if not self._wanted.named.isdisjoint(measures):
             own |= self._wanted.nouns  # what has the quantity need not name it
         fit = self._coverage(own, statement.scope | statement.headed, rank, is_measured=is_measured)
-        fit *= _likeness(self._wanted, statement, is_measured=is_measured)
+        fit *= _likeness(self._wanted, statement, columns, is_measured=is_measured)
         if statement.form is Form.ROW:
             fit *= self._agreement(statement)
         score = fit * self._preference(statement, is_measured=is_measured)
@@ -207,13 +207,18 @@ def _measures(statement: Statement, columns: Sequence[Column]) -> frozenset[str]
     return measured(statement.name).union(*(column.measures for column in columns))
 
 
-def _likeness(wanted: Asked, statement: Statement, *, is_measured: bool) -> float:
+def _has_bare(columns: Sequence[Column]) -> bool:
+    """Whether there is a figure of which it is not said what it measures."""
+    return any(not column.measures and has_quantity(column.cell) for column in columns)
+
+
+def _likeness(wanted: Asked, statement: Statement, columns: Sequence[Column] = (), *, is_measured: bool) -> float:
     """What a statement is worth by the kind of answer that it has, and the form that it has."""
     is_row = statement.form is Form.ROW
     if wanted.kind is Kind.WAY and is_row:
         return OTHER_FORM
     if wanted.dimensions and not is_measured:
-        return BARE_NUMBER if statement.has_quantity and is_row and not statement.measures else UNLIKE
+        return BARE_NUMBER if is_row and _has_bare(columns or statement.columns) else UNLIKE
     if wanted.kind is Kind.NUMBER and not statement.has_quantity:
         return UNLIKE
     if wanted.kind is Kind.TIME and not statement.has_time:

@@ -243,11 +243,13 @@ def _parts(cells: Iterable[str]) -> Iterator[frozenset[int]]:
 
 def _column(heading: str, cell: str) -> Column:
     of_cell = measured(cell)
+    if has_number(cell):
+        of_cell |= units(heading) or (named(heading) & {"money"} if not of_cell else frozenset())
     return Column(
         heading=heading,
         cell=cell,
         terms=terms(heading),
         words=frozenset(word.casefold() for word in heading.split()),
         cell_terms=terms(cell),
-        measures=of_cell | units(heading) if has_number(cell) else of_cell,
+        measures=of_cell,
     )
