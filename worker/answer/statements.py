@@ -160,18 +160,22 @@ class _Reader:
     def _said(self, block: str) -> Iterator[Statement]:
         if _STEP.match(block):
             yield self._made(Form.STEP, block, self._scope | self._lead)
-        elif (field := _field(block)) and len(block) <= QUOTE_MAX_CHARACTERS:
-            yield self._made(Form.FIELD, block, self._scope | self._lead, name=field["label"])
-        else:
-            for sentence in sentences_of(block):
-                if not _GOES_ON.match(sentence):
-                    self._before = frozenset()
-                form = Form.SENTENCE if is_whole(sentence) else Form.FRAGMENT
-                made = self._made(form, sentence, self._scope | self._lead | self._before)
-                self._before |= made.terms
-                if sentence.endswith(":"):
-                    self._lead = made.terms
-                yield made
+            return
+        for part in _fields_apart(block):
+            if (field := _field(part)) and len(part) <= QUOTE_MAX_CHARACTERS:
+                yield self._made(Form.FIELD, part, self._scope | self._lead, name=field["label"])
+            else:
+                yield from map(self._sentence, sentences_of(part))
+
+    def _sentence(self, sentence: str) -> Statement:
+        if not _GOES_ON.match(sentence):
+            self._before = frozenset()
+        form = Form.SENTENCE if is_whole(sentence) else Form.FRAGMENT
+        made = self._made(form, sentence, self._scope | self._lead | self._before)
+        self._before |= made.terms
+        if sentence.endswith(":"):
+            self._lead = made.terms
+        return made
 
     def _row(self, block: str) -> Statement:
         cells = cells_of(block)
@@ -232,6 +236,19 @@ def _field(block: str) -> re.Match[str] | None:
         return None
     label = found["label"]
     return found if len(label) <= LABEL_CHARACTERS_MAX and len(label.split()) <= LABEL_WORDS_MAX else None
+
+
+def _fields_apart(block: str) -> list[str]:
+    """A block, and apart from it each further "Label: value" in it with the sentences that follow."""
+    if ": " not in block:
+        return [block]
+    parts: list[str] = []
+    for sentence in sentences_of(block):
+        if not parts or _field(sentence):
+            parts.append(sentence)
+        else:
+            parts[-1] += f" {sentence}"
+    return parts
 
 
 def _parts(cells: Iterable[str]) -> Iterator[frozenset[int]]:
