@@ -12,6 +12,7 @@ from worker.answer.quantities import (
     dimension_asked,
     dimension_of_unit,
     dimension_spent,
+    has_time,
     named,
     number_words,
 )
@@ -65,7 +66,8 @@ class Asked:
     """A question, taken apart.
 
     `weights`: how much each term counts. `measures`: those that ask for a quantity, of `dimensions`; `named` are what
-    its `nouns` measure. `likely` is a quantity that it may ask for as well: "how much is" money. `asking`: its words that only ask, and their terms; a column may be called by one of them.
+    its `nouns` measure. `likely` is a quantity that it may ask for as well: "how much is" money. `owners`: whose it is,
+    which must stand in the document. `deed`: what "who" did, with something. `asking`: its words that only ask, and their terms; a column may be called by one of them.
     """
 
     weights: dict[int, float]
@@ -76,6 +78,8 @@ class Asked:
     named: frozenset[str]
     nouns: frozenset[int]
     likely: frozenset[str]
+    owners: frozenset[int]
+    deed: frozenset[int]
     asking: frozenset[str]
     asking_terms: frozenset[int]
 
@@ -101,6 +105,8 @@ def asked(question: str) -> Asked:
         named(question),
         frozenset(term for word in words if named(word) - {"money", "time"} for term in terms(word)),
         _likely(words),
+        frozenset(term for word in words if _is_owner(word) for term in terms(word)),
+        _deed(words, kind),
         frozenset(word for word in asking if ASKING[word]),
         terms(" ".join(asking)),
     )
@@ -163,13 +169,28 @@ def _likely(words: list[str]) -> frozenset[str]:
     )
 
 
+def _is_owner(word: str) -> bool:
+    """Whether a word says whose something is: not "what's", nor "today's"."""
+    owner, _, rest = word.replace("\u2019", "'").rpartition("'")
+    return rest == "s" and owner not in ASKING and not has_time(owner)
+
+
+def _deed(words: list[str], kind: Kind) -> frozenset[int]:
+    """Of "who sent apologies" what "sent" says."""
+    if kind is not Kind.PERSON:
+        return frozenset()
+    place = next(place for place, word in enumerate(words) if ASKING.get(word) == "person") + 1
+    deed = terms(words[place]) if words[place:] and words[place] not in ASKING else frozenset()
+    return deed if any(terms(word) - deed for word in words[place + 1 :]) else frozenset()
+
+
 def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, frozenset[str]]) -> dict[int, float]:
     weights: dict[int, float] = {}
     phrases: list[tuple[float, list[tuple[frozenset[int], float]]]] = []
     goes_on, is_object = False, False
     for place, token in enumerate(tokens):
         word, found = token.casefold(), terms(token)
-        part = OWNER if word.endswith(("'s", "\u2019s")) else 1.0
+        part = OWNER if _is_owner(word) else 1.0
         if any(character.isdigit() for character in token):
             weights.update(dict.fromkeys(found, CODE if any(c.isalpha() for c in token) else NUMBER))
         elif word in measures or dimension_spent(word):

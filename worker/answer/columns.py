@@ -1,5 +1,6 @@
 """A table's row read by its columns' headings: which cells a question asks for, and the row as a statement."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from worker.answer.asked import Asked, Kind
@@ -18,6 +19,9 @@ FITTING = 0.6
 """What a cell counts that is the kind of answer asked for."""
 OTHERS_CHARACTERS_MAX = 120
 """Of the cells beside the one asked for, in brackets."""
+
+_APART = re.compile(r"[,;(]|\.(?=\s|$)")
+"""What stands between several names."""
 
 
 def picked(wanted: Asked, row: Statement) -> tuple[Column, ...]:
@@ -77,6 +81,14 @@ def _is_fitting(wanted: Asked, column: Column) -> bool:
     if wanted.kind is Kind.PERSON:
         return _is_name(column.cell)
     return wanted.kind is Kind.NUMBER and any(character.isdigit() for character in column.cell)
+
+
+def is_named_for(wanted: Asked, statement: Statement) -> bool:
+    """Whether a row or field says who it is that the question asks for by its name: of apologies, who sent them."""
+    if wanted.kind is not Kind.PERSON or not statement.name_terms or not statement.name_terms <= wanted.weights.keys():
+        return False
+    values = [column.cell for column in statement.columns] or [statement.text[len(statement.name) :].strip(" :")]
+    return any(_is_name(_APART.split(value)[0]) for value in values)
 
 
 def _is_name(cell: str) -> bool:

@@ -1,13 +1,13 @@
 """How well each statement of the hits answers a question: by words, by its kind, by what must stand in it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from math import log, sqrt
 from typing import NamedTuple
 
 from worker.answer.asked import Asked, Kind
-from worker.answer.columns import is_asked, picked
+from worker.answer.columns import is_asked, is_named_for, picked
 from worker.answer.quantities import has_quantity, measured
 from worker.answer.statements import Column, Form, Statement, read_chunk
 from worker.answer.word_forms import terms
@@ -82,6 +82,7 @@ class Scorer:
         self._wanted = wanted
         self._titles = [_title_terms(hit.title, hit.filename) for hit in hits]
         self._chunks = [read_chunk(hit).terms for hit in hits]
+        self._has_owners = _having(wanted.owners, hits, map(frozenset.union, self._chunks, self._titles))
         self._weights = _weighed(wanted, candidates)
         self._total = sum(self._weights.values())
         self._average = sum(len(c.statement.terms) for c in candidates) / max(1, len(candidates)) or 1.0
@@ -128,8 +129,10 @@ class Scorer:
         rank, statement = candidate.rank, candidate.statement
         columns = picked(self._wanted, statement)
         own = statement.terms.union(*(column.terms for column in columns or statement.columns))
-        if not self._has_needed(own | statement.scope | self._titles[rank], rank):
+        if not self._has_owners[rank] or not self._has_needed(own | statement.scope | self._titles[rank], rank):
             return None
+        if is_named_for(self._wanted, statement):
+            own |= self._wanted.deed
         measures = _measures(statement, columns)
         is_measured = not self._wanted.dimensions.isdisjoint(measures)
         if not self._wanted.named.isdisjoint(measures):
@@ -198,6 +201,15 @@ def _weighed(wanted: Asked, candidates: Sequence[Candidate]) -> dict[int, float]
 def _rarity(count: int, n: int) -> float:
     """BM25's, flattened: it is for choosing among thousands."""
     return sqrt(log(1 + (n - count + 0.5) / (count + 0.5)))
+
+
+def _having(owners: frozenset[int], hits: Sequence[Hit], said: Iterable[frozenset[int]]) -> list[bool]:
+    """For each hit, whether what is `said` in its document has all `owners`."""
+    of_document: dict[str, frozenset[int]] = {}
+    if owners:
+        for hit, found in zip(hits, said, strict=True):
+            of_document[hit.document_id] = of_document.get(hit.document_id, frozenset()) | found
+    return [owners <= of_document.get(hit.document_id, owners) for hit in hits]
 
 
 def _measures(statement: Statement, columns: Sequence[Column]) -> frozenset[str]:
