@@ -16,7 +16,7 @@ from worker.answer.quantities import (
     named,
     number_words,
 )
-from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, LIGHT, OF, PREPOSITIONS
+from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, LIGHT, OF, PREPOSITIONS, SUBJECT
 
 PHRASE = 1.0
 """What a run of words that say something weighs, shared by its words."""
@@ -91,7 +91,7 @@ def asked(question: str) -> Asked:
     asking = frozenset(word for place, word in enumerate(words) if _is_asking(tokens, place))
     kind = _kind(words)
     measures = dict(_measures(words, kind))
-    weights = _weights(tokens, asking, measures)
+    weights = _weights(tokens, kind, measures)
     if not weights:
         weights = dict.fromkeys(terms(question), 1.0)
     found = frozenset(term for word in measures for term in terms(word))
@@ -184,7 +184,7 @@ def _deed(words: list[str], kind: Kind) -> frozenset[int]:
     return deed if any(terms(word) - deed for word in words[place + 1 :]) else frozenset()
 
 
-def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, frozenset[str]]) -> dict[int, float]:
+def _weights(tokens: list[str], kind: Kind, measures: dict[str, frozenset[str]]) -> dict[int, float]:
     weights: dict[int, float] = {}
     phrases: list[tuple[float, list[tuple[frozenset[int], float]]]] = []
     goes_on, is_object = False, False
@@ -193,10 +193,10 @@ def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, froz
         part = OWNER if _is_owner(word) else 1.0
         if any(character.isdigit() for character in token):
             weights.update(dict.fromkeys(found, CODE if any(c.isalpha() for c in token) else NUMBER))
-        elif word in measures or dimension_spent(word):
+        elif word in measures or (dimension_spent(word) and kind is not Kind.TIME):
             weights.update(dict.fromkeys(found, MEASURE))
         elif _is_asking(tokens, place) or not found:
-            is_object = is_object or word in PREPOSITIONS
+            is_object = is_object or word in PREPOSITIONS or word in SUBJECT
             goes_on = False
         elif word in LIGHT:
             weights.update(dict.fromkeys(found - weights.keys(), PHRASE))

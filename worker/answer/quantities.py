@@ -100,7 +100,9 @@ _TIMES = _set(_TIME_WORDS) | {unit for unit in _BY_UNIT if "time" in _BY_UNIT[un
 
 _WORD = re.compile(r"[^\W\d_]+")
 _AFTER_FIGURE = re.compile(r"\d\s?-?([^\s\d.,;:()|]{1,12})")
-_TIME = re.compile(r"\b(?:\d{1,2}[:.]\d\d|\d{1,2}(?:st|nd|rd|th|er|\.)|(?:19|20)\d\d)(?!\d)|[年月日時时]")
+_TIME = re.compile(
+    r"(?<![\w-])(?:\d{1,2}[:.]\d\d|\d{1,2}(?:st|nd|rd|th|er|\.(?=\s\w))|(?:19|20)\d\d)(?!\d)|[年月日時时]"
+)
 _MONTH = "|".join(_TIME_WORDS.split("monday")[0].split())
 _DATE = re.compile(
     rf"(?i)\b\d{{1,2}}(?:st|nd|rd|th|\.|er)?\s(?:{_MONTH})\b|\b(?:{_MONTH})\s\d{{1,2}}\b(?:,\s\d{{4}})?|"
