@@ -16,7 +16,7 @@ from worker.answer.quantities import (
     named,
     number_words,
 )
-from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, LIGHT, OF, PREPOSITIONS, SUBJECT
+from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, LIGHT, OF, PREPOSITIONS, PRONOUNS, SUBJECT
 
 PHRASE = 1.0
 """What a run of words that say something weighs, shared by its words."""
@@ -66,8 +66,9 @@ class Asked:
     """A question, taken apart.
 
     `weights`: how much each term counts. `measures`: those that ask for a quantity, of `dimensions`; `named` are what
-    its `nouns` measure. `likely` is a quantity that it may ask for as well: "how much is" money. `owners`: whose it is,
-    which must stand in the document. `deed`: what "who" did, with something. `asking`: its words that only ask, and their terms; a column may be called by one of them.
+    its `nouns` measure. `likely` is a quantity that it may ask for as well: "how much is" money. `owners`: whose it
+    is, which must stand in the document. `deed`: of "who sent apologies" what "sent" says. `asking`: its words that
+    only ask, and their terms; a column may be called by one of them.
     """
 
     weights: dict[int, float]
@@ -187,7 +188,7 @@ def _deed(words: list[str], kind: Kind) -> frozenset[int]:
 def _weights(tokens: list[str], kind: Kind, measures: dict[str, frozenset[str]]) -> dict[int, float]:
     weights: dict[int, float] = {}
     phrases: list[tuple[float, list[tuple[frozenset[int], float]]]] = []
-    goes_on, is_object = False, False
+    goes_on, is_object, deeds = False, False, []
     for place, token in enumerate(tokens):
         word, found = token.casefold(), terms(token)
         part = OWNER if _is_owner(word) else 1.0
@@ -204,8 +205,13 @@ def _weights(tokens: list[str], kind: Kind, measures: dict[str, frozenset[str]])
         elif goes_on:
             phrases[-1][1].append((found, part))
         else:
+            if kind is not Kind.WAY and place and tokens[place - 1].casefold() in PRONOUNS:
+                deeds.append(len(phrases))
             phrases.append((FOCUS if is_object or not phrases else PHRASE, [(found, part)]))
             goes_on, is_object = True, False
+    for place in deeds:
+        if len(phrases[place][1]) == 1 and place + 1 < len(phrases):  # "may I keep a dog" is about a dog
+            phrases[place : place + 2] = [(PHRASE, phrases[place][1]), (FOCUS, phrases[place + 1][1])]
     for weight, words in phrases:
         whole = sum(part for _, part in words)
         for found, part in words:

@@ -85,7 +85,8 @@ def _is_fitting(wanted: Asked, column: Column) -> bool:
 
 def is_named_for(wanted: Asked, statement: Statement) -> bool:
     """Whether a row or field says who it is that the question asks for by its name: of apologies, who sent them."""
-    if wanted.kind is not Kind.PERSON or not statement.name_terms or not statement.name_terms <= wanted.weights.keys():
+    name = statement.name_terms
+    if wanted.kind is not Kind.PERSON or not name or not name <= wanted.weights.keys():
         return False
     values = [column.cell for column in statement.columns] or [statement.text[len(statement.name) :].strip(" :")]
     return any(_is_name(_APART.split(value)[0]) for value in values)

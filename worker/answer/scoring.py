@@ -18,7 +18,8 @@ SCOPE_SHARE = 0.85
 TITLE_SHARE = 0.7
 """In the document's title or file name."""
 CHUNK_SHARE = 0.3
-"""Elsewhere in the chunk, unless a number, code or name was asked of: then what is only near is about another."""
+"""Elsewhere in the chunk, unless a number, code or name was asked of: then what is only near is about another. The
+one term that weighs most must be nearer."""
 UNLIKE = 0.5
 """What a statement is worth that has not the kind of answer asked for: no time for "when", no mass for "how heavy".
 """
@@ -85,6 +86,8 @@ class Scorer:
         self._has_owners = _having(wanted.owners, hits, map(frozenset.union, self._chunks, self._titles))
         self._weights = _weighed(wanted, candidates)
         self._total = sum(self._weights.values())
+        most = max(self._weights.values(), default=0.0)
+        self._heaviest = [term for term, weight in self._weights.items() if weight == most]
         self._average = sum(len(c.statement.terms) for c in candidates) / max(1, len(candidates)) or 1.0
 
     def scored(self, candidates: Sequence[Candidate]) -> Iterator[Candidate]:
@@ -139,7 +142,7 @@ class Scorer:
             own |= self._wanted.nouns  # what has the quantity need not name it
         fit = self._coverage(own, statement.scope | statement.headed, rank, is_measured=is_measured)
         fit *= _likeness(self._wanted, statement, columns, is_measured=is_measured)
-        if statement.form is Form.ROW:
+        if statement.form is Form.ROW and not (is_measured and statement.names & self._wanted.dimensions):
             fit *= self._agreement(statement)
         score = fit * self._preference(statement, is_measured=is_measured)
         score /= 1 + RANK_DISCOUNT * rank + POSITION_DISCOUNT * candidate.position
@@ -164,7 +167,7 @@ class Scorer:
                 covered += weight * SCOPE_SHARE
             elif term in title:
                 covered += weight * TITLE_SHARE
-            elif term in chunk:
+            elif term in chunk and [term] != self._heaviest:
                 covered += weight * CHUNK_SHARE
         return covered / self._total
 

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from worker.answer.quantities import has_number, has_quantity, has_time, measured, named, units
 from worker.answer.sentences import QUOTE_MAX_CHARACTERS, blocks, is_whole, sentences_of, squeeze
+from worker.answer.word_forms import terms
 from worker.broken_words import whole
 from worker.table_rows import as_printed, cells_of, is_row
-from worker.answer.word_forms import terms
 from worker.vectors import Hit
 
 STATEMENTS_CACHE_CHUNKS = 256

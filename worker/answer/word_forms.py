@@ -1,4 +1,4 @@
-"""The terms of a text with the irregular forms of English words as one: kept is keep, geese are goose. Closed lists."""
+"""The terms of a text, irregular forms of English words as their word: kept as keep, geese as goose. Closed lists."""
 
 from worker import vectors
 
