@@ -43,7 +43,9 @@ RANK_DISCOUNT = 0.1
 POSITION_DISCOUNT = 0.01
 """What each statement before it in its chunk costs: of two that fit alike, the first introduces the matter."""
 TERSE_TERMS = 3
-"""A sentence that has fewer terms says nothing."""
+"""A line that has fewer terms says nothing."""
+WHOLE_TERMS = 2
+"""A whole sentence: Cash is not taken."""
 
 _LOOSE = (Form.SENTENCE, Form.FRAGMENT)
 
@@ -109,7 +111,8 @@ class Scorer:
     def is_terse(self, candidate: Candidate) -> bool:
         """Whether a sentence says nothing, or nothing but what the question says."""
         statement = candidate.statement
-        is_short = len(statement.terms) < TERSE_TERMS or statement.terms <= self._weights.keys()
+        least = WHOLE_TERMS if statement.form is Form.SENTENCE else TERSE_TERMS
+        is_short = len(statement.terms) < least or statement.terms <= self._weights.keys()
         return statement.form in _LOOSE and is_short
 
     def is_about(self, candidate: Candidate) -> bool:

@@ -126,6 +126,10 @@ def table(text: str, *headers: str, heading: str = "") -> list[Hit]:
          "The rent is 940 pounds a month. [1]"),
         ("How shallow is the pond?", "The pond is 40 cm deep. The pond belongs to the village.", (),
          "The pond is 40 cm deep. [1]"),
+        # an item of a list says with its heading what of it; a short sentence is one
+        ("Are scratches covered?", "What is not covered\n• Limescale\n• Scratches and dents\nHow to claim\nCall us.", (),
+         "What is not covered: Scratches and dents [1]"),
+        ("Can I pay in cash?", "Tickets are sold until five. Cash is not taken.", (), "Cash is not taken. [1]"),
         # irregular forms
         ("May I keep a dog?", "One cat or small dog may be kept. Smoking is allowed outside.", (),
          "One cat or small dog may be kept. [1]"),
