@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from worker import vectors
+from worker.answer import word_forms
 from worker.answer.quantities import (
     asks_alone,
     dimension_asked,
     dimension_of_unit,
     dimension_spent,
+    has_time,
     named,
     number_words,
 )
-from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, LIGHT, OF, PREPOSITIONS
+from worker.answer.question_words import ASKING, BEING, DOING, GERMAN, LIGHT, OF, PREPOSITIONS, PRONOUNS, SUBJECT
 
 PHRASE = 1.0
 """What a run of words that say something weighs, shared by its words."""
@@ -38,7 +39,7 @@ MAY = "May"
 """In the middle of a question it is a month."""
 
 
-terms = lru_cache(maxsize=4_096)(vectors.terms)
+terms = lru_cache(maxsize=4_096)(word_forms.terms)
 """Of single words, which come again and again."""
 
 
@@ -65,7 +66,9 @@ class Asked:
     """A question, taken apart.
 
     `weights`: how much each term counts. `measures`: those that ask for a quantity, of `dimensions`; `named` are what
-    its `nouns` measure. `asking`: its words that only ask, and their terms; a column may be called by one of them.
+    its `nouns` measure. `likely` is a quantity that it may ask for as well: "how much is" money. `owners`: whose it
+    is, which must stand in the document. `deed`: of "who sent apologies" what "sent" says. `asking`: its words that
+    only ask, and their terms; a column may be called by one of them.
     """
 
     weights: dict[int, float]
@@ -75,6 +78,9 @@ class Asked:
     measures: frozenset[int]
     named: frozenset[str]
     nouns: frozenset[int]
+    likely: frozenset[str]
+    owners: frozenset[int]
+    deed: frozenset[int]
     asking: frozenset[str]
     asking_terms: frozenset[int]
 
@@ -86,7 +92,7 @@ def asked(question: str) -> Asked:
     asking = frozenset(word for place, word in enumerate(words) if _is_asking(tokens, place))
     kind = _kind(words)
     measures = dict(_measures(words, kind))
-    weights = _weights(tokens, asking, measures)
+    weights = _weights(tokens, kind, measures)
     if not weights:
         weights = dict.fromkeys(terms(question), 1.0)
     found = frozenset(term for word in measures for term in terms(word))
@@ -99,6 +105,9 @@ def asked(question: str) -> Asked:
         found & weights.keys(),
         named(question),
         frozenset(term for word in words if named(word) - {"money", "time"} for term in terms(word)),
+        _likely(words),
+        frozenset(term for word in words if _is_owner(word) for term in terms(word)),
+        _deed(words, kind),
         frozenset(word for word in asking if ASKING[word]),
         terms(" ".join(asking)),
     )
@@ -152,19 +161,43 @@ def _measures(words: list[str], kind: Kind) -> Iterator[tuple[str, frozenset[str
             yield word, found
 
 
-def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, frozenset[str]]) -> dict[int, float]:
+def _likely(words: list[str]) -> frozenset[str]:
+    """Money, when it is asked how much something is."""
+    return frozenset(
+        "money"
+        for first, second, third in zip(words, words[1:], words[2:], strict=False)
+        if (first, second) == ("how", "much") and third in BEING and third != "did"
+    )
+
+
+def _is_owner(word: str) -> bool:
+    """Whether a word says whose something is: not "what's", nor "today's"."""
+    owner, _, rest = word.replace("\u2019", "'").rpartition("'")
+    return rest == "s" and owner not in ASKING and not has_time(owner)
+
+
+def _deed(words: list[str], kind: Kind) -> frozenset[int]:
+    """Of "who sent apologies" what "sent" says."""
+    if kind is not Kind.PERSON:
+        return frozenset()
+    place = next(place for place, word in enumerate(words) if ASKING.get(word) == "person") + 1
+    deed = terms(words[place]) if words[place:] and words[place] not in ASKING else frozenset()
+    return deed if any(terms(word) - deed for word in words[place + 1 :]) else frozenset()
+
+
+def _weights(tokens: list[str], kind: Kind, measures: dict[str, frozenset[str]]) -> dict[int, float]:
     weights: dict[int, float] = {}
     phrases: list[tuple[float, list[tuple[frozenset[int], float]]]] = []
-    goes_on, is_object = False, False
+    goes_on, is_object, deeds = False, False, []
     for place, token in enumerate(tokens):
         word, found = token.casefold(), terms(token)
-        part = OWNER if word.endswith(("'s", "\u2019s")) else 1.0
+        part = OWNER if _is_owner(word) else 1.0
         if any(character.isdigit() for character in token):
             weights.update(dict.fromkeys(found, CODE if any(c.isalpha() for c in token) else NUMBER))
-        elif word in measures or dimension_spent(word):
+        elif word in measures or (dimension_spent(word) and kind is not Kind.TIME):
             weights.update(dict.fromkeys(found, MEASURE))
         elif _is_asking(tokens, place) or not found:
-            is_object = is_object or word in PREPOSITIONS
+            is_object = is_object or word in PREPOSITIONS or word in SUBJECT
             goes_on = False
         elif word in LIGHT:
             weights.update(dict.fromkeys(found - weights.keys(), PHRASE))
@@ -172,8 +205,13 @@ def _weights(tokens: list[str], asking: frozenset[str], measures: dict[str, froz
         elif goes_on:
             phrases[-1][1].append((found, part))
         else:
+            if kind is not Kind.WAY and place and tokens[place - 1].casefold() in PRONOUNS:
+                deeds.append(len(phrases))
             phrases.append((FOCUS if is_object or not phrases else PHRASE, [(found, part)]))
             goes_on, is_object = True, False
+    for place in deeds:
+        if len(phrases[place][1]) == 1 and place + 1 < len(phrases):  # "may I keep a dog" is about a dog
+            phrases[place : place + 2] = [(PHRASE, phrases[place][1]), (FOCUS, phrases[place + 1][1])]
     for weight, words in phrases:
         whole = sum(part for _, part in words)
         for found, part in words:

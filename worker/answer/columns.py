@@ -1,5 +1,6 @@
 """A table's row read by its columns' headings: which cells a question asks for, and the row as a statement."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from worker.answer.asked import Asked, Kind
@@ -19,25 +20,45 @@ FITTING = 0.6
 OTHERS_CHARACTERS_MAX = 120
 """Of the cells beside the one asked for, in brackets."""
 
+_APART = re.compile(r"[,;(]|\.(?=\s|$)")
+"""What stands between several names."""
+
 
 def picked(wanted: Asked, row: Statement) -> tuple[Column, ...]:
     """The columns that the question asks for; none when it does not tell them apart."""
     if len(row.columns) < 2:
         return row.columns
-    scores = [_score(wanted, column) for column in row.columns]
+    among = _measuring(wanted, row)
+    scores = [_score(wanted, column) for column in among]
     best = max(scores)
-    if best <= 0 or scores.count(best) == len(scores):
+    if best <= 0 or scores.count(best) == len(row.columns):
         return ()
-    return tuple(column for column, score in zip(row.columns, scores, strict=True) if score == best)
+    return tuple(column for column, score in zip(among, scores, strict=True) if score == best)
+
+
+def _measuring(wanted: Asked, row: Statement) -> Sequence[Column]:
+    """The columns with the quantity asked for; all when none has it."""
+    asked = wanted.dimensions or wanted.likely
+    return [column for column in row.columns if not asked.isdisjoint(column.measures)] or row.columns
 
 
 def is_asked(wanted: Asked, row: Statement, weights: Mapping[int, float]) -> bool:
-    """Whether the question has a row's name, or much of what its cells say: headings are those of all rows."""
+    """Whether the question has a row's name, or a cell with its heading, or much of what its cells say: headings are
+    those of all rows."""
     if (row.name_terms and row.name_terms <= weights.keys()) or row.names & wanted.dimensions & row.measures:
+        return True
+    if any(_is_told(wanted, column) for column in row.columns):
         return True
     rest = weights.keys() - row.headed
     own = sum(weights[term] for term in rest & row.terms)
     return own > ROW_SHARE_MIN * sum(weights[term] for term in rest)
+
+
+def _is_told(wanted: Asked, column: Column) -> bool:
+    """Whether the question says what stands in a column, and what it is called: the row's name is asked for."""
+    return not column.terms.isdisjoint(wanted.weights) and any(
+        spelling <= column.cell_terms for needed in wanted.needed for spelling in needed.spellings
+    )
 
 
 def _score(wanted: Asked, column: Column) -> float:
@@ -60,6 +81,15 @@ def _is_fitting(wanted: Asked, column: Column) -> bool:
     if wanted.kind is Kind.PERSON:
         return _is_name(column.cell)
     return wanted.kind is Kind.NUMBER and any(character.isdigit() for character in column.cell)
+
+
+def is_named_for(wanted: Asked, statement: Statement) -> bool:
+    """Whether a row or field says who it is that the question asks for by its name: of apologies, who sent them."""
+    name = statement.name_terms
+    if wanted.kind is not Kind.PERSON or not name or not name <= wanted.weights.keys():
+        return False
+    values = [column.cell for column in statement.columns] or [statement.text[len(statement.name) :].strip(" :")]
+    return any(_is_name(_APART.split(value)[0]) for value in values)
 
 
 def _is_name(cell: str) -> bool:

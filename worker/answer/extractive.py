@@ -130,5 +130,7 @@ def _compose(chosen: Iterable[Candidate], hits: Sequence[Hit]) -> tuple[str, tup
         if cited is not None:
             citations.append(cited)
             said = read_row(statement, candidate.columns) if statement.columns else cited.quote
+            if statement.lead:
+                said = f"{statement.lead.removesuffix(':')}: {said}"
             parts.append(f"{sanitized(said, sources=0)} [{cited.n}]")  # its own [7] is none of our marks
     return " ".join(parts), tuple(citations)

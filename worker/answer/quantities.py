@@ -31,21 +31,22 @@ _UNITS = {
         horas minutos semanas meses años""",
 }
 """By what is measured. A unit's name and its symbol are the same unit."""
-_SIZES = "large big groß grand"
+_SIZES = "large big small groß grand klein petit"
 _ASKED = {
     "money": """cost costs price priced expensive cheap worth kostet kosten preis teuer coûte coûtent coûter prix cher
-        cuesta cuestan precio costa costano prezzo kost prijs""",
+        cuesta cuestan precio costa costano prezzo kost prijs high low hoch""",
     "temperature": "cold hot warm cool kalt heiß warm froid chaud",
-    "length": "long far high tall wide deep thick broad weit hoch breit tief dick lang",
-    "time": "long old often lang lange alt oft longtemps temps",
-    "speed": "fast quick schnell vite",
+    "length": f"""long short far near high low tall wide narrow broad deep shallow thick thin {_SIZES}
+        weit hoch breit tief dick lang""",
+    "time": "long short old young often quick quickly lang lange alt oft longtemps temps",
+    "speed": "fast quick slow schnell vite",
     "area": _SIZES,
     "volume": _SIZES,
-    "mass": f"{_SIZES} heavy weigh weighs schwer wiegt pèse pesa",
-    "sound": "loud noisy laut",
+    "mass": f"{_SIZES} heavy light weigh weighs schwer wiegt pèse pesa",
+    "sound": "loud noisy quiet laut",
 }
 """Words that ask for such a quantity without naming its unit."""
-_ALONE = frozenset(_ASKED["money"].split()) | _set("weigh weighs wiegt pèse pesa")
+_ALONE = (frozenset(_ASKED["money"].split()) | _set("weigh weighs wiegt pèse pesa")) - _set("high low hoch")
 """Those that ask so without "how" before them: a machine may be heavy or warm and nobody asks how much so."""
 _SPENT = _set("pay pays paid spend spent charge charged earn earned bezahlt zahlt payer payé")
 """Words that ask for money after "how much" alone."""
@@ -99,7 +100,9 @@ _TIMES = _set(_TIME_WORDS) | {unit for unit in _BY_UNIT if "time" in _BY_UNIT[un
 
 _WORD = re.compile(r"[^\W\d_]+")
 _AFTER_FIGURE = re.compile(r"\d\s?-?([^\s\d.,;:()|]{1,12})")
-_TIME = re.compile(r"\b(?:\d{1,2}[:.]\d\d|\d{1,2}(?:st|nd|rd|th|er|\.)|(?:19|20)\d\d)(?!\d)|[年月日時时]")
+_TIME = re.compile(
+    r"(?<![\w-])(?:\d{1,2}[:.]\d\d|\d{1,2}(?:st|nd|rd|th|er|\.(?=\s\w))|(?:19|20)\d\d)(?!\d)|[年月日時时]"
+)
 _MONTH = "|".join(_TIME_WORDS.split("monday")[0].split())
 _DATE = re.compile(
     rf"(?i)\b\d{{1,2}}(?:st|nd|rd|th|\.|er)?\s(?:{_MONTH})\b|\b(?:{_MONTH})\s\d{{1,2}}\b(?:,\s\d{{4}})?|"

@@ -27,6 +27,10 @@ GERMAN = _set("wie wer was wann wo warum welche welcher welches wieviel ist sind
 PREPOSITIONS = _set("for of in on at from by with to about für von im am bei aus mit pour dans à sur para en con")
 BEING = _set("is are was were did ist sind war waren est sont était es son era")
 """After "how": it asks what was so, not what to do."""
+PRONOUNS = _set("i we you they he she it one ich wir man je nous on")
+"""Who does it: a verb follows them."""
+SUBJECT = _set("does do did i we you my")
+"""Who does what is asked about, or before it."""
 DOING = _set("do must should can shall could may")
 """After "what", and with "do" to follow: it asks for a way, as "how do I" does."""
 LIGHT = _set("get gets give gives given take takes bekomme bekommt")

@@ -1,23 +1,25 @@
 """How well each statement of the hits answers a question: by words, by its kind, by what must stand in it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from math import log, sqrt
 from typing import NamedTuple
 
 from worker.answer.asked import Asked, Kind
-from worker.answer.columns import is_asked, picked
-from worker.answer.quantities import measured
+from worker.answer.columns import is_asked, is_named_for, picked
+from worker.answer.quantities import has_quantity, measured
 from worker.answer.statements import Column, Form, Statement, read_chunk
-from worker.vectors import Hit, terms
+from worker.answer.word_forms import terms
+from worker.vectors import Hit
 
 SCOPE_SHARE = 0.85
 """What a term counts that stands in the heading or lead-in above the statement, not in it."""
 TITLE_SHARE = 0.7
 """In the document's title or file name."""
 CHUNK_SHARE = 0.3
-"""Elsewhere in the chunk, unless a number, code or name was asked of: then what is only near is about another."""
+"""Elsewhere in the chunk, unless a number, code or name was asked of: then what is only near is about another. The
+one term that weighs most must be nearer."""
 UNLIKE = 0.5
 """What a statement is worth that has not the kind of answer asked for: no time for "when", no mass for "how heavy".
 """
@@ -41,7 +43,9 @@ RANK_DISCOUNT = 0.1
 POSITION_DISCOUNT = 0.01
 """What each statement before it in its chunk costs: of two that fit alike, the first introduces the matter."""
 TERSE_TERMS = 3
-"""A sentence that has fewer terms says nothing."""
+"""A line that has fewer terms says nothing."""
+WHOLE_TERMS = 2
+"""A whole sentence: Cash is not taken."""
 
 _LOOSE = (Form.SENTENCE, Form.FRAGMENT)
 
@@ -81,8 +85,11 @@ class Scorer:
         self._wanted = wanted
         self._titles = [_title_terms(hit.title, hit.filename) for hit in hits]
         self._chunks = [read_chunk(hit).terms for hit in hits]
+        self._has_owners = _having(wanted.owners, hits, map(frozenset.union, self._chunks, self._titles))
         self._weights = _weighed(wanted, candidates)
         self._total = sum(self._weights.values())
+        most = max(self._weights.values(), default=0.0)
+        self._heaviest = [term for term, weight in self._weights.items() if weight == most]
         self._average = sum(len(c.statement.terms) for c in candidates) / max(1, len(candidates)) or 1.0
 
     def scored(self, candidates: Sequence[Candidate]) -> Iterator[Candidate]:
@@ -92,7 +99,7 @@ class Scorer:
         wanted = self._weights.keys()
         for candidate in candidates:
             statement = candidate.statement
-            if wanted.isdisjoint(statement.reach):
+            if wanted.isdisjoint(statement.reach) and wanted.isdisjoint(self._titles[candidate.rank]):
                 continue
             if self.is_terse(candidate):
                 continue
@@ -104,7 +111,8 @@ class Scorer:
     def is_terse(self, candidate: Candidate) -> bool:
         """Whether a sentence says nothing, or nothing but what the question says."""
         statement = candidate.statement
-        is_short = len(statement.terms) < TERSE_TERMS or statement.terms <= self._weights.keys()
+        least = WHOLE_TERMS if statement.form is Form.SENTENCE else TERSE_TERMS
+        is_short = len(statement.terms) < least or statement.terms <= self._weights.keys()
         return statement.form in _LOOSE and is_short
 
     def is_about(self, candidate: Candidate) -> bool:
@@ -127,15 +135,17 @@ class Scorer:
         rank, statement = candidate.rank, candidate.statement
         columns = picked(self._wanted, statement)
         own = statement.terms.union(*(column.terms for column in columns or statement.columns))
-        if not self._has_needed(own | statement.scope | self._titles[rank], rank):
+        if not self._has_owners[rank] or not self._has_needed(own | statement.scope | self._titles[rank], rank):
             return None
+        if is_named_for(self._wanted, statement):
+            own |= self._wanted.deed
         measures = _measures(statement, columns)
         is_measured = not self._wanted.dimensions.isdisjoint(measures)
         if not self._wanted.named.isdisjoint(measures):
             own |= self._wanted.nouns  # what has the quantity need not name it
         fit = self._coverage(own, statement.scope | statement.headed, rank, is_measured=is_measured)
-        fit *= _likeness(self._wanted, statement, is_measured=is_measured)
-        if statement.form is Form.ROW:
+        fit *= _likeness(self._wanted, statement, columns, is_measured=is_measured)
+        if statement.form is Form.ROW and not (is_measured and statement.names & self._wanted.dimensions):
             fit *= self._agreement(statement)
         score = fit * self._preference(statement, is_measured=is_measured)
         score /= 1 + RANK_DISCOUNT * rank + POSITION_DISCOUNT * candidate.position
@@ -160,7 +170,7 @@ class Scorer:
                 covered += weight * SCOPE_SHARE
             elif term in title:
                 covered += weight * TITLE_SHARE
-            elif term in chunk:
+            elif term in chunk and [term] != self._heaviest:
                 covered += weight * CHUNK_SHARE
         return covered / self._total
 
@@ -199,6 +209,15 @@ def _rarity(count: int, n: int) -> float:
     return sqrt(log(1 + (n - count + 0.5) / (count + 0.5)))
 
 
+def _having(owners: frozenset[int], hits: Sequence[Hit], said: Iterable[frozenset[int]]) -> list[bool]:
+    """For each hit, whether what is `said` in its document has all `owners`."""
+    of_document: dict[str, frozenset[int]] = {}
+    if owners:
+        for hit, found in zip(hits, said, strict=True):
+            of_document[hit.document_id] = of_document.get(hit.document_id, frozenset()) | found
+    return [owners <= of_document.get(hit.document_id, owners) for hit in hits]
+
+
 def _measures(statement: Statement, columns: Sequence[Column]) -> frozenset[str]:
     """What the quantities measure that an answer by these columns would hold."""
     if not columns:
@@ -206,13 +225,18 @@ def _measures(statement: Statement, columns: Sequence[Column]) -> frozenset[str]
     return measured(statement.name).union(*(column.measures for column in columns))
 
 
-def _likeness(wanted: Asked, statement: Statement, *, is_measured: bool) -> float:
+def _has_bare(columns: Sequence[Column]) -> bool:
+    """Whether there is a figure of which it is not said what it measures."""
+    return any(not column.measures and has_quantity(column.cell) for column in columns)
+
+
+def _likeness(wanted: Asked, statement: Statement, columns: Sequence[Column] = (), *, is_measured: bool) -> float:
     """What a statement is worth by the kind of answer that it has, and the form that it has."""
     is_row = statement.form is Form.ROW
     if wanted.kind is Kind.WAY and is_row:
         return OTHER_FORM
     if wanted.dimensions and not is_measured:
-        return BARE_NUMBER if statement.has_quantity and is_row and not statement.measures else UNLIKE
+        return BARE_NUMBER if is_row and _has_bare(columns or statement.columns) else UNLIKE
     if wanted.kind is Kind.NUMBER and not statement.has_quantity:
         return UNLIKE
     if wanted.kind is Kind.TIME and not statement.has_time:

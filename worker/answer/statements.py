@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from worker.answer.quantities import has_number, has_quantity, has_time, measured, named, units
 from worker.answer.sentences import QUOTE_MAX_CHARACTERS, blocks, is_whole, sentences_of, squeeze
+from worker.answer.word_forms import terms
 from worker.broken_words import whole
 from worker.table_rows import as_printed, cells_of, is_row
-from worker.vectors import Hit, terms
+from worker.vectors import Hit
 
 STATEMENTS_CACHE_CHUNKS = 256
 """Some ten kilobytes each."""
@@ -20,6 +21,7 @@ LABEL_CHARACTERS_MAX = 60
 LABEL_WORDS_MAX = 6
 
 _MARKUP = re.compile(r"#{1,6}\s+")
+_BULLET = re.compile(r"[•▪‣●○◦*·–-]\s+")  # noqa: RUF001  those of real lists
 _STEP = re.compile(r"\(?\d{1,2}[.)]\s+(?=\S)")
 _NUMBERED = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*[.)]?|[A-Z]\.|§\s?\d+)\s+(?=[^\W\d])")
 _FIELD = re.compile(r"(?P<label>[^\W_][^:|.!?]*?)\s?[:：]\s+(?P<value>\S.*)", re.DOTALL)  # noqa: RUF001
@@ -37,6 +39,8 @@ class Form(Enum):
     """A line that is no sentence, such as a caption or a footer."""
     FIELD = auto()
     STEP = auto()
+    ITEM = auto()
+    """An item of a list that is no sentence: what it stands under says what of it."""
     ROW = auto()
 
 
@@ -72,6 +76,8 @@ class Statement:
     has_number: bool
     has_quantity: bool
     has_time: bool
+    lead: str = ""
+    """The heading or lead-in of an item."""
     name: str = ""
     name_terms: frozenset[int] = frozenset()
     names: frozenset[str] = frozenset()
@@ -112,6 +118,7 @@ class _Reader:
         self._known = squeeze(heading)
         self._scope = terms(heading)
         self._lead: frozenset[int] = frozenset()
+        self._over = squeeze(heading)
         self._section = 0
         self._columns: list[str] = []
         self._above: list[str] = []
@@ -138,7 +145,7 @@ class _Reader:
 
     def _begin(self, heading: str) -> None:
         self._section += 1
-        self._scope = terms(heading)
+        self._scope, self._over = terms(heading), heading
         self._lead, self._before, self._columns = frozenset(), frozenset(), []
 
     def _is_heading(self, block: str, following: str) -> bool:
@@ -146,7 +153,7 @@ class _Reader:
             return True
         if not following or len(block) > HEADING_CHARACTERS_MAX or len(block.split()) > HEADING_WORDS_MAX:
             return False
-        if block.endswith(_SENTENCE_STOPS) or _field(block) or block[0].islower():
+        if block.endswith(_SENTENCE_STOPS) or _field(block) or block[0].islower() or _BULLET.match(block):
             return False
         if _STEP.match(block) and not _NUMBERED.match(block):
             return False
@@ -154,23 +161,31 @@ class _Reader:
 
     def _is_said(self, block: str) -> bool:
         """Whether a block is what may stand under a heading."""
-        return bool(is_row(block) or is_whole(block) or _field(block) or _STEP.match(block) or block in self._headers)
+        is_listed = _STEP.match(block) or _BULLET.match(block)
+        return bool(is_row(block) or is_whole(block) or _field(block) or is_listed or block in self._headers)
 
     def _said(self, block: str) -> Iterator[Statement]:
         if _STEP.match(block):
             yield self._made(Form.STEP, block, self._scope | self._lead)
-        elif (field := _field(block)) and len(block) <= QUOTE_MAX_CHARACTERS:
-            yield self._made(Form.FIELD, block, self._scope | self._lead, name=field["label"])
-        else:
-            for sentence in sentences_of(block):
-                if not _GOES_ON.match(sentence):
-                    self._before = frozenset()
-                form = Form.SENTENCE if is_whole(sentence) else Form.FRAGMENT
-                made = self._made(form, sentence, self._scope | self._lead | self._before)
-                self._before |= made.terms
-                if sentence.endswith(":"):
-                    self._lead = made.terms
-                yield made
+            return
+        is_item = _BULLET.match(block) is not None
+        for part in _fields_apart(block):
+            if (field := _field(part)) and len(part) <= QUOTE_MAX_CHARACTERS:
+                yield self._made(Form.FIELD, part, self._scope | self._lead, name=field["label"])
+            elif is_item and not is_whole(part):
+                yield self._made(Form.ITEM, sentences_of(part)[-1], self._scope | self._lead, lead=self._over)
+            else:
+                yield from map(self._sentence, sentences_of(part))
+
+    def _sentence(self, sentence: str) -> Statement:
+        if not _GOES_ON.match(sentence):
+            self._before = frozenset()
+        form = Form.SENTENCE if is_whole(sentence) else Form.FRAGMENT
+        made = self._made(form, sentence, self._scope | self._lead | self._before)
+        self._before |= made.terms
+        if sentence.endswith(":"):
+            self._lead, self._over = made.terms, sentence
+        return made
 
     def _row(self, block: str) -> Statement:
         cells = cells_of(block)
@@ -187,7 +202,14 @@ class _Reader:
         return self._made(Form.ROW, squeeze(as_printed(block)), scope, name=cells[first], columns=columns)
 
     def _made(
-        self, form: Form, text: str, scope: frozenset[int], *, name: str = "", columns: tuple[Column, ...] = ()
+        self,
+        form: Form,
+        text: str,
+        scope: frozenset[int],
+        *,
+        name: str = "",
+        lead: str = "",
+        columns: tuple[Column, ...] = (),
     ) -> Statement:
         found = terms(text)
         headed = frozenset[int]().union(*(column.terms for column in columns))
@@ -201,6 +223,7 @@ class _Reader:
             has_number=has_number(text),
             has_quantity=has_quantity(text),
             has_time=has_time(text),
+            lead=lead,
             name=name,
             name_terms=terms(name) if name else frozenset(),
             names=named(name) if name else frozenset(),
@@ -233,6 +256,19 @@ def _field(block: str) -> re.Match[str] | None:
     return found if len(label) <= LABEL_CHARACTERS_MAX and len(label.split()) <= LABEL_WORDS_MAX else None
 
 
+def _fields_apart(block: str) -> list[str]:
+    """A block, and apart from it each further "Label: value" in it with the sentences that follow."""
+    if ": " not in block:
+        return [block]
+    parts: list[str] = []
+    for sentence in sentences_of(block):
+        if not parts or _field(sentence):
+            parts.append(sentence)
+        else:
+            parts[-1] += f" {sentence}"
+    return parts
+
+
 def _parts(cells: Iterable[str]) -> Iterator[frozenset[int]]:
     for cell in cells:
         for part in _APART.split(cell):
@@ -242,11 +278,13 @@ def _parts(cells: Iterable[str]) -> Iterator[frozenset[int]]:
 
 def _column(heading: str, cell: str) -> Column:
     of_cell = measured(cell)
+    if has_number(cell):
+        of_cell |= units(heading) or (named(heading) & {"money"} if not of_cell else frozenset())
     return Column(
         heading=heading,
         cell=cell,
         terms=terms(heading),
         words=frozenset(word.casefold() for word in heading.split()),
         cell_terms=terms(cell),
-        measures=of_cell | units(heading) if has_number(cell) else of_cell,
+        measures=of_cell,
     )

@@ -107,6 +107,34 @@ def table(text: str, *headers: str, heading: str = "") -> list[Hit]:
         # no column is asked for
         ("What does error E1 mean?", "Code | Cause | Remedy\nE1 | No water | Fill the tank\nE2 | Too hot | Wait",
          ("Code | Cause | Remedy",), "E1: Cause No water, Remedy Fill the tank [1]"),
+        # the row whose cell and column the question has
+        ("Which bench was built in 1987?", "Bench | Built | Wood\nHilltop | 1987 | Oak\nPond | 2004 | Larch",
+         ("Bench | Built | Wood",), "Hilltop: Built 1987 (Oak) [1]"),
+        ("Which item is on shelf C7?", "Item | Shelf\nSanding belt | C7\nWood oil | D2",
+         ("Item | Shelf",), "Sanding belt: C7 [1]"),
+        # money by its column's heading, beside counts and other quantities
+        ("How much is a pack of RT-7 nails?", "Article | Pack of | Price\nRT-6 nail | 100 | 3.10\nRT-7 nail | 100 | 4.20",
+         ("Article | Pack of | Price",), "RT-7 nail: Price 4.20 [1]"),
+        ("What does RT-9 cost?", "Article | Contents | Price\nRT-8 glue | 50 g | 3.10\nRT-9 glue | 90 g | 4.20",
+         ("Article | Contents | Price",), "RT-9 glue: Price 4.20 [1]"),
+        ("How much is a van?", "| Single\nBus | 12.00\nVan up to 6 m | 41.00", ("| Single",),
+         "Van up to 6 m: Single 41.00 [1]"),
+        # labels within a line; who did it is said by what it is
+        ("Who sent apologies?", "Present: Ada Ray, Bo Lind. Apologies: Cy Moor.", (), "Apologies: Cy Moor. [1]"),
+        # adjectives of measure
+        ("How high is the rent?", "The rent is 940 pounds a month. The ladder is 3 m long.", (),
+         "The rent is 940 pounds a month. [1]"),
+        ("How shallow is the pond?", "The pond is 40 cm deep. The pond belongs to the village.", (),
+         "The pond is 40 cm deep. [1]"),
+        # an item of a list says with its heading what of it; a short sentence is one
+        ("Are scratches covered?", "What is not covered\n• Limescale\n• Scratches and dents\nHow to claim\nCall us.", (),
+         "What is not covered: Scratches and dents [1]"),
+        ("Can I pay in cash?", "Tickets are sold until five. Cash is not taken.", (), "Cash is not taken. [1]"),
+        # irregular forms
+        ("May I keep a dog?", "One cat or small dog may be kept. Smoking is allowed outside.", (),
+         "One cat or small dog may be kept. [1]"),
+        ("Where are the geese counted?", "Each goose on the lake is counted. Boats are red.", (),
+         "Each goose on the lake is counted. [1]"),
         # a total
         ("What are the total costs?", "Item | Cost\nWages | 9,840 kr\nTotal | 16,645 kr",
          ("Item | Cost",), "Total: 16,645 kr [1]"),
@@ -144,6 +172,10 @@ def test_every_form_of_statement_answers(question: str, text: str, headers: tupl
         ("When was the landlord born?", "The landlord pays for repairs.", ()),
         ("How many kayaks fit in the bicycle shed?", "The bicycle shed has room for 40 bicycles.", ()),
         ("Getting your money back", "Getting your money back", ()),
+        ("Which bench was built in 1987?", "Bench | Built | Sold\nHilltop | 1960 | 1987", ("Bench | Built | Sold",)),
+        ("What is the mayor's salary?", "Reports that come early are paid with that month's salary.", ()),
+        ("May I keep a dog?", "The winners keep the cup for a year. The cup is silver.", ()),
+        ("How heavy is the machine?", "Code | Meaning\nE7 | Switch the machine off", ("Code | Meaning",)),
     ],
 )  # fmt: skip
 def test_what_is_only_near_is_no_answer(question: str, text: str, headers: tuple[str, ...]) -> None:
@@ -159,6 +191,17 @@ def test_a_year_may_stand_in_the_documents_title() -> None:
     found = [replace(hit, title="Report of 2025") for hit in hits("Aurora was seen on 117 nights.")]
     assert extract("On how many nights was aurora seen in 2025?", found)[0] == "Aurora was seen on 117 nights. [1]"
     assert extract("On how many nights was aurora seen in 2019?", found)[0] == ""
+
+
+def test_what_a_document_is_about_need_not_stand_in_its_rows() -> None:
+    [hit] = table("Property | Value\nMains | 230 V\nWeight | 17 kg", "Property | Value")
+    found = [replace(hit, title="Kiln 4, a machine for bread"), *table("The machine is red.")]
+    assert extract("How heavy is the machine?", found)[0] == "Weight: 17 kg [1]"
+
+
+def test_whose_something_is_may_stand_elsewhere_in_the_document() -> None:
+    found = hits("The mayor is elected for four years.", "The salary is 90 pounds a month.")
+    assert extract("What is the mayor's salary?", found)[0] == "The salary is 90 pounds a month. [1]"
 
 
 @pytest.mark.parametrize("half", ["develop", "judge"])

@@ -3,7 +3,8 @@
 import pytest
 
 from worker.answer.statements import Form, Statement, read_chunk
-from worker.vectors import Hit, terms
+from worker.answer.word_forms import terms
+from worker.vectors import Hit
 
 
 def said(text: str, *headers: str, heading: str = "") -> list[Statement]:
