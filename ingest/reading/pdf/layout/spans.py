@@ -139,7 +139,8 @@ def whole_line(where: Where, number: int, line: Run) -> Span:
     """A line as one span, its words not told apart."""
     right = where(line.indices[-1])[2]
     left, bottom, _, top = line.box
-    return Span(number, line.text, (Word(0, len(line.text), left, max(left, right), bottom),), bottom, top)
+    word = Word(0, len(line.text), left, right if right > left else left, bottom)
+    return Span(number, line.text, (word,), bottom, top)
 
 
 def spans_of(where: Where, whole: Span, line: Run) -> list[Span]:
