@@ -53,13 +53,15 @@ class Look:
 
     def box(self, index: int) -> Box:
         """Where the character stands, with the line's full height."""
-        pdfium.FPDFText_GetLooseCharBox(self.text_page, index, self._box)
-        return self._box.left, self._box.bottom, self._box.right, self._box.top
+        box = self._box
+        pdfium.FPDFText_GetLooseCharBox(self.text_page, index, box)
+        return box.left, box.bottom, box.right, box.top
 
     def baseline(self, index: int) -> float:
         """How far up the page the character stands."""
-        pdfium.FPDFText_GetCharOrigin(self.text_page, index, *self._origin)
-        return float(self._origin[1].value)
+        x, y = self._origin
+        pdfium.FPDFText_GetCharOrigin(self.text_page, index, x, y)
+        return float(y.value)
 
     def origin(self, index: int) -> tuple[float, float]:
         """Where the character stands: how far to the right, and how far up the page."""

@@ -5,7 +5,7 @@ gives twice: "MMuunniicciippaalliittéé", "The The annual annual". Real double 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, pairwise
 from operator import eq
 
@@ -22,6 +22,8 @@ CLOSE = 0.6
 """Of a character's width: a copy stands no farther off. The next of two equal letters has 0.9 or more."""
 LEVEL = 0.2
 """Of its height."""
+Finder = Callable[[str], list[int]]
+"""Tells where letters may stand twice in a text."""
 BLANK = 0.15
 """Of its height: a gap that is a blank, where what stood in it was a copy."""
 
@@ -31,7 +33,8 @@ def is_drawn_twice(look: Look, runs: Sequence[Run]) -> bool:
     if _has_line_twice(runs):
         return True
     text = "\n".join([run.text for run in runs])
-    if _doubled(text) and any(_has_letters_twice(look, run) for run in runs):
+    finders = [find for find in FINDERS if find(text)]
+    if finders and any(_has_letters_twice(look, run, finders) for run in runs):
         return True
     return _has_equal_words(text.split()) and any(_has_word_twice(look, run) for run in runs)
 
@@ -49,8 +52,9 @@ def _has_line_twice(runs: Sequence[Run]) -> bool:
     return False
 
 
-def _has_letters_twice(look: Look, run: Run) -> bool:
-    return any(_is_copy(look.box(run.indices[at]), look.box(run.indices[at + 1])) for at in _doubled(run.text))
+def _has_letters_twice(look: Look, run: Run, finders: Sequence[Finder]) -> bool:
+    places = (at for find in finders for at in find(run.text))
+    return any(_is_copy(look.box(run.indices[at]), look.box(run.indices[at + 1])) for at in places)
 
 
 def _has_equal_words(words: Sequence[str]) -> bool:
@@ -69,11 +73,20 @@ def _has_word_twice(look: Look, run: Run) -> bool:
 
 
 def _doubled(text: str) -> list[int]:
-    """Where letters may begin that all stand twice or more, or an i does, the letter that pdfium misses."""
+    """Where letters may begin that all stand twice or more."""
     units = text.encode("latin-1", "replace")
     number = int.from_bytes(units, "little")
     marks = (number ^ (number >> 8)).to_bytes(len(units), "little").translate(IS_ZERO)
-    return [at for at in (marks.find(PAIRS), marks.find(THREES), text.find("ii")) if at >= 0]
+    return [at for at in (marks.find(PAIRS), marks.find(THREES)) if at >= 0]
+
+
+def _double_i(text: str) -> list[int]:
+    """Where an i stands twice, the letter that pdfium misses. Few pages of a contract have none, as in "(ii)"."""
+    at = text.find("ii")
+    return [at] if at >= 0 else []
+
+
+FINDERS: tuple[Finder, ...] = (_doubled, _double_i)
 
 
 def once(look: Look, characters: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:

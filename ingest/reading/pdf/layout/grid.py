@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import dropwhile, pairwise
 from typing import Self
 
@@ -54,18 +55,16 @@ class TableRow:
 
 
 def _words(cell: Iterable[Span]) -> str:
-    return " ".join(span.text for span in cell)
+    return " ".join([span.text for span in cell])
 
 
 class Grid:
-    """Lines of print in columns. `height` is a usual line's, in points; `figures` tells the columns of figures."""
+    """Lines of print in columns, none of which changes. `height` is a usual line's, in points."""
 
     def __init__(self, rows: Sequence[TableRow], columns: Sequence[Column], height: float) -> None:
         self.rows = rows
         self.columns = columns
         self.height = height
-        self._steps: tuple[float, float] | None = None
-        self.figures = [self._has_figures(at) for at in range(len(columns))]
 
     @classmethod
     def of(cls, block: Sequence[Row]) -> Self | None:
@@ -91,7 +90,7 @@ class Grid:
 
     def cells(self, column: int) -> list[str]:
         """The words of a column, line by line, without its empty cells."""
-        return [_words(row.cells[column]) for row in self.rows if row.cells[column]]
+        return [_words(cell) for row in self.rows if (cell := row.cells[column])]
 
     def spans(self, column: int) -> list[Span]:
         """The spans of a column."""
@@ -99,7 +98,16 @@ class Grid:
 
     def edge(self, column: int) -> float:
         """How far to the right a column's cells reach."""
-        return max((span.right for row in self.rows for span in row.cells[column]), default=0.0)
+        return self._edges[column]
+
+    @cached_property
+    def _edges(self) -> list[float]:
+        return [max([span.right for span in self.spans(at)], default=0.0) for at in range(len(self.columns))]
+
+    @cached_property
+    def figures(self) -> list[bool]:
+        """Which columns are of figures."""
+        return [self._has_figures(at) for at in range(len(self.columns))]
 
     def _has_figures(self, column: int) -> bool:
         cells = [row.cells[column][0].is_figure for row in self.rows if row.cells[column]]
@@ -141,21 +149,20 @@ class Grid:
 
     def is_close(self, step: float) -> bool:
         """Whether a step is one of the least, where others, between rows, are larger."""
-        least, most = self._least_and_most()
+        least, most = self._least_and_most
         return step <= CLOSE * least and most >= APART * least
 
     @property
     def has_room_between_rows(self) -> bool:
         """Whether rows are farther apart than the lines of a cell."""
-        least, most = self._least_and_most()
+        least, most = self._least_and_most
         return most >= APART * least
 
+    @cached_property
     def _least_and_most(self) -> tuple[float, float]:
-        if self._steps is None:
-            steps = [above.spans[0].bottom - below.spans[0].bottom for above, below in pairwise(self.rows)]
-            steps = [step for step in steps if step > BESIDE * self.height]
-            self._steps = (min(steps), max(steps)) if steps else (0.0, 0.0)
-        return self._steps
+        steps = [above.spans[0].bottom - below.spans[0].bottom for above, below in pairwise(self.rows)]
+        steps = [step for step in steps if step > BESIDE * self.height]
+        return (min(steps), max(steps)) if steps else (0.0, 0.0)
 
     def is_wrapped(self, row: TableRow, below: TableRow, column: int) -> bool:
         """Whether a cell's line had no room for the first word of the one below."""

@@ -55,10 +55,10 @@ def reading_order(blocks: Sequence[Block]) -> list[int]:
 
 def _is_backward(before: Block, block: Block) -> bool:
     """Whether a step goes up to what stands over the one before."""
+    if block.bottom <= before.top - before.height / 2:
+        return False
     shared = min(before.right, block.right) - max(before.left, block.left)
-    return block.bottom > before.top - before.height / 2 and shared > 0.3 * min(
-        before.right - before.left, block.right - block.left
-    )
+    return shared > 0.3 * min(before.right - before.left, block.right - block.left)
 
 
 def _turned(blocks: Sequence[Block], steps: Sequence[bool]) -> list[Block]:

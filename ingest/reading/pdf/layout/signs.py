@@ -14,8 +14,11 @@ NARROW_SHARE = 0.6
 """Of the widest line: a line without a gap that is narrower may be of one cell, and those next to it of others ..."""
 INDENT = 3.0
 """... if it begins so many of its heights to the right of the first column."""
-SAMPLE = 6
-"""Of so many lines that look full, one is asked about: columns of prose are drawn across, too."""
+SAMPLE_STEP, SAMPLE = 6, 4
+"""Of so many lines that look full, one is asked about, but so many of a page: columns of prose are drawn across, too.
+
+A column is longer than a quarter of a page, and from one of its lines the next are found.
+"""
 SAMPLE_CHARACTERS_MIN = 30
 
 
@@ -24,7 +27,8 @@ def spans(where: Where, lines: Sequence[Run]) -> list[list[Span]]:
     wholes = [whole_line(where, number, line) for number, line in enumerate(lines)]
     waiting = [whole.line for whole in wholes if is_loose(whole.text, whole.right - whole.left, whole.height)]
     if not waiting:
-        waiting = [whole.line for whole in wholes if len(whole.text) >= SAMPLE_CHARACTERS_MIN][::SAMPLE]
+        full = [whole.line for whole in wholes if len(whole.text) >= SAMPLE_CHARACTERS_MIN]
+        waiting = full[:: max(SAMPLE_STEP, len(full) // SAMPLE)]
     found = [[whole] for whole in wholes]
     indented = min((whole.left + INDENT * whole.height for whole in wholes), default=0.0)
     narrow = NARROW_SHARE * max((whole.right - whole.left for whole in wholes), default=0.0)

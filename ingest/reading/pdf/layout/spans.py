@@ -1,7 +1,7 @@
 """A page's lines as pdfium gives them, taken apart where a wide gap is between two words."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ NARROW = 0.4
 """Of a line's height: the least gap between two columns that other lines show to be two. A blank has 0.25."""
 WORD = re.compile(r"([^\s\W\d_]\S*)|\S+")
 """A group tells of a letter at its beginning."""
+LABEL_OR_FIGURE = re.compile(r"[^\s\W\d_]\S*(?:\s+[^\s\W\d_]\S*)*|\S+")
+"""Words that begin with letters together, and each other word alone."""
 CURRENCY = re.compile(r"(?:US|C|A|HK)?[$\u20ac\u00a3\u00a5]|EUR|USD|GBP|CHF|kr\.?")
 """Stands at the left of a column of figures, apart from its figure."""
 CURRENCY_BETWEEN = re.compile(r"[\d)%\u2013\u2014-] (?=[$\u20ac\u00a3\u00a5](?: |$))")
@@ -27,6 +29,8 @@ FIGURE = re.compile(r"(?:US|C|A|HK|EUR|USD|GBP|CHF|kr\.?)?[^\w]*\d")
 FIGURE_LETTERS_MAX = 4
 """Of a figure's unit."""
 FIGURE_WORDS_MAX = 4
+FIGURES_MIN = 2
+"""Of a row of figures, in which a label is a word, unless there may be a gap within."""
 MONTH = re.compile(r"(?i)\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)\b")
 """A day is no figure."""
 
@@ -86,21 +90,19 @@ class Span:
 
     def parts(self, gap: float) -> list["Span"]:
         """Taken apart wherever more than `gap` points are between two words, but within no figure."""
-        words = self.words
+        words, elsewhere = self.words, ELSEWHERE * self.height  # pdfium joins some lines
+        if len(words) == 1:
+            return [self]
         cuts = [
             at
-            for at, (before, word) in enumerate(pairwise(words), 1)
-            if word.left - before.right > gap or before.left - word.right > gap or self._is_elsewhere(before, word)
+            for at, ((_, _, left, right, bottom), word) in enumerate(pairwise(words), 1)
+            if word.left - right > gap or left - word.right > gap or abs(word.bottom - bottom) > elsewhere
         ]
         if CURRENCY_BETWEEN.search(self.text):
             cuts = sorted({*cuts, *self._currencies()})
         if cuts:
             cuts = [at for at in cuts if not _are_one_figure(self, at, cuts)]
         return self.cut(cuts)
-
-    def _is_elsewhere(self, before: Word, word: Word) -> bool:
-        """Whether a word is in another line than the one before: pdfium joins some lines."""
-        return abs(word.bottom - before.bottom) > ELSEWHERE * self.height
 
     def _currencies(self) -> list[int]:
         """The words that are a currency behind a figure, and before another."""
@@ -137,7 +139,8 @@ def whole_line(where: Where, number: int, line: Run) -> Span:
     """A line as one span, its words not told apart."""
     right = where(line.indices[-1])[2]
     left, bottom, _, top = line.box
-    return Span(number, line.text, (Word(0, len(line.text), left, max(left, right), bottom),), bottom, top)
+    word = Word(0, len(line.text), left, right if right > left else left, bottom)
+    return Span(number, line.text, (word,), bottom, top)
 
 
 def spans_of(where: Where, whole: Span, line: Run) -> list[Span]:
@@ -161,44 +164,32 @@ def is_loose(text: str, width: float, height: float) -> bool:
 
 def _words(where: Where, whole: Span, line: Run) -> list[Word]:
     """The line's words; in a row of figures, those of its label as one where nothing tells of a gap among them."""
+    found = list(WORD.finditer(line.text))
+    if [one.lastindex for one in found].count(None) < FIGURES_MIN:
+        return _stretches(where, whole, line, found)
     words: list[Word] = []
-    for group in _in_groups(line.text):
-        ends = _stretch(where, whole, line, group[0][0], group[-1][1])
-        if len(group) > 1 and is_loose(line.text[ends.start : ends.end], ends.right - ends.left, whole.height):
-            words += [_stretch(where, whole, line, start, end) for start, end in group]
+    for word in _stretches(where, whole, line, LABEL_OR_FIGURE.finditer(line.text)):
+        text = line.text[word.start : word.end]
+        if " " in text and is_loose(text, word.right - word.left, whole.height):
+            words += _stretches(where, whole, line, WORD.finditer(line.text, word.start, word.end))
         else:
-            words.append(ends)
+            words.append(word)
     return words
 
 
-def _stretch(where: Where, whole: Span, line: Run, start: int, end: int) -> Word:
-    if start:
-        box = where(line.indices[start])
-        left, bottom = box[0], box[1]
-        right = box[2] if end == start + 1 else 0.0
-    else:
-        left, bottom, right = whole.left, whole.bottom, 0.0
-    if end == len(line.text):
-        right = whole.right
-    elif not right:
-        right = where(line.indices[end - 1])[2]
-    return Word(start, end, left, right, bottom)
-
-
-def _in_groups(text: str) -> list[list[tuple[int, int]]]:
-    """The words of a row of figures in groups, each figure alone; those of any other line each for itself."""
-    words = [(found.span(), found.lastindex is None) for found in WORD.finditer(text)]
-    if sum(is_figure for _, is_figure in words) < 2:
-        return [[place] for place, _ in words]
-    groups: list[list[tuple[int, int]]] = []
-    was_figure = True
-    for place, is_figure in words:
-        if is_figure or was_figure:
-            groups.append([place])
-        else:
-            groups[-1].append(place)
-        was_figure = is_figure
-    return groups
+def _stretches(where: Where, whole: Span, line: Run, found: Iterable[re.Match[str]]) -> list[Word]:
+    """Parts of a line with where they stand. Most of the time that a page takes here is spent in this loop."""
+    indices, words = line.indices, []
+    first, last = line.box, len(line.text)
+    for one in found:
+        start, end = one.span()
+        left, bottom, right, _ = where(indices[start]) if start else first
+        if end == last:
+            right = whole.right
+        elif end > start + 1:
+            right = where(indices[end - 1])[2]
+        words.append(Word(start, end, left, right, bottom))
+    return words
 
 
 def _are_one_figure(span: Span, at: int, cuts: Sequence[int]) -> bool:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from ingest.reading.pdf.layout.grid import ROWS_MIN, Grid, TableRow
 from ingest.reading.pdf.layout.header import Style, has_styled_header, header_lines, header_row
 from ingest.reading.pdf.layout.judge import MARK, is_prose, is_table
-from ingest.reading.pdf.layout.rows import Row, blocks_of, rows_of
+from ingest.reading.pdf.layout.rows import Row, blocks_of, is_seed, rows_of
 from ingest.reading.pdf.layout.spans import Span
 
 GAP = 1.5
@@ -31,7 +31,10 @@ class Table:
 
 def tables_among(spans: Sequence[Span], style: Style) -> list[Table]:
     """The tables that can be told with confidence."""
-    return [table for block in blocks_of(rows_of(spans)) for table in _tables(block, style)]
+    rows = rows_of(spans)
+    if sum(map(is_seed, rows)) < ROWS_MIN:
+        return []  # as on most pages of prose
+    return [table for block in blocks_of(rows) for table in _tables(block, style)]
 
 
 def _tables(block: Sequence[Row], style: Style) -> Iterator[Table]:
