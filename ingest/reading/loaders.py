@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.core.formats import MediaType
-from ingest.reading import html, markdown
+from ingest.reading import html
 from ingest.reading.docx import reader as docx
 from ingest.reading.encodings import decoded
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
+from ingest.reading.markdown import reader as markdown
 from ingest.reading.marks import HEADING_MARK, TABLE_HEADER_MARK
 from ingest.reading.misfits import stated_format
 from ingest.reading.page import Page
