@@ -17,8 +17,10 @@ from ingest.reading.pdf.look import Look
 from ingest.reading.pdf.runs import Run
 from ingest.reading.pdf.scripts import Level, written
 
-NUMBER = re.compile(r"\d(?:[\d.,]*\d)?[^\W\d_]?")
+NUMBER = re.compile(r"[0-9](?:[0-9.,]*[0-9])?[^\W\d_]?")
 """And a letter behind it: where its last figure stands is asked, and where the letter does."""
+LEADING_MARK = re.compile(r"(\d{1,3}) +(?=\S)")
+"""At a line's beginning, as a footnote's."""
 SAME_PLACE = 0.06
 """Of the line's height: figures of one line differ by less."""
 WORD_CHARACTERS_MAX = 60
@@ -54,6 +56,8 @@ class _Run:
 def marked(look: Look, run: Run) -> Run:
     """A line with its raised and lowered figures written as such. What is put in has an index near by."""
     text, indices = run.text, run.indices
+    if NUMBER.search(text) is None:
+        return run
     parts: list[tuple[str, Sequence[int]]] = []
     at = 0
     for start, end in _suspects(look, run):
@@ -74,28 +78,34 @@ def _spread(indices: Sequence[int], count: int) -> list[int]:
 
 
 def _suspects(look: Look, run: Run) -> Iterator[tuple[int, int]]:
-    """The words with a figure, or a letter behind one, that does not stand where the line's first character does."""
+    """The words with a figure, or a letter behind one, that does not stand where the line's words do."""
     indices, text = run.indices, run.text
-    baseline, tolerance, known = None, SAME_PLACE * (run.box[3] - run.box[1]), 0
+    tolerance, known = SAME_PLACE * (run.box[3] - run.box[1]), 0
+    baseline = None
+    if mark := LEADING_MARK.match(text):
+        baseline = look.baseline(indices[mark.end()])
+        if abs(look.baseline(indices[0]) - baseline) > tolerance:
+            known = mark.end(1)
+            yield 0, known
     y, x = ctypes.c_double(), ctypes.c_double()
     page, origin = look.text_page, pdfium.FPDFText_GetCharOrigin  # it is called a hundred times for a page
     for number in NUMBER.finditer(text):
-        last = number.end() - 1
-        if last < known or not last:
+        first, last = number.start(), number.end() - 1
+        if last < known:
             continue
         if baseline is None:
             baseline = look.baseline(indices[0])
         origin(page, indices[last], x, y)
-        is_odd = abs(y.value - baseline) > tolerance
-        if not is_odd and last and not text[last].isdecimal():
-            origin(page, indices[last - 1], x, y)
+        height = y.value
+        is_odd = abs(height - baseline) > tolerance
+        if not is_odd and first < last:  # what is raised may stand before a number, or before a letter
+            origin(page, indices[first if text[last].isdecimal() else last - 1], x, y)
             is_odd = abs(y.value - baseline) > tolerance
         if is_odd:
-            odd = y.value
             start, known = _word(text, last)
             origin(page, indices[start], x, y)
-            is_all_odd = abs(y.value - odd) <= tolerance and known - start > ALONE_MAX  # and so is no mark
-            if known - start <= WORD_CHARACTERS_MAX and not is_all_odd:
+            is_raised_as_one = abs(y.value - height) <= tolerance < abs(height - baseline)
+            if known - start <= (ALONE_MAX if is_raised_as_one else WORD_CHARACTERS_MAX):
                 yield start, known
 
 
@@ -175,11 +185,12 @@ def _level(run: _Run, height: float, em: float) -> Level:
 
 
 def _alone(look: Look, indices: Sequence[int], text: str, start: int, end: int, run: _Run) -> Level:
-    """The level of a mark that stands apart, beside what stands before it."""
+    """The level of a mark that stands apart, beside what stands before it, or behind it where a line begins."""
     before = len(text[:start].rstrip()) - 1
-    if before < 0 or end - start > ALONE_MAX or not text[start:end].isdecimal():
+    after = len(text) - len(text[end:].lstrip())
+    beside = before if before >= 0 else after
+    if beside >= len(text) or end - start > ALONE_MAX or not text[start:end].isdecimal():
         return Level.BASE
     angle = pdfium.FPDFText_GetCharAngle(look.text_page, indices[start])
-    height, em = _place(look, indices[before], angle)
-    level = _level(run, height, em)
-    return level if level is Level.RAISED and run.em <= SMALLER * em else Level.BASE
+    level = _level(run, *_place(look, indices[beside], angle))
+    return level if level is Level.RAISED else Level.BASE

@@ -21,14 +21,17 @@ UP = str.maketrans(
 DOWN = str.maketrans("0123456789+-\u2212=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
 SIGNS = str.maketrans("\u2212\u2013\u2010", "---")
 EXPONENT = re.compile(r"[+\u2212\u2013\u2010-]?\d{1,3}(?:[.,/]\d{1,2})?")
-TEN = re.compile(r"(?<![\w.,])10$|[x\u00d7\u00b7\u22c5*]\s?10$")
+TEN = re.compile(r"(?<![\w.,])10$")
+TIMES_TEN = re.compile(r"[x\u00d7\u00b7\u22c5*]10$")
+"""After which the raised is an exponent, however long: timetables write 10\u00b3\u2070 for half past ten."""
+DEGREE = re.compile(r"[o0](?=[CF]$)")
 FRACTION = re.compile(r"(r+)(.?)([ls]+)")
 SLASHES = "/\u2044\u2215"
 ORDINALS = re.compile("st|nd|rd|th|er|[e\u00e8]?re|[e\u00e8]me|nde|[rdtmvn][oa]|[oa]s")
 """Letters that are raised behind a number and belong to it."""
-SHORT_ORDINALS = "eoad\u00ba\u00aa"
+SHORT_ORDINALS = "eo\u00ba\u00aa"
 """Or are marks of footnotes: they belong to numbers of one or two figures (19e, 2o)."""
-PRICE = re.compile(r"[$\u00a3\u20ac\u00a5]\s?\d{1,3}$")
+PRICE = re.compile(r"[$\u00a3\u20ac\u00a5]\d{1,3}[.,]?$")
 PENCE = ("00", "49", "50", "90", "95", "98", "99")
 """As prices end. Others behind an amount may be footnotes, and `£412¹²` says both."""
 
@@ -47,7 +50,8 @@ def written(text: str, levels: str) -> str:
             out += f" {plain}" if out[-1:].isdigit() else plain
         else:
             end = _same_until(levels, at)
-            out += _part(out, text[at:end], levels[at])
+            is_degree = levels[at] == Level.RAISED and out[-1:].isdigit() and DEGREE.match(text, at)
+            out += "\u00b0" if is_degree else _part(out, text[at:end], levels[at])
         at = end
     return out
 
@@ -92,13 +96,20 @@ def _part(before: str, text: str, level: str) -> str:
 
 def _raised(before: str, text: str) -> str:
     is_behind_figure = before[-1:].isdigit()
-    if is_behind_figure and EXPONENT.fullmatch(text) and (TEN.search(before) or not text[0].isdigit()):
+    if is_behind_figure and EXPONENT.fullmatch(text) and _is_power(before, text):
         return f"^{text.translate(SIGNS)}"
-    if is_behind_figure and text in PENCE and PRICE.search(before):
-        return f".{text}"
+    if text in PENCE and PRICE.search(before):
+        return f".{text}" if is_behind_figure else text
     if text.isalpha():
         return _raised_letters(before, text)
     return text.translate(UP)
+
+
+def _is_power(before: str, text: str) -> bool:
+    """Whether `text` is the exponent of what it is raised behind."""
+    return (
+        not text[0].isdigit() or TIMES_TEN.search(before) is not None or (len(text) != 2 and bool(TEN.search(before)))
+    )
 
 
 def _raised_letters(before: str, text: str) -> str:

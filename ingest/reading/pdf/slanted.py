@@ -30,10 +30,11 @@ SLANTED = -1
 
 def parted(look: Look, runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
     """The lines that run as most of the page does, and the others, each word of a watermark once."""
+    angle, page = pdfium.FPDFText_GetCharAngle, look.text_page
+    if not any(angle(page, run.indices[-1]) for run in runs) and not _large_over_others(look, runs):
+        return list(runs), []  # as on nearly every page
     runs = [part for run in runs for part in _turns(look, run)]
     ways = list(_ways(look, runs))
-    if not any(ways) and not _large_over_others(look, runs):  # as on nearly every page
-        return list(runs), []
     counted: Counter[int] = Counter()
     for way, run in zip(ways, runs, strict=True):
         counted[way] += len(run.text)

@@ -30,30 +30,38 @@ def is_drawn_twice(look: Look, runs: Sequence[Run]) -> bool:
     """Whether some of the page's words stand twice in one place."""
     if _has_line_twice(runs):
         return True
-    return _may_be_twice("\n".join(run.text for run in runs)) and any(_has_word_twice(look, run) for run in runs)
+    text = "\n".join([run.text for run in runs])
+    if _doubled(text) and any(_has_letters_twice(look, run) for run in runs):
+        return True
+    return _has_equal_words(text.split()) and any(_has_word_twice(look, run) for run in runs)
 
 
 def _has_line_twice(runs: Sequence[Run]) -> bool:
     known: dict[str, list[Box]] = {}
     for run in runs:
-        boxes = known.setdefault(run.text, [])
-        if any(_is_copy(run.box, box) for box in boxes):
+        boxes = known.get(run.text)
+        if boxes is None:
+            known[run.text] = [run.box]
+        elif any(_is_copy(run.box, box) for box in boxes):
             return True
-        boxes.append(run.box)
+        else:
+            boxes.append(run.box)
     return False
 
 
-def _may_be_twice(text: str) -> bool:
-    words = text.split()
-    is_repeated = any(map(eq, words, islice(words, 1, None)))  # tables have columns of "$"
-    return bool(_doubled(text)) or (is_repeated and any(len(one) > 1 and one == two for one, two in pairwise(words)))
+def _has_letters_twice(look: Look, run: Run) -> bool:
+    return any(_is_copy(look.box(run.indices[at]), look.box(run.indices[at + 1])) for at in _doubled(run.text))
+
+
+def _has_equal_words(words: Sequence[str]) -> bool:
+    """Whether a word stands twice in a row. Not of one character: tables have columns of "$"."""
+    if not any(map(eq, words, islice(words, 1, None))):
+        return False
+    return any(len(one) > 1 and one == other for one, other in pairwise(words))
 
 
 def _has_word_twice(look: Look, run: Run) -> bool:
-    if any(_is_copy(look.box(run.indices[at]), look.box(run.indices[at + 1])) for at in _doubled(run.text)):
-        return True
-    words = run.text.split()
-    if not any(map(eq, words, islice(words, 1, None))):
+    if not _has_equal_words(run.text.split()):
         return False
     pairs = pairwise(WORD.finditer(run.text))
     places = ((run.indices[one.start()], run.indices[two.start()]) for one, two in pairs if one[0] == two[0])
