@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup, Tag
 from bs4.element import PageElement
 
 from ingest.reading.css import Styles
+from ingest.reading.definitions import Definitions
 from ingest.reading.fields import TICKS_SHOWN, is_button, is_tick, label_of, value_of
 from ingest.reading.flow import Flow
 from ingest.reading.grid import Cell, lines_of
@@ -97,14 +98,6 @@ class _Table:
 
 
 @dataclass(slots=True)
-class _Definitions:
-    """Terms, and what was said of them so far."""
-
-    terms: list[str] = field(default_factory=list)
-    meanings: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _List:
     """A list whose items are being read. `kind` "" has no numbers."""
 
@@ -122,7 +115,7 @@ class _Reader:
         self._flows = [Flow()]
         self._tables: list[_Table | None] = []
         """None: one that is no data but layout."""
-        self._definitions: list[_Definitions] = []
+        self._definitions: list[Definitions] = []
         self._lists: list[_List] = []
         self._hidden: Tag | None = None
         self._kept_lines = self._headings = self._notes = 0
@@ -314,38 +307,21 @@ class _Reader:
         self._aside(tag, keep)
 
     def _definitions_begin(self, tag: Tag) -> None:
-        self._definitions.append(_Definitions())
+        self._definitions.append(Definitions())
         self._ends[id(tag)] = self._end_definitions
 
     def _end_definitions(self, _: Tag) -> None:
-        self._define()
-        self._definitions.pop()
+        self._definitions.pop().write(self._flow)
 
     def _term(self, tag: Tag) -> None:
         if self._definitions:
             if self._definitions[-1].meanings:
-                self._define()
+                self._definitions[-1].write(self._flow)
             self._aside(tag, self._definitions[-1].terms.append)
 
     def _meaning(self, tag: Tag) -> None:
         if self._definitions:
             self._aside(tag, self._definitions[-1].meanings.append)
-
-    def _define(self) -> None:
-        """Write the terms and meanings that were read: on one line where they are no more than that."""
-        own = self._definitions[-1]
-        term = ", ".join(" ".join(term.split()).rstrip(":") for term in own.terms if term.strip())
-        meanings = [meaning.strip(" ") for meaning in own.meanings if meaning.strip()]
-        is_line = not any("\n" in meaning for meaning in meanings)
-        self._flow.line()
-        if term:
-            self._flow.words(f"{term}: " if meanings and is_line else f"{term}:" if meanings else term)
-        if meanings and not is_line:
-            self._flow.line()
-        self._flow.words(("; " if is_line else "\n").join(meanings))
-        self._flow.line()
-        own.terms.clear()
-        own.meanings.clear()
 
     def _field(self, tag: Tag) -> None:
         """The value of a field, behind its label, on a line of its own; a box stands before its label."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.core.formats import MediaType
-from ingest.reading import html, markdown
+from ingest.reading import html
 from ingest.reading.docx import reader as docx
 from ingest.reading.encodings import decoded
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
+from ingest.reading.markdown import reader as markdown
 from ingest.reading.marks import HEADING_MARK, TABLE_HEADER_MARK
 from ingest.reading.office.loaders import PAGED
 from ingest.reading.page import Page

@@ -3,6 +3,8 @@
 import re
 from enum import StrEnum
 
+from ingest.reading.superscripts import DOWN, TEN, TIMES_TEN, TRADE, UP, as_mark, exponent, is_ordinal, pence
+
 
 class Level(StrEnum):
     """How a character stands beside the ones that it is written to. One letter each, so that levels make a string."""
@@ -14,26 +16,10 @@ class Level(StrEnum):
     """On the same line, and smaller."""
 
 
-UP = str.maketrans(
-    "0123456789+-\u2212\u2013\u2010=()abcdefghijklmnoprstuvwxyz",
-    "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ",
-)
-DOWN = str.maketrans("0123456789+-\u2212=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
-SIGNS = str.maketrans("\u2212\u2013\u2010", "---")
 EXPONENT = re.compile(r"[+\u2212\u2013\u2010-]?\d{1,3}(?:[.,/]\d{1,2})?")
-TEN = re.compile(r"(?<![\w.,])10$")
-TIMES_TEN = re.compile(r"[x\u00d7\u00b7\u22c5*]10$")
-"""After which the raised is an exponent, however long: timetables write 10\u00b3\u2070 for half past ten."""
 DEGREE = re.compile(r"[o0](?=[CF]$)")
 FRACTION = re.compile(r"(r+)(.?)([ls]+)")
 SLASHES = "/\u2044\u2215"
-ORDINALS = re.compile("st|nd|rd|th|er|[e\u00e8]?re|[e\u00e8]me|nde|[rdtmvn][oa]|[oa]s")
-"""Letters that are raised behind a number and belong to it."""
-SHORT_ORDINALS = "eo\u00ba\u00aa"
-"""Or are marks of footnotes: they belong to numbers of one or two figures (19e, 2o)."""
-PRICE = re.compile(r"[$\u00a3\u20ac\u00a5]\d{1,3}[.,]?$")
-PENCE = ("00", "49", "50", "90", "95", "98", "99")
-"""As prices end. Others behind an amount may be footnotes, and `£412¹²` says both."""
 
 
 def written(text: str, levels: str) -> str:
@@ -97,25 +83,16 @@ def _part(before: str, text: str, level: str) -> str:
 def _raised(before: str, text: str) -> str:
     is_behind_figure = before[-1:].isdigit()
     if is_behind_figure and EXPONENT.fullmatch(text) and _is_power(before, text):
-        return f"^{text.translate(SIGNS)}"
-    if text in PENCE and PRICE.search(before):
-        return f".{text}" if is_behind_figure else text
+        return exponent(text)
+    if end := pence(before, text):
+        return end
     if text.isalpha():
-        return _raised_letters(before, text)
+        return TRADE.get(text) or (text if len(text) > 2 or is_ordinal(before, text) else as_mark(text))
     return text.translate(UP)
 
 
 def _is_power(before: str, text: str) -> bool:
-    """Whether `text` is the exponent of what it is raised behind."""
-    return (
-        not text[0].isdigit() or TIMES_TEN.search(before) is not None or (len(text) != 2 and bool(TEN.search(before)))
-    )
-
-
-def _raised_letters(before: str, text: str) -> str:
-    figures = len(before) - len(before.rstrip("0123456789"))
-    low = text.lower()
-    is_ordinal = bool(ORDINALS.fullmatch(low)) or (low in SHORT_ORDINALS and figures <= 2)
-    if (figures and is_ordinal) or len(text) > 2:
-        return text
-    return "\u2122" if text == "TM" else text.translate(UP)
+    """Whether `text` is the exponent of what it is raised behind. Timetables write 10³⁰ for half past ten."""
+    if not text[0].isdigit() or TIMES_TEN.search(before):
+        return True
+    return len(text) != 2 and TEN.search(before) is not None

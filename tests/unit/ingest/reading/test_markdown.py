@@ -1,8 +1,11 @@
 """Markdown's marks, each as it is shown."""
 
+import time
+
 import pytest
 
 from app.core.formats import MediaType
+from ingest.reading.limits import DOCUMENT_SECONDS
 from ingest.reading.loaders import load
 
 SHOWN = {
@@ -66,3 +69,46 @@ def test_a_heading_of_any_kind_is_known(source: str, heading: str) -> None:
 
 def test_front_matter_tells_the_title() -> None:
     assert load(MediaType.MARKDOWN, b"---\ntitle: 'Leave policy'\n---\n# Leave").title == "Leave policy"
+
+
+WITH_HTML = {
+    "words of a hidden element": ("<div hidden>\n\nno **words**\n\n- no\n\n</div>\n\nyes", "yes"),
+    "words behind it": ("<div hidden>no</div>\n\n# Yes\n\nyes", "Yes\n\nyes"),
+    "what a style sheet hides": ("no **not**\n\n<style>strong { display: none }</style>", "no"),
+    "a style sheet within an element": ("*no*\n\n<div><style>p { display: none }</style></div>\n\nno", ""),
+    "an element that is not closed": ("a\n\n<section hidden>\n\nno\n\nno", "a"),
+    "a closed one within it": ("<section hidden>\n\n<b>no</b>\n\nno\n\n</section>\n\nyes", "yes"),
+    "a tag that ends with the next": ("yes\n\n<div hidden\n\n<b>no</b>\n\nno", "yes"),
+    "a line's end in a cell": ("| a | b |\n|---|---|\n| 1<br>2 | 3 |", "a | b\n1 2 | 3"),
+    "a hidden row": ("| a |\n|---|\n| <span hidden>no</span> 1 |", "a\n1"),
+    "a raised figure that is not closed": ("a<sup>2\n\nb", "a²\n\nb"),
+    "a link to what is named elsewhere": (
+        "<b>see</b> [the form][f] [^1]\n\n[f]: x\n\n[^1]: n",
+        "see the form ¹\n\n¹ n",
+    ),
+    "a note with HTML": ("A[^1]\n\n[^1]: <i>why</i>", "A¹\n\n¹ why"),
+    "a list within": ("<div>\n\n3. a\n4. b\n\n</div>", "3. a\n4. b"),
+}
+
+
+@pytest.mark.parametrize("case", WITH_HTML)
+def test_html_within_markdown_shows_and_hides_as_html_does(case: str) -> None:
+    source, shown = WITH_HTML[case]
+    assert (load(MediaType.MARKDOWN, source.encode()).pages[0].text or "").strip() == shown
+
+
+@pytest.mark.parametrize("case", [case for case in SHOWN if case != "front matter"])
+def test_a_mark_is_read_alike_within_html(case: str) -> None:
+    source, shown = SHOWN[case]
+    within = f"<div>\n\n{source}\n\n</div>\n"
+    assert (load(MediaType.MARKDOWN, within.encode()).pages[0].text or "").strip() == shown
+
+
+def test_a_long_text_is_read_within_the_time_that_a_document_has() -> None:
+    line = (
+        "The **Deposit** is *due* by [the form](https://x.example) or `call`.\nNotice: 412<sup>2</sup>\n\n- Towel\n\n"
+    )
+    source = (line * (1_000_000 // len(line))).encode()
+    begun = time.process_time()
+    load(MediaType.MARKDOWN, source)
+    assert time.process_time() - begun < DOCUMENT_SECONDS / 4
