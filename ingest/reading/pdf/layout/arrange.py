@@ -52,6 +52,9 @@ def arranged(look: Look, lines: Sequence[Run]) -> list[Placed]:
     if _is_plain(parts):
         return [Placed.of(line) for line in lines]
     tables = tables_among([span for line in parts for span in line], lambda span: look.font(_first(lines, span)))
+    if not tables:
+        blocks = [_block(line.text, parts[number], number) for number, line in enumerate(lines)]
+        return [Placed.of(lines[number]) for number in reading_order(blocks)]
     page = _Page(look, lines, parts, tables)
     torn = any(table.is_prose for table in tables)
     pieces = list(page.pieces(are_torn_apart=torn))
@@ -133,16 +136,16 @@ class _Page:
 
 
 def _blocks(pieces: Sequence[Piece]) -> list[Block]:
-    return [_block(piece, number) for number, piece in enumerate(pieces)]
+    return [_block(piece.placed[0].text, piece.spans, number) for number, piece in enumerate(pieces)]
 
 
-def _block(piece: Piece, number: int) -> Block:
-    spans, words = piece.spans, piece.placed[0].text.count(" ") + 1
+def _block(text: str, spans: Sequence[Span], number: int) -> Block:
+    words = text.count(" ") + 1
     one = spans[0]
     if len(spans) == 1:
         return Block(one.left, one.right, one.bottom, one.top, one.height, words, number)
-    left, right = min(span.left for span in spans), max(span.right for span in spans)
-    bottom, top = min(span.bottom for span in spans), max(span.top for span in spans)
+    left, right = min([span.left for span in spans]), max([span.right for span in spans])
+    bottom, top = min([span.bottom for span in spans]), max([span.top for span in spans])
     return Block(left, right, bottom, top, one.height, words, number)
 
 

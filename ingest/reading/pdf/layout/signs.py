@@ -30,8 +30,8 @@ def spans(where: Where, lines: Sequence[Run]) -> list[list[Span]]:
         full = [whole.line for whole in wholes if len(whole.text) >= SAMPLE_CHARACTERS_MIN]
         waiting = full[:: max(SAMPLE_STEP, len(full) // SAMPLE)]
     found = [[whole] for whole in wholes]
-    indented = min((whole.left + INDENT * whole.height for whole in wholes), default=0.0)
-    narrow = NARROW_SHARE * max((whole.right - whole.left for whole in wholes), default=0.0)
+    indented = min([whole.left + INDENT * whole.height for whole in wholes], default=0.0)
+    narrow = NARROW_SHARE * max([whole.right - whole.left for whole in wholes], default=0.0)
     asked: set[int] = set()
     while waiting:
         number = waiting.pop()

@@ -41,10 +41,9 @@ class Glyph(NamedTuple):
 
 def vertical_lines(where: Where, lines: Sequence[Run]) -> list[Run] | None:
     """The columns of a page that is written downwards, as lines in the order in which they are read; else None."""
-    text = "".join([line.text for line in lines])
-    if text.isascii() or max(text) < FIRST_WRITTEN_DOWNWARDS:
+    if all(line.text.isascii() or max(line.text) < FIRST_WRITTEN_DOWNWARDS for line in lines):
         return None
-    text = "".join(text.split())
+    text = "".join("".join(line.text.split()) for line in lines)
     if sum(character >= FIRST_WRITTEN_DOWNWARDS for character in text) < SHARE * len(text):
         return None
     if _is_across(where, lines):
