@@ -95,7 +95,8 @@ class Writer:
         """
         chunks = [chunk for parsed in batch for chunk in parsed.chunks]
         self._index.ensure()
-        vectors = self._embedded([chunk.embedded for chunk in chunks], on_embedded)
+        texts = [chunk.embedded for chunk in chunks] if self._index.has_model else []
+        vectors = self._embedded(texts, on_embedded) if texts else None
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         versions = [_stamped(parsed, vectors, now) for parsed in batch]
         self._index.write_many(versions)

@@ -22,7 +22,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from app.core.formats import MediaType
 from ingest.reading.files import open_regular
 from ingest.reading.limits import FILE_BYTES_MAX, MEMORY_BYTES_MAX, PAGE_SECONDS_MAX, PAGES_MAX
 from ingest.reading.misfits import stated_format
+from ingest.reading.page import Page
 from ingest.reading.pdf.document import PdfDocument
 from ingest.reading.portfolio import DEEP_MAX, Document, Portfolio
 from ingest.reading.reasons import FileError, Reason
@@ -38,6 +39,8 @@ from ingest.reading.text_document import TextDocument
 
 ORPHAN_GRACE_SECONDS = 10
 """The child ends itself this long after the limit that its parent enforces, should the parent be gone."""
+PAGE_FIELDS = tuple(field.name for field in fields(Page))
+"""`asdict` would copy each of its lines."""
 
 
 def main() -> None:
@@ -78,7 +81,8 @@ class Reader:
             yield {"pages": document.page_count, "sha256": opened.sha256}
             for number in range(request["first"], min(request["last"], document.page_count)):
                 _still_alive()
-                yield asdict(document.page(number))
+                page = document.page(number)
+                yield {name: getattr(page, name) for name in PAGE_FIELDS}
             yield {"end": True, "title": document.title()}
         except FileError as error:
             yield {"failed": error.reason}

@@ -103,6 +103,11 @@ class VectorIndex:
         self._is_verified = False
         self._is_ensured = False
 
+    @property
+    def has_model(self) -> bool:
+        """Whether chunks have vectors of an embedding model; else retrieval is BM25 alone."""
+        return self._make_embeddings is not None
+
     def close(self) -> None:
         """Close the connections to Qdrant and to the embedding model."""
         self._http.close()

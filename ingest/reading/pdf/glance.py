@@ -102,7 +102,8 @@ def _words(look: Look, picture: Picture, first: int, text: str) -> Iterator[tupl
         start, end = word.span()
         origin(page, first + start, x, y)
         begin = a * x.value + b * y.value + c
-        origin(page, first + end - 1, x, y)
+        if end - start > 1:
+            origin(page, first + end - 1, x, y)
         yield begin, a * x.value + b * y.value + c, end - start
 
 
