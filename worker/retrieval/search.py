@@ -9,20 +9,27 @@ from app.core.contract import SearchFilters
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.services import qdrant_server
-from app.core.settings import Settings
+from app.core.settings import Fusion, Settings
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
+from worker.retrieval import feedback
 from worker.retrieval.duplicates import distinct
 from worker.retrieval.filename_match import NamesCache
 from worker.retrieval.filters import Condition, any_of, conditions_of, equals
 from worker.retrieval.fusion import Ranking, fused
 from worker.retrieval.neighbours import own_id, sides, with_context
-from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, TEXT, Hit, query_vector
+from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, TEXT, Hit, SparseVector, query_vector
 
 if TYPE_CHECKING:
     from worker.retrieval.rerank import Rerank
 
 DEPTH = 100
 """Chunks that each half of a hybrid search offers: fusion ranks well only what both offer deeply."""
+FEEDBACK_FOUND_MIN = DEPTH
+"""Chunks that a first search has to find for a second, moved by its best: of fewer, all are in its ranking."""
+HALVES = (0.0, 1.0)
+"""FUSION_DENSE_WEIGHT with which one half alone is heard, and its best hits have nobody to confirm them."""
+FEEDBACK_ERRORS = (ServiceError, NotFoundError, BadRequestError, KeyError, TypeError, AttributeError, ValueError)
+"""What a second search may fail with: what is wrong with the index, the first has said or the reading will."""
 SPARE = 5
 """Hits read beyond `top_k`, to take the place of near-duplicates."""
 RERANK_DEPTH = 50
@@ -93,6 +100,7 @@ class Searcher:
         self._rerank = rerank
         self._fusion = settings.fusion
         self._dense_weight = settings.fusion_dense_weight
+        self._feeds_back = settings.fusion is Fusion.CONVEX and settings.fusion_dense_weight not in HALVES
         self._rrf_k = settings.rrf_k
         self._context_tokens = settings.context_tokens
         self._names = NamesCache(self._read_names)
@@ -174,7 +182,9 @@ class Searcher:
             vectors, where, named, depth, payload=(NAME_ONLY if named else False) if is_hybrid else True
         )
         ranking = self._ranking(points, named, depth)
-        best = dict(sorted(ranking.items(), key=lambda item: (-item[1], item[0]))[:offered])
+        if is_hybrid and self._feeds_back and len(ranking) >= FEEDBACK_FOUND_MIN:
+            ranking = self._fed_back(vectors, where, named, points, ranking)
+        best = dict(_best_of(ranking, offered))
         if not best:
             return []
         if is_hybrid:
@@ -221,6 +231,45 @@ class Searcher:
         }
         return {point: score + most * named.get(files.get(point, ""), 0.0) for point, score in scores.items()}
 
+    def _fed_back(
+        self,
+        vectors: dict[str, Any],
+        where: list[Condition],
+        named: dict[str, float],
+        points: dict[str, list[Point]],
+        ranking: dict[str, float],
+    ) -> dict[str, float]:
+        """The ranking of a second search with `vectors` moved by the best of the first; the first's if that fails."""
+        try:
+            best = feedback.chosen(self._evidence(ranking))
+            moved = vectors | {DENSE: feedback.moved(vectors[DENSE], best)}
+            if points[SPARSE]:  # a question without a word of the index has none to add to
+                moved[SPARSE] = feedback.expanded(SparseVector(**vectors[SPARSE]), best)._asdict()
+            again = self._points(moved, where, named, DEPTH, payload=NAME_ONLY if named else False)
+            return self._ranking(again, named, DEPTH) or ranking
+        except (
+            ServiceError,
+            NotFoundError,
+            BadRequestError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            ValueError,
+        ) as error:
+            log.warning("feedback_failed", reason=type(error).__name__)
+            return ranking
+
+    def _evidence(self, ranking: dict[str, float]) -> list[feedback.Evidence]:
+        """The best of `ranking` with their vectors."""
+        ids = [point for point, _ in _best_of(ranking, feedback.HITS_READ)]
+        read = self._http.post(f"{self._path}/points", {"ids": ids, "with_vector": True, "with_payload": False})
+        found = {point["id"]: point["vector"] for point in read}
+        return [
+            feedback.Evidence(ranking[point], found[point][DENSE], SparseVector(**found[point][SPARSE]))
+            for point in ids
+            if point in found
+        ]
+
     def _vectors(self, query: str) -> dict[str, Any]:
         """The question's vector in each half that can be searched: one without a term has nothing for BM25."""
         vectors: dict[str, Any] = {}
@@ -241,6 +290,10 @@ class Searcher:
 
 def _query(vector: Any, using: str, where: Sequence[Condition], limit: int, payload: Any) -> Condition:
     return {"query": vector, "using": using, "filter": {"must": where}, "limit": limit, "with_payload": payload}
+
+
+def _best_of(ranking: dict[str, float], count: int) -> list[tuple[str, float]]:
+    return sorted(ranking.items(), key=lambda item: (-item[1], item[0]))[:count]
 
 
 def _best_first(points: Iterable[Point]) -> Ranking:

@@ -26,6 +26,16 @@ def test_cosine_vectors_come_back_normalised(client: QdrantClient, empty: str) -
     assert vector["dense"] == pytest.approx([0.6, 0.8, 0, 0])
 
 
+def test_vectors_of_several_points_come_back_as_they_were_written(client: QdrantClient, filled: str) -> None:
+    def plain(points: list[Any]) -> dict[Any, Any]:
+        sparse = {point.id: point.vector["sparse"] for point in points}
+        return {number: dict(zip(one.indices, one.values, strict=True)) for number, one in sparse.items()}
+
+    found = client.retrieve(filled, [7, 2], with_payload=False, with_vectors=True)
+    assert plain(found) == plain([point for point in corpus() if point.id in (7, 2)])
+    assert all(set(point.vector or {}) == {"dense", "sparse"} and point.payload is None for point in found)
+
+
 def test_ids_are_numbers_or_uuids_in_canonical_form(client: QdrantClient, empty: str) -> None:
     vector: dict[str, Any] = {"dense": [1.0, 0.0, 0.0, 0.0]}
     points = [models.PointStruct(id=i, vector=vector) for i in (UUID.replace("-", ""), 2**64 - 1)]
