@@ -6,8 +6,9 @@ searched by the worker's; a document counts once, by its best chunk. EMBEDDING_M
 embedding model as for the service, and without one only BM25 is measured. QDRANT_URL unset: an embedded one for the
 time of the run.
 
-The rows: `dense` and `sparse` give the other half no weight, the others are the fusions. Latency is that of a search
-for TOP_K chunks, the embedding of the question aside.
+The rows: `dense` and `sparse` give the other half no weight, the others are the fusions, of which `convex` searches a
+second time, moved by what it found best. Latency is that of a search for TOP_K chunks, the embedding of the question
+aside.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nlargest
 from itertools import islice
-from math import sqrt
+from math import hypot
 from typing import NamedTuple
 
 from worker.vectors import SparseVector
@@ -90,5 +90,5 @@ def _distinct(hits: Iterable[Evidence]) -> Iterator[Evidence]:
 
 
 def _of_length_1(vector: Sequence[float]) -> list[float]:
-    length = sqrt(sum(value * value for value in vector)) or 1.0
+    length = hypot(*vector) or 1.0
     return [value / length for value in vector]

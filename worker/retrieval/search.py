@@ -1,4 +1,7 @@
-"""The path of a question through the index: filter, search by words and by meaning, fuse, read what was found."""
+"""The path of a question through the index.
+
+Filter, search by words and by meaning, fuse; once more with what was found best; read what was found.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
