@@ -250,15 +250,7 @@ class Searcher:
                 moved[SPARSE] = feedback.expanded(SparseVector(**vectors[SPARSE]), best)._asdict()
             again = self._points(moved, where, named, DEPTH, payload=NAME_ONLY if named else False)
             return self._ranking(again, named, DEPTH) or ranking
-        except (
-            ServiceError,
-            NotFoundError,
-            BadRequestError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            ValueError,
-        ) as error:
+        except FEEDBACK_ERRORS as error:
             log.warning("feedback_failed", reason=type(error).__name__)
             return ranking
 
