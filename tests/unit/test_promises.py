@@ -158,6 +158,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Your own LangChain code can search the same index:": ("integration/worker/test_langchain_store::the_page_runs",),
     "With `EMBEDDING_MODEL` set too": (f"{WORKER}::with_an_embedding_model_retrieval_is_hybrid",),
     "BM25 and vectors, fused (`FUSION`).": (f"{SEARCH}::each_fusion_finds_the_page",),
+    "`dbsf` and `rrf` search once.": (
+        "integration/worker/test_feedback::only_the_convex_fusion_of_both_halves_has_a_second_round",
+    ),
     "`convex`, the default, searches a second time": (
         "integration/worker/test_feedback::only_the_convex_fusion_of_both_halves_has_a_second_round",
         "integration/worker/test_feedback::a_page_that_says_what_the_best_hits_say_comes_nearer",
