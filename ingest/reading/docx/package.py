@@ -1,15 +1,11 @@
 """The parts of a .docx: a zip of XML, in which relations tell what each part is."""
 
 import posixpath
-import zipfile
-from io import BytesIO
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from ingest.reading.reasons import FileError, Reason
+from ingest.reading.office import package as zipped
 
-UNPACKED_BYTES_MAX = 128 * 1024 * 1024
-"""Of the parts of a .docx that are read: its XML as a tree takes some times as much memory."""
 MAIN = "word/document.xml"
 CORE = "docProps/core.xml"
 RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
@@ -28,12 +24,7 @@ class Package:
     """The parts that are asked for. Raises `FileError`, or nearly anything for what is damaged."""
 
     def __init__(self, data: bytes) -> None:
-        try:
-            self._zip = zipfile.ZipFile(BytesIO(data))
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise FileError(Reason.DAMAGED) from error
-        self._names = set(self._zip.namelist())
-        self._bytes_left = UNPACKED_BYTES_MAX
+        self._zip = zipped.Package(data)
         main = self._related("", "officeDocument")
         self._main = main[0] if main else MAIN
 
@@ -68,11 +59,8 @@ class Package:
         ]
 
     def _part(self, name: str) -> Element | None:
-        if name not in self._names:
+        if name not in self._zip.names:
             return None
-        self._bytes_left -= self._zip.getinfo(name).file_size  # one that lies meets the limit on memory
-        if self._bytes_left < 0:
-            raise FileError(Reason.TOO_LARGE)
         data = self._zip.read(name)
         if STRICT in data:
             for strict, usual in AS_USUAL:

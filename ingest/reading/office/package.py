@@ -29,6 +29,8 @@ class Package:
         part = self._zip.getinfo(name)
         if part.flag_bits & 1:
             raise FileError(Reason.ENCRYPTED)
+        if part.file_size > self._left:
+            raise FileError(Reason.TOO_LARGE)
         with self._zip.open(part) as opened:
             data = opened.read(self._left + 1)
         self._left -= len(data)
