@@ -4,6 +4,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
+	test-parts test-services \
 	bench bench-index bench-worker bench-api bench-ingest bench-retrieval drill
 
 help:  ## list the commands
@@ -43,8 +44,22 @@ key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] 
 worker: install  ## one more worker beside the running service
 	@exec $(RUN) -m worker
 
-test: install-dev lint types imports  ## lint, types, imports and all tests
-	$(RUN) -m pytest
+test: install-dev  ## lint, types, imports and all tests
+	@$(MAKE) --no-print-directory -j2 lint types imports
+	@$(MAKE) --no-print-directory -j2 test-parts test-services
+
+# The tests in two halves of about the same length, which go on at once: those of services mostly wait for processes,
+# the others mostly compute. Each has a cache of its own, lest one write over what the other has failed.
+# What the parts' tests say is shown when they have ended, in one piece.
+PARTS := tests/unit tests/security
+
+test-parts: install-dev  ## half of the tests: the parts by themselves, and attacks on them
+	@mkdir -p .pytest_cache
+	@$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS) >.pytest_cache/$@.log 2>&1; \
+		status=$$?; cat .pytest_cache/$@.log; exit $$status
+
+test-services: install-dev  ## the other half: all other tests, on real services
+	$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS:%=--ignore=%)
 
 lint: install-dev
 	$(BIN)/ruff check .

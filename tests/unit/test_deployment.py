@@ -139,3 +139,13 @@ def test_each_make_target_is_explained() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in ("install", "run", "demo", "ask", "ingest", "worker", "test", "bench", "lock"):
         assert re.search(rf"^{target}:.*## ", makefile, re.M), target
+
+
+def test_each_test_is_in_one_half_of_make_test() -> None:
+    """One half runs the named folders, the other whatever is elsewhere: a new folder is in one unnamed."""
+    makefile = (ROOT / "Makefile").read_text()
+    parts = re.findall(r"^PARTS := (.+)$", makefile, re.M)[0].split()
+    assert [part for part in parts if not (ROOT / part).is_dir()] == []
+    runs = re.findall(r"-m pytest -o cache_dir=\.pytest_cache/\$@ (\S+)", makefile)
+    assert runs == ["$(PARTS)", "$(PARTS:%=--ignore=%)"]
+    assert re.search(r"\$\(MAKE\) .*-j2 test-parts test-services$", makefile, re.M)
