@@ -18,7 +18,9 @@ from ingest.reading.files import open_regular
 from ingest.reading.reasons import FileError, Reason
 
 RANGE_PAGES = 32
-"""Pages in one request: a longer document is shared out over the children."""
+"""Pages in one request, at most: a longer document is shared out over the children."""
+LAST_RANGE_PAGES = 8
+"""Towards a document's end ranges get shorter, down to this, so that no child waits long for the last of another."""
 PARSER_TAG = "pdfium-4"
 """Raised by hand when the same file would give another text: every document is then indexed again."""
 LOST_PAGE = Reply(is_damaged=True)
@@ -90,9 +92,9 @@ class ReaderPool:
         reading = _Reading(str(path.absolute()), name)
         ranges: list[Future[None]] = []
         try:
-            self._read_range(reading, 0)
-            starts = range(RANGE_PAGES, len(reading.pages), RANGE_PAGES)
-            ranges += [self._threads.submit(self._read_range, reading, start) for start in starts]
+            self._read_range(reading, range(RANGE_PAGES))
+            shared = ranges_of(range(RANGE_PAGES, len(reading.pages)), len(self._children))
+            ranges += [self._threads.submit(self._read_range, reading, pages) for pages in shared]
             for one in ranges:
                 one.result()
         except BaseException:
@@ -102,11 +104,11 @@ class ReaderPool:
             raise
         return reading
 
-    def _read_range(self, reading: "_Reading", start: int) -> None:
-        """Read the pages from `start`, until the range is read or the document given up."""
-        number: int | None = start
+    def _read_range(self, reading: "_Reading", pages: range) -> None:
+        """Read these pages, until all are read or the document is given up."""
+        number: int | None = pages.start
         while number is not None and not reading.is_given_up:
-            number = self._read_some(reading, number, start + RANGE_PAGES)
+            number = self._read_some(reading, number, pages.stop)
 
     def _read_some(self, reading: "_Reading", first: int, last: int) -> int | None:
         """Read with one child. Gives the page to go on with when it was lost, else None."""
@@ -145,6 +147,16 @@ class ReaderPool:
             if child.is_busy:
                 child.end()
             self._idle.put(child)
+
+
+def ranges_of(pages: range, children: int) -> Iterator[range]:
+    """`pages` shared out: half of what each child has left at a time, within the bounds above."""
+    start = pages.start
+    while start < pages.stop:
+        share = (pages.stop - start) // (2 * children)
+        stop = min(pages.stop, start + min(RANGE_PAGES, max(LAST_RANGE_PAGES, share)))
+        yield range(start, stop)
+        start = stop
 
 
 class _Reading:

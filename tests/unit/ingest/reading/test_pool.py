@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingest.reading import child, limits, pool
-from ingest.reading.pool import ReaderPool
+from ingest.reading.pool import LAST_RANGE_PAGES, RANGE_PAGES, ReaderPool, ranges_of
 from ingest.reading.reasons import SENTENCES, FileError, Reason
 from tests.support import pdfs
 from tests.support.processes import wait_until
@@ -283,3 +283,14 @@ def test_leaving_ends_the_children_and_whoever_reads_is_told(tmp_path: Path) -> 
 
 def test_every_reason_has_its_sentence() -> None:
     assert set(SENTENCES) == set(Reason)
+
+
+@pytest.mark.parametrize("children", [1, 2, 8, 64])
+@pytest.mark.parametrize("pages", [range(32, 32), range(32, 33), range(32, 136), range(32, 5_000)])
+def test_each_page_is_in_one_range_and_the_last_ranges_are_short(pages: range, children: int) -> None:
+    shared = list(ranges_of(pages, children))
+
+    assert [number for some in shared for number in some] == list(pages)
+    assert all(len(some) <= RANGE_PAGES for some in shared)
+    assert all(len(some) <= LAST_RANGE_PAGES for some in shared[-min(2, children) :])
+    assert all(len(some) >= LAST_RANGE_PAGES for some in shared[:-1])
