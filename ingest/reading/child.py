@@ -82,12 +82,13 @@ class Child:
 
     def ask(self, request: Request) -> None:
         """Send a request; all replies to the one before must have been received. Raises `ChildLostError`."""
-        if self._is_closed:
-            raise ChildLostError(Reason.CRASHED)
         if self._served >= REQUESTS_A_CHILD or (self._process is not None and self._process.poll() is not None):
             self.end()
-        if self._process is None:
+        if self._process is None and not self._is_closed:
             self._process = _start(self._memory_bytes_max)
+        if self._is_closed or self._process is None:  # asked last: `close` kills what was started before it alone
+            self.end()
+            raise ChildLostError(Reason.CRASHED)
         self._served += 1
         self.is_busy = True
         assert self._process.stdin is not None

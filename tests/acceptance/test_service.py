@@ -13,7 +13,7 @@ import pytest
 from app.core.services import running
 from tests.acceptance.conftest import Running, ask, documents, environment, start
 from tests.support.pdfs import encrypted_pdf
-from tests.support.processes import wait_until
+from tests.support.processes import hold, wait_until
 
 
 def children(service: Running) -> dict[str, int]:
@@ -100,7 +100,7 @@ def test_a_child_that_is_killed_comes_back_and_nothing_is_lost(service: Running,
 def test_readiness_names_the_child_that_is_away(service: Running) -> None:
     with service.client() as client:
         qdrant = children(service)["qdrant"]
-        os.kill(qdrant, signal.SIGSTOP)
+        hold(qdrant)
         try:
             ready = wait_until(lambda: (r := client.get("/readyz")).status_code == 503 and r, "readyz notices")
             assert ready.json()["checks"] == {"valkey": "ok", "workers": "ok", "queue": "ok", "qdrant": "unavailable"}

@@ -1,9 +1,12 @@
 """Waiting for conditions instead of sleeping."""
 
+import os
+import signal
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Literal, TypeVar
 
+import psutil
 from redis.exceptions import RedisError
 
 T = TypeVar("T")
@@ -25,3 +28,9 @@ def wait_until(
             pass
         assert monotonic() < give_up, f"waited {seconds:g} s for: {what}"
         sleep(0.02)
+
+
+def hold(pid: int) -> None:
+    """Stop a process, and wait until it has stopped: the signal alone may come after its next answer."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, f"process {pid} has stopped")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from ingest.reading import child, limits, pool
 from ingest.reading.pool import LAST_RANGE_PAGES, RANGE_PAGES, ReaderPool, ranges_of
 from ingest.reading.reasons import SENTENCES, FileError, Reason
 from tests.support import pdfs
-from tests.support.processes import wait_until
+from tests.support.processes import hold, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,7 @@ def test_a_child_that_is_killed_fails_its_document_only(tmp_path: Path) -> None:
     with ReaderPool(1) as reader:
         reader.read(good)
         (pid,) = reader.child_pids
-        os.kill(pid, signal.SIGSTOP)  # it holds the document, and never answers
+        hold(pid)  # it holds the document, and never answers
         killer = threading.Timer(0.2, os.kill, (pid, signal.SIGKILL))
         killer.start()
         assert _reason(reader, good) is Reason.CRASHED
@@ -171,7 +172,7 @@ def test_a_child_that_hangs_is_killed(tmp_path: Path) -> None:
         reader.read(good)  # so that the limit below is not spent on starting
         reader._page_seconds_max = 0.3
         (pid,) = reader.child_pids
-        os.kill(pid, signal.SIGSTOP)
+        hold(pid)
         assert _reason(reader, good) is Reason.TIMEOUT
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -270,7 +271,7 @@ def test_leaving_ends_the_children_and_whoever_reads_is_told(tmp_path: Path) -> 
         with ReaderPool(1) as reader:
             reader.read(good)
             (pid,) = reader.child_pids
-            os.kill(pid, signal.SIGSTOP)
+            hold(pid)
             reading = threads.submit(reader.read, good)
             wait_until(lambda: reader._idle.empty(), "the other thread reads")
         with pytest.raises(FileError):
@@ -279,6 +280,22 @@ def test_leaving_ends_the_children_and_whoever_reads_is_told(tmp_path: Path) -> 
         os.kill(pid, 0)
     with pytest.raises(FileError):
         reader.read(good)
+
+
+def test_a_child_that_is_closed_while_it_starts_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = pdfs.make_pdf(tmp_path / "good.pdf", ["words"])
+    one, start = child.Child(limits.MEMORY_BYTES_MAX), child._start
+
+    def closed_meanwhile(memory_bytes_max: int) -> "subprocess.Popen[bytes]":
+        one.close()
+        return start(memory_bytes_max)
+
+    monkeypatch.setattr(child, "_start", closed_meanwhile)
+    with pytest.raises(child.ChildLostError):
+        one.ask(child.Request(str(good), good.name, 0, 1))
+    assert one.pid is None
 
 
 def test_every_reason_has_its_sentence() -> None:
