@@ -68,11 +68,12 @@ def test_two_pages_of_one_source_have_a_number_each() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_what_is_shown_as_it_comes_is_the_answer(size: int) -> None:
-    said = "  “Boats are painted blue today” [1]. It opens at six www.evil.example/x [1], (source 2) [9].\n\n`a[1]` [2] \n"
-    stream = CitedStream(HITS)
-    shown = "".join(stream.feed(said[at : at + size]) for at in range(0, len(said), size)) + stream.feed(
-        "", final=True
+    said = (
+        "  “Boats are painted blue today” [1]. It opens at www.evil.example/x six [1], (source 2) [9].\n\n`a[1]` [2] "
     )
+    stream = CitedStream(HITS)
+    pieces = [said[at : at + size] for at in range(0, len(said), size)]
+    shown = "".join(map(stream.feed, pieces)) + stream.feed("", final=True)
     assert stream.answer() == check(said, HITS)
     assert stream.answer().text == shown
     assert "[2]" in shown
