@@ -56,9 +56,14 @@ class AddressFilter:
         shown += without_addresses(text[:cut])
         return shown + self._advance() if len(self._held) > WINDOW else shown
 
+    @property
+    def held(self) -> str:
+        """What is held back, as it would be shown if no more of it came."""
+        return (self._tail or "") + without_addresses(self._held)
+
     def flush(self) -> str:
         """What was held back: no more of it comes."""
-        shown = (self._tail or "") + without_addresses(self._held)
+        shown = self.held
         self._held, self._tail = "", None
         return shown
 

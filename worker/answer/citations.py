@@ -2,19 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
 from app.core.contract import Citation, page_url
-from worker.answer.markup import Scanner, Segment
-from worker.answer.sanitize import sanitized
+from worker.answer.markup import Scanner
 from worker.answer.sentences import clip, is_whole, last_sentence, split_sentences, squeeze
 from worker.table_rows import as_printed, is_row
 from worker.vectors import Hit, terms
 
-CLAIM_MAX_CHARACTERS = 600
-"""How far back a claim may begin."""
 QUOTED_MIN_CHARACTERS = 20
 """What is shorter may be a name or a term between quotation marks, and is not checked as a quote."""
 SENTENCES_CACHE_CHUNKS = 256
@@ -64,25 +61,86 @@ def sentences(text: str) -> tuple[Sentence, ...]:
     return tuple(Sentence(sentence, terms(sentence)) for sentence in split_sentences(text))
 
 
-def check(text: str, hits: Sequence[Hit], question: str = "") -> CitedAnswer:
-    """The model's answer without links, images and marks that do not hold; marks count from 1 in the order of `hits`.
+class CitedStream:
+    """An answer as it comes, its marks checked and numbered, without links and images; however it is cut.
 
-    A citation quotes the source's sentence that shares most with what the answer says before its marks, or the words
-    that the answer itself puts between quotation marks there. Where those do not stand in the source, the source's
-    citation and its marks are dropped.
+    The model's marks count `hits` from 1. Shown are numbers of pages by their first appearance, without gaps, since
+    clients read [n] as the nth source. A mark holds when the source's sentence that shares most with what is said
+    before it, or the words that the answer puts between quotation marks there, stands in the source; others go.
     """
-    pieces = Scanner(len(hits)).scan(text, final=True)
-    claims = _claims(pieces)
-    cited: dict[int, Citation] = {}
-    for n, said in sorted(claims.items()):
-        quote = _quote(hits[n - 1], said, question)
-        found = citation(n, hits[n - 1], quote) if quote else None
-        if found is not None:
-            cited[n] = found
-    shown = "".join(_shown(piece, cited) for piece in pieces)
-    if len(cited) < len(claims):
-        shown = sanitized(shown, sources=len(hits))  # what stood apart may have met where a mark was dropped
-    return CitedAnswer(shown.strip(), tuple(cited.values()), bool(cited) and len(cited) == len(claims))
+
+    def __init__(self, hits: Sequence[Hit], question: str = "") -> None:
+        self._hits = hits
+        self._question = question
+        self._scanner = Scanner(self._numbers)
+        self._pages: dict[tuple[str, int], int] = {}
+        """The number of each page that is cited."""
+        self._cited: dict[tuple[int, int], _Cited] = {}
+        """By number and source."""
+        self._has_failed = False
+        self._text = ""
+        self._gap = ""
+        """White space that came last: an answer neither begins nor ends with any."""
+
+    def feed(self, piece: str, *, final: bool = False) -> str:
+        """What of the answer can be shown by now; with `final`, the rest."""
+        text = self._gap + "".join(map(str, self._scanner.scan(piece, final=final)))
+        text = text if self._text else text.lstrip()
+        shown = text.rstrip()
+        self._gap = text[len(shown) :]
+        self._text += shown
+        return shown
+
+    def answer(self) -> CitedAnswer:
+        """The whole answer, once its rest was fed."""
+        citations = tuple(cited.whole(self._question) for cited in self._cited.values())
+        return CitedAnswer(self._text, citations, bool(citations) and not self._has_failed)
+
+    def _numbers(self, sources: Sequence[int], said: str) -> Sequence[int]:
+        claim = last_sentence(said.rstrip().rpartition("\n")[2])
+        existing = [n for n in sources if 1 <= n <= len(self._hits)]
+        found = [self._number(n, claim) for n in existing]
+        self._has_failed |= not all(found)
+        return [*dict.fromkeys(filter(None, found))]
+
+    def _number(self, source: int, claim: str) -> int:
+        """The number of the page on which `source` says what is claimed; 0 when it does not."""
+        hit = self._hits[source - 1]
+        found = _cited(hit, [claim], self._question)
+        if found is None:
+            return 0
+        number = self._pages.setdefault((found.document_id, found.page), len(self._pages) + 1)
+        cited = self._cited.setdefault((number, source), _Cited(hit, found.model_copy(update={"n": number})))
+        cited.claims.append(claim)
+        return number
+
+
+@dataclass(slots=True)
+class _Cited:
+    """What is cited of one source on one page, at first, and all that was claimed of it."""
+
+    hit: Hit
+    first: Citation
+    claims: list[str] = field(default_factory=list)
+
+    def whole(self, question: str) -> Citation:
+        """The citation with the words that all claims together rest on, where these stand on that page."""
+        again = _cited(self.hit, self.claims, question) if len(set(self.claims)) > 1 else None
+        if again is None or again.page != self.first.page:
+            return self.first
+        return again.model_copy(update={"n": self.first.n})
+
+
+def _cited(hit: Hit, claims: Sequence[str], question: str) -> Citation | None:
+    quote = _quote(hit, claims, question)
+    return citation(1, hit, quote) if quote else None
+
+
+def check(text: str, hits: Sequence[Hit], question: str = "") -> CitedAnswer:
+    """The model's whole answer as `CitedStream` shows it."""
+    stream = CitedStream(hits, question)
+    stream.feed(text, final=True)
+    return stream.answer()
 
 
 def citation(n: int, hit: Hit, quote: str) -> Citation | None:
@@ -168,30 +226,6 @@ def _unmarked(text: str) -> str:
 def _belongs(before: str) -> bool:
     """Whether what is raised behind a word or a number is part of it."""
     return before == "10" or (before.isalpha() and len(before) <= _UNIT_CHARACTERS_MAX)
-
-
-def _claims(pieces: Sequence[Segment]) -> dict[int, list[str]]:
-    """What the answer says before the marks of each source."""
-    claims: dict[int, list[str]] = {}
-    said, claim, follows_mark = "", "", False
-    for piece in pieces:
-        if piece.kind != "mark":
-            said = (said + piece.text)[-CLAIM_MAX_CHARACTERS:]
-            follows_mark = follows_mark and not piece.text.strip()
-            continue
-        if not follows_mark:
-            claim = last_sentence(said.rstrip().rpartition("\n")[2])
-        follows_mark = True
-        for n in piece.numbers:
-            claims.setdefault(n, []).append(claim)
-    return claims
-
-
-def _shown(piece: Segment, cited: dict[int, Citation]) -> str:
-    if piece.kind != "mark":
-        return piece.text
-    kept = tuple(n for n in piece.numbers if n in cited)
-    return str(Segment("mark", piece.text, kept)) if kept else ""
 
 
 def _quote(hit: Hit, claims: Sequence[str], question: str) -> str:

@@ -124,10 +124,13 @@ def _short(chosen: Sequence[Candidate]) -> list[Candidate]:
 def _compose(chosen: Iterable[Candidate], hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ...]]:
     parts: list[str] = []
     citations: list[Citation] = []
+    numbers: dict[tuple[str, int], int] = {}
     for candidate in chosen:
         statement = candidate.statement
-        cited = citation(len(citations) + 1, hits[candidate.rank], statement.text)
+        cited = citation(1, hits[candidate.rank], statement.text)
         if cited is not None:
+            number = numbers.setdefault((cited.document_id, cited.page), len(numbers) + 1)
+            cited = cited.model_copy(update={"n": number})
             citations.append(cited)
             said = read_row(statement, candidate.columns) if statement.columns else cited.quote
             if statement.lead:

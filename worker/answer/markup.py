@@ -1,7 +1,7 @@
 """Takes Markdown, HTML and TeX apart far enough to leave nothing in a text that a reader's program would follow."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -12,6 +12,11 @@ HOLD_MAX = 1000
 """A construct that has not ended after so many characters is text. Bounds the work, and what a stream holds back."""
 FORMULA_MAX = 500
 FENCE_INDENT_MAX = 16
+SAID_MAX = 600
+"""Characters before a mark that whoever checks it is told: how far back a claim may begin."""
+
+Marks = Callable[[Sequence[int], str], Sequence[int]]
+"""Given the numbers of a mark and what is said before it, the numbers to be shown; none: the mark is dropped."""
 
 _WAIT = -1
 """What a handler gives when only what comes next can tell what this is."""
@@ -96,15 +101,21 @@ def without_hidden(text: str) -> str:
     return _HIDDEN.sub("", text)
 
 
+def within(sources: int | None) -> Marks:
+    """Keeps the numbers from 1 to `sources`; None: all from 1."""
+    return lambda numbers, _: [n for n in numbers if n > 0 and (sources is None or n <= sources)]
+
+
 class Scanner:
     """Cuts a text, which may come in pieces, into segments that are safe to show.
 
-    Marks point at 1..`sources` (None: any number from 1); others are dropped. Two nets hold: a construct that is
-    recognised whole is taken out neatly, and of what is not, no two characters that open one leave side by side.
+    `marks` says what its marks become. Two nets hold: a construct that is recognised whole is taken out neatly, and
+    of what is not, no two characters that open one leave side by side.
     """
 
-    def __init__(self, sources: int | None = None) -> None:
-        self._sources = sources
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+        self._said = ""
         self._buffer = ""
         self._segments: list[Segment] = []
         self._addresses = AddressFilter()
@@ -183,7 +194,7 @@ class Scanner:
             self._gap += text
 
     def _mark(self, numbers: Sequence[int]) -> None:
-        existing = tuple(n for n in numbers if n > 0 and (self._sources is None or n <= self._sources))
+        existing = tuple(self._marks(numbers, (self._said + self._addresses.held)[-SAID_MAX:]))
         if not existing:
             if self._line is not None:
                 self._line = self._line[: len(self._line) - len(self._gap)]
@@ -214,6 +225,7 @@ class Scanner:
     def _append(self, kind: Literal["text", "code"], text: str) -> None:
         if text:
             self._segments.append(Segment(kind, text))
+            self._said = (self._said + text)[-SAID_MAX:]
 
     def _follow_line(self, text: str) -> None:
         _, newline, after = text.rpartition("\n")

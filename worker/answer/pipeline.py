@@ -6,11 +6,10 @@ from time import perf_counter
 from typing import Literal
 
 from app.core.contract import Citation, Usage
-from worker.answer.citations import check
+from worker.answer.citations import CitedStream
 from worker.answer.extractive import extract
 from worker.answer.nearness import EmbedFew
 from worker.answer.prompt import Message, build_messages
-from worker.answer.sanitize import AnswerStream
 from worker.vectors import Hit
 
 NOTHING_FOUND = "I found nothing about this in the documents."
@@ -59,9 +58,8 @@ def answer(
     """Answer `question` from what `search` finds: by the model, or with `complete=None` in the sources' own words,
     which `embed` helps to choose.
 
-    `on_delta` is given the answer as it comes, fit to be shown; what is returned may differ from it in its marks, as
-    citations are checked in the end. The model is not called when nothing is found. Raises whatever `search` and
-    `complete` raise.
+    `on_delta` is given the answer as it comes, its citations checked. The model is not called when nothing is found.
+    Raises whatever `search` and `complete` raise.
     """
     started = perf_counter()
     hits = search(question)
@@ -75,10 +73,15 @@ def answer(
         text, citations = extract(question, hits, embed)
         grounded = bool(citations)
     elif hits:
-        shown = _Shown(len(hits), on_delta)
-        completion = complete(build_messages(question, hits), shown.feed)
-        shown.finish()
-        checked = check(completion.text, hits, question)
+        shown = CitedStream(hits, question)
+
+        def show(piece: str, *, final: bool = False) -> None:
+            if text := shown.feed(piece, final=final):
+                on_delta(text)
+
+        completion = complete(build_messages(question, hits), show)
+        show("", final=True)
+        checked = shown.answer()
         text, citations, grounded = checked.text, checked.citations, checked.grounded
         model, model_said = completion.model, True
         usage = Usage(input_tokens=completion.input_tokens, output_tokens=completion.output_tokens)
@@ -96,19 +99,3 @@ def answer(
         retrieval_ms=(retrieved - started) * 1000,
         generation_ms=(perf_counter() - retrieved) * 1000,
     )
-
-
-class _Shown:
-    """The model's text on its way to whoever watches: without links, images and marks that point at no source."""
-
-    def __init__(self, sources: int, on_delta: OnText) -> None:
-        self._stream = AnswerStream(sources=sources)
-        self._on_delta = on_delta
-
-    def feed(self, piece: str) -> None:
-        if text := self._stream.feed(piece):
-            self._on_delta(text)
-
-    def finish(self) -> None:
-        if text := self._stream.finish():
-            self._on_delta(text)

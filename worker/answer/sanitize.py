@@ -6,14 +6,14 @@ link or an image of: both are reduced to their text, addresses to `…`, and HTM
 stays as it is, since renderers look for no links there: what counts as code is kept to the forms in which they agree.
 """
 
-from worker.answer.markup import Scanner
+from worker.answer.markup import Scanner, within
 
 
 class AnswerStream:
     """`sanitized` for a text that comes in deltas: the same in the end, however it was cut."""
 
     def __init__(self, *, sources: int | None = None) -> None:
-        self._scanner = Scanner(sources)
+        self._scanner = Scanner(within(sources))
 
     def feed(self, piece: str) -> str:
         """What can be shown by now. Holds back what may become a link, a mark or a formula."""

@@ -16,7 +16,9 @@ def annotations(text: str, citations: Iterable[Citation], base_url: str) -> list
     Indices count Unicode code points; the end is exclusive, as in OpenAI's own answers. `base_url` is this service's,
     as its client knows it.
     """
-    cited = {str(citation.n): citation for citation in citations}
+    cited: dict[str, Citation] = {}
+    for citation in citations:
+        cited.setdefault(str(citation.n), citation)  # others of this number are of the same page
     return [
         UrlCitation(
             start_index=mark.start(),

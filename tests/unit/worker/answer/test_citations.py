@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from worker.answer.citations import CitedAnswer, check, citation, stands_in
+from worker.answer.citations import CitedAnswer, CitedStream, check, citation, stands_in
 from worker.vectors import Hit
 
 
@@ -25,8 +25,8 @@ def test_a_mark_becomes_a_citation_that_quotes_the_sentence_meant() -> None:
 def test_numbers_that_point_at_no_source_are_removed() -> None:
     answer = check("Six [7]. Wash boats [2, 9]. Zero [0].", HITS)
     text, citations = answer.text, answer.citations
-    assert text == "Six. Wash boats [2]. Zero."
-    assert [c.n for c in citations] == [2]
+    assert text == "Six. Wash boats [1]. Zero."
+    assert [(c.n, c.page) for c in citations] == [(1, 4)]
 
 
 def test_lists_of_marks_are_told_apart() -> None:
@@ -34,6 +34,49 @@ def test_lists_of_marks_are_told_apart() -> None:
     text, citations = answer.text, answer.citations
     assert text == "Both hold [1][2]. Again [2][1]."
     assert [c.n for c in citations] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown", "cited"),
+    [
+        ("Wash [2]. Six [1]. Wash [2].", "Wash [1]. Six [2]. Wash [1].", [(1, 4), (2, 3)]),
+        ("Wash [5][2]. Six [1].", "Wash [1][2]. Six [3].", [(1, 7), (2, 4), (3, 3)]),
+        ("Ice [3], ice [4].", "Ice [1], ice [1].", [(1, 6), (1, 6)]),
+        ("Ice [3, 4].", "Ice [1].", [(1, 6), (1, 6)]),
+        ("“The boats are painted in blue” [1]. Wash [2].", "“The boats are painted in blue”. Wash [1].", [(1, 4)]),
+        ("“The harbour opens at six” [1], “it closes at dusk every day” [1].",
+         "“The harbour opens at six” [1], “it closes at dusk every day”.", [(1, 3)]),
+    ],
+)  # fmt: skip
+def test_pages_are_numbered_by_their_first_appearance_without_gaps(
+    said: str, shown: str, cited: list[tuple[int, int]]
+) -> None:
+    others = [hit("Ice lies until May.", 6), hit("Ice is thick.", 6), hit("Wash the sails.", 7)]
+    answer = check(said, [*HITS, *others])
+    assert answer.text == shown
+    assert [(c.n, c.page) for c in answer.citations] == cited
+
+
+def test_two_pages_of_one_source_have_a_number_each() -> None:
+    answer = check("Behind it all stands [1]. Before it all stands [1]. Behind it all stands [1].", [OVER])
+    assert answer.text == "Behind it all stands [1]. Before it all stands [2]. Behind it all stands [1]."
+    assert [(c.n, c.page, c.quote) for c in answer.citations] == [
+        (1, 5, "Behind it all stands."),
+        (2, 4, "Before it all stands."),
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_what_is_shown_as_it_comes_is_the_answer(size: int) -> None:
+    said = (
+        "  “Boats are painted blue today” [1]. It opens at www.evil.example/x six [1], (source 2) [9].\n\n`a[1]` [2] "
+    )
+    stream = CitedStream(HITS)
+    pieces = [said[at : at + size] for at in range(0, len(said), size)]
+    shown = "".join(map(stream.feed, pieces)) + stream.feed("", final=True)
+    assert stream.answer() == check(said, HITS)
+    assert stream.answer().text == shown
+    assert "[2]" in shown
 
 
 def test_an_answer_without_marks_has_no_citations() -> None:

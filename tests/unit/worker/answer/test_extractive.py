@@ -145,7 +145,7 @@ def table(text: str, *headers: str, heading: str = "") -> list[Hit]:
          "Name of the applicant: Ada Example [1]"),
         # the steps of a list
         ("How do I descale the machine?", "Descaling the machine\n1. Switch off.\n2. Fill in acid.\n3. Wait.", (),
-         "1. Switch off. [1] 2. Fill in acid. [2] 3. Wait. [3]"),
+         "1. Switch off. [1] 2. Fill in acid. [1] 3. Wait. [1]"),
         # a section's first sentences
         ("How do I get my money back?", "Getting your money back\nHand in the report within 30 days.\nGetting there\n"
          "Take the train.", (), "Hand in the report within 30 days. [1]"),

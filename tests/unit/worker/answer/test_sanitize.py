@@ -8,6 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from worker.answer.markup import Scanner
 from worker.answer.sanitize import AnswerStream, sanitized
 
 FRAGMENTS = [
@@ -41,6 +42,15 @@ def leaks(tokens: list[Token]) -> list[str]:
 def test_no_renderer_finds_a_link_an_image_or_html_in_it(first: int) -> None:
     for seed in range(first, first + 100):
         shown = sanitized(hostile(seed), sources=1)
+        for renderer in RENDERERS:
+            assert leaks(renderer.parse(shown)) == [], (hostile(seed), shown)
+
+
+@pytest.mark.parametrize("first", range(0, 500, 100))
+def test_nor_where_marks_are_dropped_that_do_not_hold(first: int) -> None:
+    for seed in range(first, first + 100):
+        scanner = Scanner(lambda numbers, said: [n for n in numbers if len(said) % 2])
+        shown = "".join(map(str, scanner.scan(hostile(seed), final=True)))
         for renderer in RENDERERS:
             assert leaks(renderer.parse(shown)) == [], (hostile(seed), shown)
 
