@@ -1,6 +1,7 @@
 """What pdfium says of single characters of a page, when it is asked one by one."""
 
 import ctypes
+import struct
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ ALPHA_MIN = 13
 """Of 255: 5 %."""
 FONT_NAME_BYTES = 80
 
+_FOUR_FLOATS = struct.Struct("4f").unpack_from
+
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top, in points from the page's lower left corner."""
 
@@ -30,6 +33,7 @@ class Look:
     form: Any = None
     """pdfium's handle of the document's form, if it has one: its fields are drawn with it."""
     _box: Any = field(default_factory=pdfium.FS_RECTF)
+    """Left, top, right, bottom."""
     _name: Any = field(default_factory=lambda: ctypes.create_string_buffer(FONT_NAME_BYTES))
     _flags: Any = field(default_factory=ctypes.c_int)
     _color: Any = field(default_factory=lambda: [ctypes.c_uint() for _ in range(4)])
@@ -55,7 +59,8 @@ class Look:
         """Where the character stands, with the line's full height."""
         box = self._box
         pdfium.FPDFText_GetLooseCharBox(self.text_page, index, box)
-        return box.left, box.bottom, box.right, box.top
+        left, top, right, bottom = _FOUR_FLOATS(box)  # in half the time that four attributes take
+        return left, bottom, right, top
 
     def baseline(self, index: int) -> float:
         """How far up the page the character stands."""
