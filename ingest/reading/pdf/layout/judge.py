@@ -59,7 +59,7 @@ def _is_contents(grid: Grid) -> bool:
 
 def _is_code(grid: Grid) -> bool:
     cells = [cell for at in range(len(grid.columns)) for cell in grid.cells(at)]
-    return sum(CODE.search(cell) is not None for cell in cells) > CODE_SHARE * len(cells)
+    return len(list(filter(CODE.search, cells))) > CODE_SHARE * len(cells)
 
 
 def is_prose(grid: Grid, column: int) -> bool:
@@ -67,7 +67,7 @@ def is_prose(grid: Grid, column: int) -> bool:
     spans = grid.spans(column)
     if len(spans) < 2 or grid.figures[column]:
         return False
-    words = statistics.mean(span.text.count(" ") + 1 for span in spans)
+    words = sum([span.text.count(" ") + 1 for span in spans]) / len(spans)
     if words < PROSE_WORDS:
         return False
     steps = [below.text[0].islower() and not above.text.endswith(ENDS) for above, below in pairwise(spans)]

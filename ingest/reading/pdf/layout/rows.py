@@ -4,6 +4,7 @@ import re
 import statistics
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from operator import attrgetter
 
 from ingest.reading.pdf.layout.spans import Span
 
@@ -38,15 +39,20 @@ def rows_of(spans: Sequence[Span]) -> list[list[Span]]:
     """The rows of a page from top to bottom. A note's mark is in the row of what it is behind, and said to be one."""
     marks = _marks(spans)
     feet = [spans[marks.get(at, at)].bottom for at in range(len(spans))]
-    rows: list[list[int]] = []
-    for at in sorted(range(len(spans)), key=lambda at: -feet[at]):
-        if rows and feet[rows[-1][0]] - feet[at] < SAME_ROW * min(spans[at].height, spans[rows[-1][0]].height):
-            rows[-1].append(at)
+    rows: list[list[Span]] = []
+    first, height = 0.0, 0.0
+    for at in sorted(range(len(spans)), key=feet.__getitem__, reverse=True):
+        span = spans[at]
+        if rows and first - feet[at] < SAME_ROW * min(span.height, height):
+            rows[-1].append(span)
         else:
-            rows.append([at])
+            rows.append([span])
+            first, height = feet[at], span.height
     for at in marks:
         spans[at].is_mark = True
-    return [sorted((spans[at] for at in row), key=lambda span: span.left) for row in rows]
+    for row in rows:
+        row.sort(key=attrgetter("left"))
+    return rows
 
 
 def _marks(spans: Sequence[Span]) -> dict[int, int]:
@@ -64,9 +70,9 @@ def _marks(spans: Sequence[Span]) -> dict[int, int]:
 
 def _is_behind(mark: Span, span: Span) -> bool:
     """Whether a small span is raised behind another, as the mark of a note is."""
-    middle = (mark.bottom + mark.top) / 2
-    is_beside = span.bottom < middle < span.top + 0.3 * span.height
-    return mark.height < SMALL * span.height and is_beside and abs(mark.left - span.right) < 0.6 * span.height
+    if mark.height >= SMALL * span.height or abs(mark.left - span.right) >= 0.6 * span.height:
+        return False
+    return span.bottom < (mark.bottom + mark.top) / 2 < span.top + 0.3 * span.height
 
 
 def blocks_of(rows: Sequence[list[Span]]) -> Iterator[list[list[Span]]]:
@@ -163,7 +169,7 @@ def _are_names(above: Sequence[Row], lines: Sequence[Row], below: Sequence[Row])
 
 def is_seed(row: Row) -> bool:
     """Whether a row has several cells."""
-    return _cells(row) > 1
+    return len(row) > 1 and _cells(row) > 1
 
 
 def _cells(row: Row) -> int:

@@ -1,5 +1,7 @@
 """Chinese and Japanese written downwards: columns from right to left, however they were drawn."""
 
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ from ingest.reading.pdf.runs import Run
 
 FIRST_WRITTEN_DOWNWARDS = "\u2e80"
 """Chinese, Japanese and Hangul characters, from here on."""
+WRITTEN_DOWNWARDS = re.compile(f"[{FIRST_WRITTEN_DOWNWARDS}-{chr(sys.maxunicode)}]")
 SHARE = 0.6
 """Of a page's characters that are such, or have the next one right below."""
 SAMPLE = 150
@@ -41,7 +44,7 @@ class Glyph(NamedTuple):
 
 def vertical_lines(where: Where, lines: Sequence[Run]) -> list[Run] | None:
     """The columns of a page that is written downwards, as lines in the order in which they are read; else None."""
-    if all(line.text.isascii() or max(line.text) < FIRST_WRITTEN_DOWNWARDS for line in lines):
+    if not any(not line.text.isascii() and WRITTEN_DOWNWARDS.search(line.text) for line in lines):
         return None
     text = "".join("".join(line.text.split()) for line in lines)
     if sum(character >= FIRST_WRITTEN_DOWNWARDS for character in text) < SHARE * len(text):
