@@ -99,9 +99,7 @@ class _Page:
         tables: dict[int, list[tuple[int, Table]]] = {}
         for number, table in enumerate(self._tables, 1):
             tables.setdefault(min(span.line for row in table.rows for span in row.spans), []).append((number, table))
-        taken = {
-            (span.line, w.start) for t in self._tables for row in t.rows for span in row.spans for w in span.words
-        }
+        taken = {(span.line, span.start) for table in self._tables for row in table.rows for span in row.spans}
         lines = {line for line, _ in taken}
         for at, line in enumerate(self._lines):
             for number, table in tables.get(at, ()):
@@ -109,7 +107,7 @@ class _Page:
             if at not in lines:
                 yield Piece([Placed.of(line)], self._parts[at])
             else:
-                left = [span for span in self._parts[at] if (at, span.words[0].start) not in taken]
+                left = [span for span in self._parts[at] if (at, span.start) not in taken]
                 yield from (Piece([self._part(span)], [span]) for span in left)
 
     def _of_table(self, table: Table, number: int, *, are_torn_apart: bool) -> Iterator[Piece]:
@@ -151,8 +149,8 @@ def _block(text: str, spans: Sequence[Span], number: int) -> Block:
 
 def _first(lines: Sequence[Run], span: Span) -> int:
     """The index of its first character."""
-    return lines[span.line].indices[span.words[0].start]
+    return lines[span.line].indices[span.start]
 
 
 def _last(lines: Sequence[Run], span: Span) -> int:
-    return lines[span.line].indices[span.words[-1].end - 1]
+    return lines[span.line].indices[span.end - 1]

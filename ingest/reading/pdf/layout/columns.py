@@ -53,17 +53,19 @@ def place_of(span: Span, columns: Sequence[Column]) -> tuple[int, int]:
     """The first and the last column that a span is in: one, unless it reaches well into others."""
     left, right = span.left, span.right
     least = SHARE * (right - left)
-    first = last = nearest = -1
-    most = float("-inf")
+    first = last = -1
     for at, (begin, end) in enumerate(columns):
-        overlap = (end if end < right else right) - (begin if begin > left else left)
-        if overlap > most:
-            nearest, most = at, overlap
-        if overlap > 0 and (overlap > least or overlap > SHARE * (end - begin)):
-            first, last = (at if first < 0 else first), at
-        if begin > right:
+        if end <= left:
+            continue
+        if begin >= right:
             break
-    return (first, last) if first >= 0 else (nearest, nearest)
+        overlap = (end if end < right else right) - (begin if begin > left else left)
+        if overlap > least or overlap > SHARE * (end - begin):
+            first, last = (at if first < 0 else first), at
+    if first < 0:
+        overlaps = [min(end, right) - max(begin, left) for begin, end in columns]
+        first = last = overlaps.index(max(overlaps))
+    return first, last
 
 
 def parted(span: Span, columns: Sequence[Column], height: float) -> list[Span]:
@@ -73,7 +75,7 @@ def parted(span: Span, columns: Sequence[Column], height: float) -> list[Span]:
 
 def _is_between(span: Span, at: int, columns: Sequence[Column], height: float) -> bool:
     """Whether the gap before word `at` is where two columns have room between them."""
-    left, right = span.words[at - 1].right, span.words[at].left
+    (_, _, _, left, _), (_, _, right, _, _) = span.words[at - 1 : at + 1]
     return right - left > NARROW * height and any(
         one.right < right and other.left > left and other.left - height < right for one, other in pairwise(columns)
     )

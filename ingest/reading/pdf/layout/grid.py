@@ -1,9 +1,9 @@
 """Rows in cells: which words are in which column, before lines of print are put together to a table's rows."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import dropwhile, pairwise
+from itertools import pairwise
 from typing import Self
 
 from ingest.reading.pdf.layout.columns import Column, columns_of, parted, place_of
@@ -54,8 +54,8 @@ class TableRow:
         return TableRow([list(cell) for cell in self.cells], list(self.spans))
 
 
-def _words(cell: Iterable[Span]) -> str:
-    return " ".join([span.text for span in cell])
+def _words(cell: Sequence[Span]) -> str:
+    return cell[0].text if len(cell) == 1 else " ".join([span.text for span in cell])
 
 
 class Grid:
@@ -90,7 +90,12 @@ class Grid:
 
     def cells(self, column: int) -> list[str]:
         """The words of a column, line by line, without its empty cells."""
-        return [_words(cell) for row in self.rows if (cell := row.cells[column])]
+        return self._cells[column]
+
+    @cached_property
+    def _cells(self) -> list[list[str]]:
+        columns = zip(*[row.cells for row in self.rows], strict=True)
+        return [[_words(cell) for cell in column if cell] for column in columns]
 
     def spans(self, column: int) -> list[Span]:
         """The spans of a column."""
@@ -110,9 +115,9 @@ class Grid:
         return [self._has_figures(at) for at in range(len(self.columns))]
 
     def _has_figures(self, column: int) -> bool:
-        cells = [row.cells[column][0].is_figure for row in self.rows if row.cells[column]]
-        body = list(dropwhile(lambda is_figure: not is_figure, cells))
-        return sum(body) >= max(ROWS_MIN, FIGURES_MIN * len(body))
+        cells = [cell[0].is_figure for row in self.rows if (cell := row.cells[column])]
+        figures = cells.count(True)
+        return figures >= ROWS_MIN and figures >= FIGURES_MIN * (len(cells) - cells.index(True))
 
     def is_over_columns(self, at: int) -> bool:
         """Whether a line of one span, near the one below, stands over the middle of columns behind the first."""
@@ -168,8 +173,9 @@ class Grid:
         """Whether a cell's line had no room for the first word of the one below."""
         if not row.cells[column]:
             return False
-        span, word = row.cells[column][-1], below.cells[column][0].words[0]
-        return span.right + 0.2 * span.height + (word.right - word.left) > self.edge(column)
+        span = row.cells[column][-1]
+        _, _, left, right, _ = below.cells[column][0].words[0]
+        return span.right + 0.2 * span.height + (right - left) > self.edge(column)
 
 
 def _telling(seeds: Sequence[Row]) -> Sequence[Row]:

@@ -1,9 +1,8 @@
 """A page's lines as pdfium gives them, taken apart where a wide gap is between two words."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from ingest.reading.pdf.look import Box
 from ingest.reading.pdf.runs import Run
@@ -14,18 +13,18 @@ ELSEWHERE = 0.75
 """Of a line's height: a raised figure's foot is not so far up."""
 NARROW = 0.4
 """Of a line's height: the least gap between two columns that other lines show to be two. A blank has 0.25."""
-WORD = re.compile(r"([^\s\W\d_]\S*)|\S+")
-"""A group tells of a letter at its beginning."""
 LABEL_OR_FIGURE = re.compile(r"[^\s\W\d_]\S*(?:\s+[^\s\W\d_]\S*)*|\S+")
 """Words that begin with letters together, and each other word alone."""
 CURRENCY = re.compile(r"(?:US|C|A|HK)?[$\u20ac\u00a3\u00a5]|EUR|USD|GBP|CHF|kr\.?")
 """Stands at the left of a column of figures, apart from its figure."""
-CURRENCY_BETWEEN = re.compile(r"[\d)%\u2013\u2014-] (?=[$\u20ac\u00a3\u00a5](?: |$))")
+CURRENCY_BETWEEN = re.compile(r"[$\u20ac\u00a3\u00a5](?<=[\d)%\u2013\u2014-] .)(?= |$)")
 """Close behind a figure, it is still the next one's."""
 CLOSES_A_FIGURE = re.compile(r"[)%\u2030]{1,3}|bps|x")
+SIGN_CHARACTERS_MAX = 3
+"""Of a currency, and of what closes a figure."""
 DASHES = ("-", "\u2013", "\u2014", "\u2212")
-FIGURE = re.compile(r"(?:US|C|A|HK|EUR|USD|GBP|CHF|kr\.?)?[^\w]*\d")
-"""Begins with its sign, its currency or its first digit."""
+FIGURE = re.compile(r"(?:US|C|A|HK|EUR|USD|GBP|CHF|kr\.?)?[^\w]*\d[\d.,)%]*")
+"""Begins with its sign, its currency or its first digit; its unit may be left."""
 FIGURE_LETTERS_MAX = 4
 """Of a figure's unit."""
 FIGURE_WORDS_MAX = 4
@@ -45,15 +44,8 @@ ROOM = 0.8
 Where = Callable[[int], Box]
 """The box of a character of the page, by its index, as the page is turned to be read."""
 
-
-class Word(NamedTuple):
-    """Characters without a wide gap between them: from where to where of their line, and of the page, in points."""
-
-    start: int
-    end: int
-    left: float
-    right: float
-    bottom: float
+Word = tuple[int, int, float, float, float]
+"""Characters without a wide gap between them: start and end in their line; left, right and bottom, in points."""
 
 
 class Span:
@@ -68,8 +60,8 @@ class Span:
         self.line = line
         self.text = text
         self.words = words
-        self.left = words[0].left
-        self.right = words[-1].right
+        self.left = words[0][2]
+        self.right = words[-1][3]
         self.bottom = bottom
         self.top = top
         self.height = top - bottom
@@ -84,6 +76,16 @@ class Span:
         return self._is_figure and not self.is_mark
 
     @property
+    def start(self) -> int:
+        """Of its line's characters, the first."""
+        return self.words[0][0]
+
+    @property
+    def end(self) -> int:
+        """Of its line's characters, the one behind its last."""
+        return self.words[-1][1]
+
+    @property
     def middle(self) -> float:
         """Of its stretch from left to right."""
         return (self.left + self.right) / 2
@@ -95,8 +97,8 @@ class Span:
             return [self]
         cuts = [
             at
-            for at, ((_, _, left, right, bottom), word) in enumerate(pairwise(words), 1)
-            if word.left - right > gap or left - word.right > gap or abs(word.bottom - bottom) > elsewhere
+            for at, ((_, _, left, right, foot), (_, _, begin, end, bottom)) in enumerate(pairwise(words), 1)
+            if begin - right > gap or left - end > gap or abs(bottom - foot) > elsewhere
         ]
         if CURRENCY_BETWEEN.search(self.text):
             cuts = sorted({*cuts, *self._currencies()})
@@ -106,20 +108,19 @@ class Span:
 
     def _currencies(self) -> list[int]:
         """The words that are a currency behind a figure, and before another."""
-        start = self.words[0].start
-        ends = {found.end() + start for found in CURRENCY_BETWEEN.finditer(self.text)}
-        return [at for at, word in enumerate(self.words) if word.start in ends]
+        starts = {found.start() + self.start for found in CURRENCY_BETWEEN.finditer(self.text)}
+        return [at for at, (start, *_) in enumerate(self.words) if start in starts]
 
     def cut(self, cuts: Sequence[int]) -> list["Span"]:
         """Taken apart before each of these words."""
         if not cuts:
             return [self]
-        at = self.words[0].start
-        parts = []
+        before, height, parts = self.words[0][0], self.height, []
         for first, last in pairwise([0, *cuts, len(self.words)]):
             words = self.words[first:last]
-            text = self.text[words[0].start - at : words[-1].end - at]
-            parts.append(Span(self.line, text, words, words[0].bottom, words[0].bottom + self.height))
+            start, _, _, _, bottom = words[0]
+            text = self.text[start - before : words[-1][1] - before]
+            parts.append(Span(self.line, text, words, bottom, bottom + height))
         return parts
 
 
@@ -132,23 +133,22 @@ def is_figure(text: str) -> bool:
     found = FIGURE.match(text)
     if not found or text.count(" ") >= FIGURE_WORDS_MAX:
         return False
-    return sum(map(str.isalpha, text[found.end() :])) <= FIGURE_LETTERS_MAX and not MONTH.search(text)
+    unit = text[found.end() :]
+    return not unit or (sum(map(str.isalpha, unit)) <= FIGURE_LETTERS_MAX and not MONTH.search(text))
 
 
 def whole_line(where: Where, number: int, line: Run) -> Span:
     """A line as one span, its words not told apart."""
     right = where(line.indices[-1])[2]
     left, bottom, _, top = line.box
-    word = Word(0, len(line.text), left, right if right > left else left, bottom)
+    word = (0, len(line.text), left, right if right > left else left, bottom)
     return Span(number, line.text, (word,), bottom, top)
 
 
 def spans_of(where: Where, whole: Span, line: Run) -> list[Span]:
     """A line, given as one span, in spans, each figure with its sign and its unit."""
-    words = _words(where, whole, line)
-    if len(words) == 1:
-        return [whole]
-    return Span(whole.line, line.text, words, whole.bottom, whole.top).parts(WIDE * whole.height)
+    whole.words = _words(where, whole, line)
+    return whole.parts(WIDE * whole.height)
 
 
 def is_loose(text: str, width: float, height: float) -> bool:
@@ -164,40 +164,56 @@ def is_loose(text: str, width: float, height: float) -> bool:
 
 def _words(where: Where, whole: Span, line: Run) -> list[Word]:
     """The line's words; in a row of figures, those of its label as one where nothing tells of a gap among them."""
-    found = list(WORD.finditer(line.text))
-    if [one.lastindex for one in found].count(None) < FIGURES_MIN:
-        return _stretches(where, whole, line, found)
+    text = line.text
+    found = text.split()
+    letters = [word[0].isalnum() and not word[0].isdecimal() for word in found]
+    if letters.count(False) < FIGURES_MIN:
+        return _stretches(where, whole, line, _places(text))
     words: list[Word] = []
-    for word in _stretches(where, whole, line, LABEL_OR_FIGURE.finditer(line.text)):
-        text = line.text[word.start : word.end]
-        if " " in text and is_loose(text, word.right - word.left, whole.height):
-            words += _stretches(where, whole, line, WORD.finditer(line.text, word.start, word.end))
+    labels = [one.span() for one in LABEL_OR_FIGURE.finditer(text)]
+    for word in _stretches(where, whole, line, labels):
+        start, end, left, right, _ = word
+        label = text[start:end]
+        if " " in label and is_loose(label, right - left, whole.height):
+            words += _stretches(where, whole, line, _places(label, start))
         else:
             words.append(word)
     return words
 
 
-def _stretches(where: Where, whole: Span, line: Run, found: Iterable[re.Match[str]]) -> list[Word]:
+def _places(text: str, end: int = 0) -> Iterator[tuple[int, int]]:
+    """From where to where each word of text is, which itself begins at `end` of its line."""
+    before = end
+    for word in text.split():
+        start = text.index(word, end - before) + before
+        end = start + len(word)
+        yield start, end
+
+
+def _stretches(where: Where, whole: Span, line: Run, places: Iterable[tuple[int, int]]) -> list[Word]:
     """Parts of a line with where they stand. Most of the time that a page takes here is spent in this loop."""
     indices, words = line.indices, []
     first, last = line.box, len(line.text)
-    for one in found:
-        start, end = one.span()
+    for start, end in places:
         left, bottom, right, _ = where(indices[start]) if start else first
         if end == last:
             right = whole.right
         elif end > start + 1:
             right = where(indices[end - 1])[2]
-        words.append(Word(start, end, left, right, bottom))
+        words.append((start, end, left, right, bottom))
     return words
 
 
 def _are_one_figure(span: Span, at: int, cuts: Sequence[int]) -> bool:
     """Whether the words before and behind a gap are a currency and its figure, or a figure and what closes it."""
-    start = span.words[0].start
-    before, after = (span.text[word.start - start : word.end - start] for word in span.words[at - 1 : at + 1])
+    (start, end, _, _, _), (next_start, next_end, _, _, _) = span.words[at - 1 : at + 1]
+    may_open, may_close = end - start <= SIGN_CHARACTERS_MAX, next_end - next_start <= SIGN_CHARACTERS_MAX
+    if not may_open and not may_close:
+        return False
+    begin = span.words[0][0]
+    before, after = span.text[start - begin : end - begin], span.text[next_start - begin : next_end - begin]
     is_alone_before = at == 1 or at - 1 in cuts
-    if is_alone_before and CURRENCY.fullmatch(before):
+    if may_open and is_alone_before and CURRENCY.fullmatch(before):
         return is_figure(after)
     is_alone_after = at + 1 == len(span.words) or at + 1 in cuts
-    return is_alone_after and CLOSES_A_FIGURE.fullmatch(after) is not None and is_figure(before)
+    return may_close and is_alone_after and CLOSES_A_FIGURE.fullmatch(after) is not None and is_figure(before)
