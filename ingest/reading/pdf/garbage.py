@@ -19,9 +19,9 @@ from typing import Self
 BAD_SHARE = 0.2
 """Of a page's characters, blanks apart, that can be no text; bullets and icons of honest pages have a fiftieth."""
 CONTROL_SHARE = 0.1
-BAD = re.compile("[\x00-\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
-"""Without U+0002, which pdfium writes for a hyphen."""
-CONTROL = re.compile("[\x00-\x01\x03-\x08\x0e-\x1f\x7f-\x9f]")
+BAD = "[\x00-\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]"
+"""Without U+0002, which pdfium writes for a hyphen. Compiled when a page needs it, as all below: few documents do."""
+CONTROL = "[\x00-\x01\x03-\x08\x0e-\x1f\x7f-\x9f]"
 IS_CONTROL = bytes(code in {0, 1, *range(3, 9), *range(0x0E, 0x20), 0x7F} for code in range(256))
 PRIVATE = (b"\xee", b"\xef\x80", b"\xef\x81", b"\xef\x82", b"\xef\x83", b"\xef\xbf\xbd", b"\xf3", b"\xf4")
 """With these begin private characters in UTF-8, and most of the icons' F000 to F0FF; and the replacement."""
@@ -76,24 +76,24 @@ SMALL = bytes(range(ord("a"), ord("z") + 1))
 SMALL_SHARE_MAX = 0.15
 MIXED_SHARE, MIXED_MIN = 0.25, 10
 """Of words: several scripts in one."""
-WORD = re.compile(r"[^\W\d_]{4,}")
+WORD = r"[^\W\d_]{4,}"
 ACCENTED = b"\xc3\xc4\xc5"
 """With these begin the accented letters up to U+017F in UTF-8."""
-WITH_VOWELS = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f\u1e00-\u1fff]+")
-LATIN_BYTES = re.compile(rb"[A-Za-z\xc0-\xff]+")
+WITH_VOWELS = "[A-Za-z\u00c0-\u024f\u0370-\u052f\u1e00-\u1fff]+"
+LATIN_BYTES = rb"[A-Za-z\xc0-\xff]+"
 OTHER_SCRIPTS = bytes(range(0xCD, 0xE1))
 """With these begin Greek, Cyrillic and what follows up to Thai, in UTF-8."""
 SCRIPTS = (
-    re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
-    re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
-    re.compile("[\u0400-\u052f]"),
-    re.compile("[\u0530-\u058f]"),
-    re.compile("[\u0590-\u05ff]"),
-    re.compile("[\u0600-\u06ff\u0750-\u077f]"),
-    re.compile("[\u0700-\u074f\u0780-\u08ff]"),
-    re.compile("[\u0900-\u0dff]"),
-    re.compile("[\u0e00-\u109f]"),
-    re.compile("[\u10a0-\u1cff]"),
+    "[A-Za-z\u00c0-\u024f\u1e00-\u1eff]",
+    "[\u0370-\u03ff\u1f00-\u1fff]",
+    "[\u0400-\u052f]",
+    "[\u0530-\u058f]",
+    "[\u0590-\u05ff]",
+    "[\u0600-\u06ff\u0750-\u077f]",
+    "[\u0700-\u074f\u0780-\u08ff]",
+    "[\u0900-\u0dff]",
+    "[\u0e00-\u109f]",
+    "[\u10a0-\u1cff]",
 )
 
 
@@ -171,7 +171,7 @@ def is_garbage(text: str) -> bool:
 
 def is_garbled(line: str) -> bool:
     """Whether most of a single line's characters can be no text."""
-    return not line.isprintable() and 2 * len(BAD.findall(line)) > len("".join(line.split()))
+    return not line.isprintable() and 2 * len(re.findall(BAD, line)) > len("".join(line.split()))
 
 
 def _has_bad_characters(text: str, encoded: bytes) -> bool:
@@ -180,8 +180,8 @@ def _has_bad_characters(text: str, encoded: bytes) -> bool:
         return False
     size = len("".join(text.translate(BLANKS).split()))
     if size == 0:
-        return CONTROL.search(text) is not None
-    return len(BAD.findall(text)) > BAD_SHARE * size or len(CONTROL.findall(text)) > CONTROL_SHARE * size
+        return re.search(CONTROL, text) is not None
+    return len(re.findall(BAD, text)) > BAD_SHARE * size or len(re.findall(CONTROL, text)) > CONTROL_SHARE * size
 
 
 def _is_plausible(turns: _Turns, text: str) -> bool:
@@ -241,7 +241,7 @@ def _is_accented_alone(encoded: bytes, letters: int) -> bool:
 
 def _is_disguised(text: str) -> bool:
     """Whether the letters are a language's, but others than it has. Of each word that comes again once."""
-    words = WITH_VOWELS.findall(text.casefold())
+    words = re.findall(WITH_VOWELS, text.casefold())
     own = _Turns.of(_classes(" ".join(dict.fromkeys(words))))
     digits = sum(map(text.count, "0123456789"))
     beyond = len(text) - len(text.encode("latin-1", "ignore"))
@@ -264,7 +264,7 @@ def _shifted(text: str, by: int) -> _Turns:
     """Of the words of a text whose every character is another one, so many places further on."""
     table = bytes((code + by) % 256 for code in range(256))
     letters = text.replace("\n", chr((32 - by) % 256)).encode("latin-1", "replace").translate(table)
-    words = dict.fromkeys(LATIN_BYTES.findall(letters))
+    words = dict.fromkeys(re.findall(LATIN_BYTES, letters))
     return _Turns.of(b" ".join(words).translate(_table(0)))
 
 
@@ -314,6 +314,7 @@ def _is_mixed(text: str, encoded: bytes) -> bool:
     """Whether many words are of several scripts."""
     if min(_number_of(encoded, OTHER_SCRIPTS), _number_of(encoded, SMALL)) < 2 * MIXED_MIN:
         return False
-    words = set(WORD.findall(text[:SAMPLE_CHARACTERS]))
-    mixed = sum(sum(script.search(word) is not None for script in SCRIPTS) > 1 for word in words)
+    words = set(re.findall(WORD, text[:SAMPLE_CHARACTERS]))
+    scripts = [re.compile(script) for script in SCRIPTS]
+    mixed = sum(sum(script.search(word) is not None for script in scripts) > 1 for word in words)
     return mixed >= MIXED_MIN and mixed > MIXED_SHARE * len(words)
