@@ -2,7 +2,6 @@
 
 import re
 import statistics
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -278,13 +277,17 @@ def _headings(lines: Sequence[Line]) -> list[str]:
         is_large = line.height >= LARGE * height
         is_bold = line.weight >= BOLD * weight > 0
         is_label = is_before_figures and not is_large  # of a table's rows
-        is_row = line.table > 0 and (line.is_header or is_in_cells(line.text))
-        if (is_large or is_bold) and not is_label and not is_row and _is_shaped_like_heading(line.text):
+        stands_out = (is_large or is_bold) and not is_label  # few do: the rest is asked of these alone
+        if stands_out and not _is_row(line) and _is_shaped_like_heading(line.text):
             found += reversed(clean(line.text).strip().split("\n"))  # its words may be broken
             is_before_figures = False
         else:
             is_before_figures = _ends_with_figure(line.text) or (is_label and len(line.text) < 80)
     return found[::-1]
+
+
+def _is_row(line: Line) -> bool:
+    return line.table > 0 and (line.is_header or is_in_cells(line.text))
 
 
 def _ends_with_figure(text: str) -> bool:
@@ -302,10 +305,10 @@ def _largest(lines: Sequence[Line]) -> str:
 
 def _usual(values: Sequence[float], lines: Sequence[Line]) -> float:
     """The value that most of the page's characters have."""
-    counted: Counter[float] = Counter()
+    counted: dict[float, int] = {}
     for value, line in zip(values, lines, strict=True):
-        counted[value] += len(line.text)
-    return counted.most_common(1)[0][0] if counted else 0.0
+        counted[value] = counted.get(value, 0) + len(line.text)
+    return max(counted, key=counted.__getitem__, default=0.0)
 
 
 def _is_shaped_like_heading(text: str) -> bool:
