@@ -36,6 +36,10 @@ _WORDS = re.compile(r"\w+")
 _APART_FIGURES = re.compile(r"(?<=\d)[^\w.,]+(?=\d)")
 
 
+PageNumbers = dict[tuple[str, int], int]
+"""The number of each page that an answer cites, by document and page: in their order, without gaps."""
+
+
 @dataclass(frozen=True, slots=True)
 class CitedAnswer:
     """An answer fit to be shown, and where its statements stand.
@@ -73,10 +77,11 @@ class CitedStream:
         self._hits = hits
         self._question = question
         self._scanner = Scanner(self._numbers)
-        self._pages: dict[tuple[str, int], int] = {}
-        """The number of each page that is cited."""
+        self._pages: PageNumbers = {}
         self._cited: dict[tuple[int, int], _Cited] = {}
         """By number and source."""
+        self._known: dict[tuple[int, str], int] = {}
+        """The number for a source and a claim: a model may repeat itself ten thousand times."""
         self._has_failed = False
         self._text = ""
         self._gap = ""
@@ -99,20 +104,25 @@ class CitedStream:
     def _numbers(self, sources: Sequence[int], said: str) -> Sequence[int]:
         claim = last_sentence(said.rstrip().rpartition("\n")[2])
         existing = [n for n in sources if 1 <= n <= len(self._hits)]
-        found = [self._number(n, claim) for n in existing]
+        found = [self._number(n, claim) for n in dict.fromkeys(existing)]
         self._has_failed |= not all(found)
         return [*dict.fromkeys(filter(None, found))]
 
     def _number(self, source: int, claim: str) -> int:
         """The number of the page on which `source` says what is claimed; 0 when it does not."""
+        known = self._known.get((source, claim))
+        if known is None:
+            known = self._known[source, claim] = self._checked(source, claim)
+        return known
+
+    def _checked(self, source: int, claim: str) -> int:
         hit = self._hits[source - 1]
         found = _cited(hit, [claim], self._question)
         if found is None:
             return 0
-        number = self._pages.setdefault((found.document_id, found.page), len(self._pages) + 1)
-        cited = self._cited.setdefault((number, source), _Cited(hit, found.model_copy(update={"n": number})))
-        cited.claims.append(claim)
-        return number
+        found = numbered(found, self._pages)
+        self._cited.setdefault((found.n, source), _Cited(hit, found)).claims.append(claim)
+        return found.n
 
 
 @dataclass(slots=True)
@@ -125,7 +135,7 @@ class _Cited:
 
     def whole(self, question: str) -> Citation:
         """The citation with the words that all claims together rest on, where these stand on that page."""
-        again = _cited(self.hit, self.claims, question) if len(set(self.claims)) > 1 else None
+        again = _cited(self.hit, self.claims, question) if len(self.claims) > 1 else None
         if again is None or again.page != self.first.page:
             return self.first
         return again.model_copy(update={"n": self.first.n})
@@ -141,6 +151,12 @@ def check(text: str, hits: Sequence[Hit], question: str = "") -> CitedAnswer:
     stream = CitedStream(hits, question)
     stream.feed(text, final=True)
     return stream.answer()
+
+
+def numbered(cited: Citation, pages: PageNumbers) -> Citation:
+    """`cited` with the number of its page in `pages`, where that gets the next one if it has none yet."""
+    number = pages.setdefault((cited.document_id, cited.page), len(pages) + 1)
+    return cited.model_copy(update={"n": number})
 
 
 def citation(n: int, hit: Hit, quote: str) -> Citation | None:

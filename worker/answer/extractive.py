@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from app.core.contract import Citation
 from worker.answer.asked import Asked, Kind, asked
-from worker.answer.citations import citation
+from worker.answer.citations import PageNumbers, citation, numbered
 from worker.answer.columns import read_row
 from worker.answer.nearness import EMBEDDED_MAX, EmbedFew, nearness
 from worker.answer.sanitize import sanitized
@@ -124,13 +124,12 @@ def _short(chosen: Sequence[Candidate]) -> list[Candidate]:
 def _compose(chosen: Iterable[Candidate], hits: Sequence[Hit]) -> tuple[str, tuple[Citation, ...]]:
     parts: list[str] = []
     citations: list[Citation] = []
-    numbers: dict[tuple[str, int], int] = {}
+    pages: PageNumbers = {}
     for candidate in chosen:
         statement = candidate.statement
         cited = citation(1, hits[candidate.rank], statement.text)
         if cited is not None:
-            number = numbers.setdefault((cited.document_id, cited.page), len(numbers) + 1)
-            cited = cited.model_copy(update={"n": number})
+            cited = numbered(cited, pages)
             citations.append(cited)
             said = read_row(statement, candidate.columns) if statement.columns else cited.quote
             if statement.lead:
