@@ -169,7 +169,7 @@ class WebhookJob(Frozen):
 class Citation(Frozen):
     """Where a statement of the answer stands."""
 
-    n: int = Field(ge=1, description="The mark in the answer: [n]")
+    n: int = Field(ge=1, description="The mark in the answer: [n]; the citations of one page share it")
     document_id: str
     filename: str
     page: int = Field(ge=1, description="Counted from 1")
