@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.core.settings import Settings
 from app.middleware.access_log import AccessLogMiddleware
+from app.middleware.addresses import ForwardedMiddleware, PublicUrlMiddleware
 from app.middleware.cors import PageMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.safe_headers import SafeHeadersMiddleware
@@ -28,8 +28,10 @@ def install(app: FastAPI, settings: Settings) -> None:
 def _wrapped(app: ASGIApp, settings: Settings) -> ASGIApp:
     if settings.cors_origins:
         app = PageMiddleware(app, settings.cors_origins)
+    if settings.public_url is not None:
+        app = PublicUrlMiddleware(app, settings.public_url)
     app = RequestIdMiddleware(AccessLogMiddleware(SafeHeadersMiddleware(app)))
     if settings.trusted_proxies:
         # uvicorn's own, which it may run with as well: then FORWARDED_ALLOW_IPS says whom it trusts.
-        app = ProxyHeadersMiddleware(app, trusted_hosts=list(settings.trusted_proxies))  # type: ignore[arg-type, assignment]
+        app = ForwardedMiddleware(app, settings.trusted_proxies)
     return app

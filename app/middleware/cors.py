@@ -20,8 +20,8 @@ MAX_AGE_SECONDS = 600
 ASKED_MAX_CHARACTERS = 2048
 """Of Access-Control-Request-Headers: OpenAI's clients ask for some 300."""
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"  # RFC 9110, section 5.6.2
-_ASKED = re.compile(rf"{_TOKEN}(?:[ \t]*,[ \t]*{_TOKEN})*")
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"  # RFC 9110, section 5.6.2
+_ASKED = re.compile(rf"{_NAME}(?:[ \t]*,[ \t]*{_NAME})*")
 
 
 class PageMiddleware(CORSMiddleware):

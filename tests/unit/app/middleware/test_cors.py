@@ -1,4 +1,4 @@
-"""What a browser may send for the pages of CORS_ORIGINS, and what it may read: preflights as real clients cause them."""
+"""What a browser may send for the pages of CORS_ORIGINS, and may read: preflights as real clients cause them."""
 
 from collections.abc import Mapping
 
