@@ -20,8 +20,8 @@ from structlog.testing import LogCapture
 
 from app import problems
 from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError, Role
-from app.auth.signed import BadLinkError
 from app.auth.rate_limits import RateLimitedError, Standing
+from app.auth.signed import BadLinkError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
