@@ -47,7 +47,7 @@ def serving_app(
                 timeout_graceful_shutdown=5,
                 lifespan=lifespan,
                 root_path=root_path,
-                proxy_headers=False,  # as `python -m app` and the Dockerfile have it: TRUSTED_PROXIES says whom to believe
+                proxy_headers=False,  # as the service is run: TRUSTED_PROXIES says whom to believe
             )
         )
         loop = asyncio.new_event_loop()
