@@ -79,6 +79,8 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     app = FastAPI(
         title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
+    if settings.public_url is not None:
+        app.servers, app.root_path_in_servers = [{"url": settings.public_url}], False
     app.state.api = Api(settings, valkey, queue, waiters, Places(settings))
     openapi.install(app)
     problems.install(app)

@@ -100,14 +100,31 @@ class JobUrls(QuietModel):
     cancel: str
 
     @classmethod
-    def of(cls, job_id: str) -> "JobUrls":
-        """The addresses of one job."""
+    def of(cls, job_id: str, base: str = "") -> "JobUrls":
+        """The addresses of one job; `base` goes before each path."""
         return cls(
-            status=f"/job-status/{job_id}",
-            result=f"/result/{job_id}",
-            stream=f"/stream/{job_id}",
-            cancel=f"/jobs/{job_id}/cancel",
+            status=f"{base}/job-status/{job_id}",
+            result=f"{base}/result/{job_id}",
+            stream=f"{base}/stream/{job_id}",
+            cancel=f"{base}/jobs/{job_id}/cancel",
         )
+
+
+class TicketUrls(QuietModel):
+    """Where the ticket's job is read, the ticket in the address."""
+
+    status: str
+    result: str
+    stream: str
+
+
+class Ticket(QuietModel):
+    """Lets whoever has it read one job until it expires: for EventSource, which can send no key in a header."""
+
+    ticket: str = Field(description="For `?ticket=`; it opens as many connections as you like until it expires")
+    expires_in: int = Field(ge=1, description="Seconds. A stream that is open then goes on")
+    expires_at: datetime
+    urls: TicketUrls
 
 
 class JobAccepted(QuietModel):

@@ -22,9 +22,12 @@ import httpcore2
 import httpx2
 import orjson
 import structlog
+from redis import Redis
 
 from app.core.contract import JobStatus, WebhookJob
 from app.core.errors import ConfigurationError, ErrorCode
+from app.core.link_secret import kept_secret
+from app.core.links import NEWS_NAME, NEWS_SECONDS, Links
 from app.core.logging import get_logger
 from app.core.proxies import proxy_for, shown
 from app.core.queue.producer import fetch_view, webhook_key
@@ -73,7 +76,7 @@ def deliver(payload: Mapping[str, Any]) -> str:
         if not hook or view is None:
             log.info("webhook_dropped", reason="the job was removed")
             return "dropped"
-        body = news(view)
+        body = news(view, _links(record.connection, job.tenant))
         headers = signed_headers(job.job_id, body, hook[b"secret"].decode(), at=int(time()))
         status = send(hook[b"url"].decode(), body, headers, this_process().settings)
         log.info("webhook_delivered", status=status)
@@ -87,8 +90,17 @@ def _failure_of(error: BaseException) -> Failure:
     return failure_of(error)
 
 
-def news(view: JobView) -> bytes:
+def _links(connection: Redis, tenant: str) -> Links:
+    """Links of the news: absolute where PUBLIC_URL is set, and signed where the API asks for keys."""
+    settings = this_process().settings
+    return Links(
+        settings.public_url or "", kept_secret(connection, settings), tenant, NEWS_NAME, seconds=NEWS_SECONDS
+    )
+
+
+def news(view: JobView, links: Links) -> bytes:
     """The body: what happened, when, and what `/result` would show."""
+    result = links.shown(view.result)
     kind = "completed" if view.status is JobStatus.FINISHED else view.status.value
     return orjson.dumps(
         {
@@ -97,7 +109,7 @@ def news(view: JobView) -> bytes:
             "data": {
                 "job_id": view.job_id,
                 "status": view.status.value,
-                "result": view.result.model_dump(mode="json") if view.result else None,
+                "result": result.model_dump(mode="json") if result else None,
                 "error": view.error.model_dump(mode="json") if view.error else None,
             },
         }

@@ -11,10 +11,13 @@ from fastapi.security.base import SecurityBase
 
 from app.auth.gate import Gate
 from app.auth.principals import ForbiddenError, Principal, Role
+from app.core.signed import Purpose
 
 
 class Needs(SecurityBase):
     """What a route asks of a principal: at least `role`. As a dependency it gives the one whom the route let in.
+
+    `by`: a token of this purpose in the address lets in as well.
 
     One dependency, and not one for each way to show a key: each costs a request 15 microseconds.
     """
@@ -25,13 +28,14 @@ class Needs(SecurityBase):
     )
     scheme_name = "key"
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, by: Purpose | None = None) -> None:
         self.role = role
+        self.by = by
 
     async def admit(self, request: Request) -> Principal:
         """Let the request's principal in, its body unread. Raises what `Gate.admit` does, or `ForbiddenError`."""
         gate: Gate = request.app.state.gate
-        principal = await gate.admit(request)
+        principal = await gate.admit(request, self.by)
         request.state.principal = principal
         if not principal.role.may(self.role):
             raise ForbiddenError(self.role)

@@ -68,10 +68,15 @@ class KeyRing:
 
     def __init__(self, entries: Iterable[str]) -> None:
         self._principals = _principals_by_digest(entries)
+        self._by_name = {principal.key: principal for principal in self._principals.values()}
 
     def find(self, key: bytes) -> Principal | None:
         """Who `key` stands for."""
         return self._principals.get(sha256(key).digest())
+
+    def named(self, name: str) -> Principal | None:
+        """Who has this name, with the tenant's before it (`Principal.key`), and a key still."""
+        return self._by_name.get(name)
 
 
 def _principals_by_digest(entries: Iterable[str]) -> Mapping[bytes, Principal]:

@@ -17,12 +17,21 @@ from app.auth.gate import open_gate
 from app.auth.principals import Principal, Role
 from app.core.queue.pipelined import Link
 from app.core.settings import Settings
+from app.core.signed import Purpose
 
-__all__ = ["ASKER", "Admin", "AdmittedRoute", "Asker", "Ingester", "Principal", "Role", "install"]
+__all__ = [
+    "ASKER", "JOB_READER", "Admin", "AdmittedRoute", "Asker", "FileReader", "Ingester", "JobReader", "Principal",
+    "Role", "install",
+]  # fmt: skip
 
 ASKER = Needs(Role.ASK)
+JOB_READER = Needs(Role.ASK, Purpose.JOB)
 
 Asker = Annotated[Principal, Depends(ASKER)]
+JobReader = Annotated[Principal, Depends(JOB_READER)]
+"""An asker, or who has a ticket to the job of the route's `job_id`."""
+FileReader = Annotated[Principal, Depends(Needs(Role.ASK, Purpose.FILE))]
+"""An asker, or who has a signed link to the file of the route's `document_id`."""
 Ingester = Annotated[Principal, Depends(Needs(Role.INGEST))]
 Admin = Annotated[Principal, Depends(Needs(Role.ADMIN))]
 

@@ -1,5 +1,6 @@
 """Who is let in: whoever shows a key or a token, or, where none are configured, this machine."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import Request
@@ -7,13 +8,16 @@ from starlette.types import Scope
 
 from app.auth.api_keys import KeyRing
 from app.auth.loopback import is_local, is_local_origin
-from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError, Principal
+from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError, Principal, Role
 from app.auth.rate_limits import RateLimitedError, RateLimits
+from app.auth.signed import BadLinkError, grant_of
 from app.core.errors import ConfigurationError
+from app.core.link_secret import LinkSecret
 from app.core.logging import get_logger
 from app.core.loopback import is_loopback, one_client
 from app.core.queue.pipelined import Link
 from app.core.settings import Settings
+from app.core.signed import Purpose
 
 if TYPE_CHECKING:
     from app.auth.jwt import TokenVerifier
@@ -27,14 +31,22 @@ log = get_logger(__name__)
 class Gate(Protocol):
     """Tells who sends a request."""
 
-    async def admit(self, request: Request) -> Principal:
-        """The request's principal. Raises one of the errors of `app.auth.principals`, or `RateLimitedError`."""
+    secret: LinkSecret | None
+    """What signs links and tickets; None where nobody needs one."""
+
+    async def admit(self, request: Request, by: Purpose | None = None) -> Principal:
+        """The request's principal. `by`: a token in the address will do, of this purpose.
+
+        Raises one of the errors of `app.auth.principals`, or `RateLimitedError`.
+        """
 
 
 class LocalGate:
     """Without credentials: everyone on this machine is the same admin."""
 
-    async def admit(self, request: Request) -> Principal:
+    secret: LinkSecret | None = None
+
+    async def admit(self, request: Request, by: Purpose | None = None) -> Principal:
         """`ANONYMOUS`. Raises `NotLocalError`."""
         if not is_local(request.scope):
             raise NotLocalError
@@ -45,27 +57,32 @@ class CredentialGate:
     """With API_KEYS or JWTs: whoever shows one of them, within the key's rate."""
 
     def __init__(
-        self, ring: KeyRing, verifier: "TokenVerifier | None", limits: RateLimits, settings: Settings
+        self,
+        ring: KeyRing,
+        verifier: "TokenVerifier | None",
+        limits: RateLimits,
+        secret: LinkSecret,
+        settings: Settings,
     ) -> None:
+        self.secret: LinkSecret | None = secret
         self._ring = ring
         self._verifier = verifier
         self._limits = limits
         self._rate = settings.rate_limit
         self._address_rate = settings.address_rate_limit
 
-    async def admit(self, request: Request) -> Principal:
-        """The principal that the request's key or token stands for.
+    async def admit(self, request: Request, by: Purpose | None = None) -> Principal:
+        """The principal that the request's key or token stands for; without one, for whom its address was signed.
 
         Raises `NotAuthenticatedError`, `KeysUnavailableError`, `RateLimitedError` or one of `VALKEY_UNAVAILABLE`.
         Valkey is asked only where a rate applies, once.
         """
         shown = credential(request.scope)
-        if shown is None:
-            raise NotAuthenticatedError(is_wrong=False)
         try:
-            principal = await self._identify(shown)
-        except NotAuthenticatedError:
-            await self._count_wrong(request.scope)
+            principal = await self._signed(request, by) if shown is None else await self._identify(shown)
+        except NotAuthenticatedError as error:
+            if error.is_wrong and not (isinstance(error, BadLinkError) and error.is_over):
+                await self._count_wrong(request.scope)
             raise
         await self._count(request, principal)
         return principal
@@ -77,6 +94,19 @@ class CredentialGate:
         if self._verifier is None or shown.count(b".") != 2:
             raise NotAuthenticatedError(is_wrong=True)
         return await self._verifier.principal(shown)
+
+    async def _signed(self, request: Request, by: Purpose | None) -> Principal:
+        """Whose link or ticket it is, who must still have a key of that name; they may read, and no more."""
+        grant = await grant_of(request, by, self.secret) if by is not None and self.secret is not None else None
+        if grant is None:
+            raise NotAuthenticatedError(is_wrong=False)
+        principal = Principal(grant.tenant, grant.name, Role.ASK)
+        if ":" in grant.name:  # of a token, which ends by itself, or of the service's own news
+            return principal
+        owner = self._ring.named(principal.key)
+        if owner is None:
+            raise BadLinkError(is_over=False)
+        return replace(owner, role=Role.ASK)
 
     async def _count(self, request: Request, principal: Principal) -> None:
         rate = principal.rate or self._rate
@@ -102,7 +132,8 @@ def open_gate(settings: Settings, link: Link) -> Gate:
         log.info("no_credentials", serves="this machine alone", hint="API_KEYS or JWTs let others in")
         _warn_of_origins(settings)
         return LocalGate()
-    return CredentialGate(KeyRing(settings.api_keys or ()), _verifier(settings), RateLimits(link), settings)
+    ring, secret = KeyRing(settings.api_keys or ()), LinkSecret(link, settings)
+    return CredentialGate(ring, _verifier(settings), RateLimits(link), secret, settings)
 
 
 def _warn_of_origins(settings: Settings) -> None:

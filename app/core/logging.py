@@ -62,6 +62,17 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(level)
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("uvicorn.access").addFilter(_WithoutQuery())
+
+
+class _WithoutQuery(logging.Filter):
+    """uvicorn's lines of requests, where they are not turned off, without the query: it may hold a ticket."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            client, method, path, version, status = record.args
+            record.args = (client, method, str(path).partition("?")[0], version, status)
+        return True
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

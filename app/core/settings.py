@@ -20,11 +20,15 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.addresses import is_host, is_prefix
 from app.core.contract import is_signing_secret
 from app.core.providers import OPENAI, provider_of
 
 JWT_SECRET_MIN_BYTES = 32
 """As long as HS256's digest: RFC 7518, section 3.2."""
+
+LINK_SECRET_MIN_BYTES = 32
+"""As long as the digest of HMAC-SHA256."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}/(second|minute|hour|day)$")]
@@ -123,6 +127,10 @@ class Settings(BaseSettings):
     jwt_jwks_url: str | None = Field(None, description="Where the public keys (RS256, ES256) of the JWTs are")
     jwt_issuer: str | None = Field(None, description="`iss` that a JWT must have")
     jwt_audience: str | None = Field(None, description="`aud` that a JWT must have")
+    link_secret: SecretStr | None = Field(
+        None,
+        description="Signs the links of citations and tickets; unset: a secret that is made once, kept in Valkey",
+    )
     rate_limit: Rate | None = Field(
         None, description="Requests of one key that states no rate of its own, e.g. 600/minute; unset: no limit"
     )
@@ -134,6 +142,10 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Words | None = Field(
         None, description="Addresses or networks whose X-Forwarded-For is believed; unset: nobody's"
+    )
+    public_url: str | None = Field(
+        None,
+        description="Where clients find the API, e.g. https://host/rag, which a proxy passes on without the path",
     )
     cors_origins: Words | None = Field(
         None,
@@ -216,6 +228,25 @@ class Settings(BaseSettings):
         if not _is_address(url, ("http", "https")):
             raise ValueError("must be like http://host:port or https://host/path")
         return url.rstrip("/")
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url) if _is_address(url, ("http", "https")) else None
+        if parts is None or not (is_host(parts.netloc) and is_prefix(parts.path)) or parts.query or parts.fragment:
+            raise ValueError("must be like https://host or https://host/path, without a query")
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+    @field_validator("link_secret")
+    @classmethod
+    def _long_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < LINK_SECRET_MIN_BYTES:
+            raise ValueError(
+                f"must have {LINK_SECRET_MIN_BYTES} bytes or more (`openssl rand -base64 32` makes them)"
+            )
+        return secret
 
     @field_validator("redis_url")
     @classmethod

@@ -112,10 +112,10 @@ class UploadAccepted(QuietModel):
     problems: list[FileProblem]
 
 
-def document_view(record: DocumentRecord) -> DocumentView:
-    """What a client sees of `record`."""
-    document = f"/documents/{record.document_id}"
-    job = f"/job-status/{record.job_id}" if record.job_id else None
+def document_view(record: DocumentRecord, base: str = "") -> DocumentView:
+    """What a client sees of `record`; `base` goes before each path of its links."""
+    document = f"{base}/documents/{record.document_id}"
+    job = f"{base}/job-status/{record.job_id}" if record.job_id else None
     urls = DocumentUrls(document=document, file=f"{document}/file", job=job)
     return DocumentView(**record.model_dump(), urls=urls)
 

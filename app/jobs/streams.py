@@ -5,7 +5,7 @@ its sequence number. The last event is made from the job's record, the one place
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -19,7 +19,7 @@ from app.core.events import EventType
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobNotFoundError, JobQueue
-from app.core.queue.records import JobView
+from app.core.queue.records import JobView, Result
 from app.jobs.waiters import Waiters
 
 PING_SECONDS = 15.0
@@ -37,6 +37,14 @@ _LAST = {
 }
 
 log = get_logger(__name__)
+
+
+Shown = Callable[[Result | None], Result | None]
+"""How a result is shown to whoever follows the job: with links of their own."""
+
+
+def _as_it_is(result: Result | None) -> Result | None:
+    return result
 
 
 def frame(number: int, name: str, data: bytes) -> bytes:
@@ -89,8 +97,8 @@ class JobEvents:
                     last = fresh[-1].n
                     yield fresh
 
-    async def frames(self, view: JobView, after: int) -> AsyncGenerator[bytes, None]:
-        """The events after number `after`, framed. The last frame is what became of the job."""
+    async def frames(self, view: JobView, after: int, *, shown: Shown = _as_it_is) -> AsyncGenerator[bytes, None]:
+        """The events after number `after`, framed. The last is what became of the job, its result as `shown`."""
         yield b"retry: %d\n\n" % RETRY_MILLISECONDS
         if after == NOT_BEGUN:
             yield frame(0, "job.queued", orjson.dumps({"job_id": self._job_id, "position": view.position}))
@@ -101,9 +109,9 @@ class JobEvents:
                 elif isinstance(batch, JobView):
                     number = await self.end()
                     if number > after:
-                        yield frame(number, _LAST[batch.status], _ending(batch))
-                elif shown := _shown(batch):
-                    yield shown
+                        yield frame(number, _LAST[batch.status], _ending(batch, shown(batch.result)))
+                elif framed := _shown(batch):
+                    yield framed
 
 
 def _shown(events: Iterable[Event]) -> bytes:
@@ -112,10 +120,10 @@ def _shown(events: Iterable[Event]) -> bytes:
     )
 
 
-def _ending(view: JobView) -> bytes:
+def _ending(view: JobView, result: Result | None) -> bytes:
     body: dict[str, Any] = {"job_id": view.job_id, "status": view.status.value}
-    if view.result is not None:
-        body["result"] = view.result.model_dump(mode="json")
+    if result is not None:
+        body["result"] = result.model_dump(mode="json")
     if view.error is not None:
         body["error"] = view.error.model_dump(mode="json")
     return orjson.dumps(body)

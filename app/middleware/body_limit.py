@@ -5,6 +5,7 @@ FastAPI's own `max_body_size` answers in plain text, and refuses routes that rea
 
 from collections.abc import Mapping
 
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +37,7 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._larger.get(scope["path"], BODY_MAX_BYTES)
+        limit = self._larger.get(get_route_path(scope), BODY_MAX_BYTES)
         stated = _content_length(scope)
         received = 0
         is_answered = False

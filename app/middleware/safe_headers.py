@@ -1,5 +1,7 @@
 """Headers that every response has unless its route says otherwise, and the client's standing when a rate applies."""
 
+from urllib.parse import urlsplit, urlunsplit
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE = (
@@ -10,6 +12,11 @@ SAFE = (
 )
 NOTHING = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 """JSON loads nothing, and nobody shows it in a frame."""
+
+
+REDIRECT = 307
+"""Starlette's, from a path with a slash too many. Its address says the host that the request named, which may be a
+proxy's name for us, or anyone's; a path alone is right whatever we are called."""
 
 
 class SafeHeadersMiddleware:
@@ -31,8 +38,16 @@ class SafeHeadersMiddleware:
                 names = {name for name, _ in given}
                 standing = scope["state"].get("standing")
                 rate = standing.headers if standing is not None else ()
+                if message["status"] == REDIRECT:
+                    given = [(name, _path(value) if name == b"location" else value) for name, value in given]
                 added = [header for header in defaults if header[0] not in names]
                 message = {**message, "headers": [*given, *added, *rate]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _path(location: bytes) -> bytes:
+    """The address without its scheme and host."""
+    parts = urlsplit(location)
+    return urlunsplit((b"", b"", b"/" + parts.path.lstrip(b"/"), parts.query, b""))

@@ -21,6 +21,7 @@ def install(app: FastAPI) -> None:
                 description=f"{app.description}\n\n{problems.section()}",
                 routes=app.routes,
                 tags=app.openapi_tags,
+                servers=app.servers,
             )
             components = document.setdefault("components", {}).setdefault("schemas", {})
             for model in (Problem, ChatRequest):

@@ -8,11 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError
 from app.auth.rate_limits import RateLimitedError
+from app.auth.signed import BadLinkError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
@@ -84,7 +86,7 @@ def _file_range(error: RangeNotSatisfiableError) -> Mapping[str, str]:
 
 
 def _how_to_ask(request: Request, error: RequestValidationError) -> str:
-    if request.url.path == "/chat":
+    if get_route_path(request.scope) == "/chat":
         return f'See `errors`. A question is {{"query": "..."}} of 1 to {QUERY_MAX_CHARACTERS:,} characters.'
     return "See `errors`, and /docs for what this address takes."
 
@@ -172,6 +174,14 @@ TABLE: tuple[Row[Any], ...] = (
     _http(404, "There is nothing at this address; see /docs."),
     _http(405, "This address does not take this method; see the Allow header."),
     # Who asks
+    Row(
+        BadLinkError,
+        401,
+        "link-expired",
+        "The link or ticket has expired, or is not whole. Fetch the answer again, which has new links; a ticket is "
+        "made by POST /jobs/{job_id}/ticket.",
+        headers=_challenge,
+    ),
     Row(
         NotAuthenticatedError,
         401,

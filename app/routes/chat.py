@@ -15,6 +15,7 @@ from app.core.settings import Settings
 from app.dependencies import api_of, request_id_of
 from app.request_headers import IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER
 from app.routes.direct import DirectRoute, refusal
+from app.routes.links import links_for
 from app.routes.submission import submit
 from app.schemas import ChatRequest, JobAccepted, JobResult, WebhookRequest, problem_responses
 
@@ -52,9 +53,9 @@ async def ask(request: Request, principal: Asker) -> Response:
     asked = await _asked(request)
     webhook = _webhook(asked.webhook, api.settings) if asked.webhook else None
     job = AnswerJob(tenant=principal.tenant, request_id=request_id_of(request), **asked.plain())
-    headers = request.headers
+    links, headers = await links_for(request, principal), request.headers
     return await submit(
-        job, principal, api, webhook=webhook, key=headers.get("idempotency-key"), prefer=headers.get("prefer")
+        job, principal, api, links, webhook=webhook, key=headers.get("idempotency-key"), prefer=headers.get("prefer")
     )
 
 

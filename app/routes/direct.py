@@ -12,20 +12,29 @@ from pydantic import ValidationError
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from app.auth.admission import Needs
 from app.auth.dependencies import ASKER, Principal
 
 
 class DirectRoute(Route):
-    """A Starlette route for askers, which tells its name to those who ask the scope for it, as FastAPI's do.
+    """A Starlette route, for askers unless told otherwise, which tells its name to those who ask the scope for it, as
+    FastAPI's do.
 
     What `answer` raises is left to the application's handlers, which are the same as a route's own.
     """
 
-    def __init__(self, method: str, path: str, answer: Callable[[Request, Principal], Awaitable[Response]]) -> None:
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        answer: Callable[[Request, Principal], Awaitable[Response]],
+        needs: Needs = ASKER,
+    ) -> None:
         super().__init__(path, answer)
         self.methods = {method}  # without HEAD, as FastAPI's are
         self.app = self._respond
         self._answer = answer
+        self._needs = needs
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As Starlette has it."""
@@ -34,7 +43,7 @@ class DirectRoute(Route):
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        response = await self._answer(request, await ASKER.admit(request))
+        response = await self._answer(request, await self._needs.admit(request))
         await response(scope, receive, send)
 
 

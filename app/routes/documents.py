@@ -8,7 +8,7 @@ from fastapi import Query as QueryParameter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 
-from app.auth.dependencies import AdmittedRoute, Asker, Ingester
+from app.auth.dependencies import AdmittedRoute, Asker, FileReader, Ingester
 from app.core.contract import DEFAULT_COLLECTION, LABEL, Label
 from app.core.documents.files import open_store
 from app.core.errors import Limit
@@ -28,6 +28,7 @@ from app.documents.uploads import ReceivedFile, Refusal, Upload, UploadRefusedEr
 from app.problems.table import file_problem
 from app.request_headers import IdempotencyKey
 from app.request_headers import idempotency_key as checked_key
+from app.routes.links import SIG_PARAMETERS, link_base
 from app.schemas import problem_responses
 
 LIST_LIMIT_MAX = 100
@@ -88,15 +89,18 @@ async def upload(
         records = [await documents.add(place, file, is_replay=is_replay) for file in taken]
     if is_replay:
         response.headers["Idempotent-Replayed"] = "true"
+    base = link_base(request.scope, api.settings)
     return UploadAccepted(
-        documents=[document_view(record) for record in records],
+        documents=[document_view(record, base) for record in records],
         problems=[file_problem(number, refusal) for number, refusal in refusals.items()],
     )
 
 
 @router.get("/documents", responses=problem_responses(401, 403, 422, 429, 503))
 async def list_documents(
+    request: Request,
     principal: Asker,
+    api: ApiDep,
     documents: DocumentsDep,
     collection: Annotated[Label | None, QueryParameter(description="Of this collection only")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=LIST_LIMIT_MAX, description="Documents at most")] = 50,
@@ -107,16 +111,19 @@ async def list_documents(
     """The documents, the newest first, a page at a time. What comes or goes meanwhile moves no other document."""
     after = int(cursor) if cursor is not None else None
     page = await documents.list(principal.tenant, collection=collection, after=after, limit=limit)
+    base = link_base(request.scope, api.settings)
     return DocumentList(
-        documents=[document_view(record) for record in page.documents],
+        documents=[document_view(record, base) for record in page.documents],
         next_cursor=str(page.next) if page.next is not None else None,
     )
 
 
 @router.get("/documents/{document_id}", responses=problem_responses(401, 403, 404, 429, 503))
-async def document(document_id: DocumentId, principal: Asker, documents: DocumentsDep) -> DocumentView:
+async def document(
+    request: Request, document_id: DocumentId, principal: Asker, documents: DocumentsDep, api: ApiDep
+) -> DocumentView:
     """The document, and how far its indexing is: `pages_done` of `pages`."""
-    return document_view(await documents.get(principal.tenant, document_id))
+    return document_view(await documents.get(principal.tenant, document_id), link_base(request.scope, api.settings))
 
 
 @router.delete("/documents/{document_id}", status_code=204, responses=problem_responses(401, 403, 404, 429, 503))
@@ -139,11 +146,19 @@ _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 @router.head("/documents/{document_id}/file", include_in_schema=False)
-@router.get("/documents/{document_id}/file", response_class=Response, responses=_FILE_RESPONSES)
+@router.get(
+    "/documents/{document_id}/file",
+    response_class=Response,
+    responses=_FILE_RESPONSES,
+    openapi_extra={"parameters": SIG_PARAMETERS},
+)
 async def document_file(
-    document_id: DocumentId, request: Request, principal: Asker, documents: DocumentsDep
+    document_id: DocumentId, request: Request, principal: FileReader, documents: DocumentsDep
 ) -> Response:
-    """The file itself, or the single range of it that is asked for. `ETag` is the hash of its bytes."""
+    """The file itself, or the single range of it that is asked for. `ETag` is the hash of its bytes.
+
+    A citation's `url` leads here, signed where the service has keys: whoever has it can open this file for an hour.
+    """
     record = await documents.get(principal.tenant, document_id)
     headers = file_headers(record)
     if is_unchanged(request.headers, record):

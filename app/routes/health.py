@@ -13,6 +13,7 @@ from app.core.services import qdrant_server
 from app.core.settings import Settings
 from app.dependencies import ApiDep
 from app.problems.table import VALKEY_RETRY_SECONDS
+from app.routes.links import link_base
 from app.schemas import Health, Readiness, Root
 from app.version import VERSION
 
@@ -25,9 +26,10 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/")
-async def root() -> Root:
+async def root(request: Request, api: ApiDep) -> Root:
     """What this is and where to go."""
-    return Root(name="rag-queue", version=VERSION, docs="/docs", ready="/readyz")
+    base = link_base(request.scope, api.settings)
+    return Root(name="rag-queue", version=VERSION, docs=f"{base}/docs", ready=f"{base}/readyz")
 
 
 @router.get("/healthz")

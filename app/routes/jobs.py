@@ -1,13 +1,15 @@
 """What became of a job, and what may be done about it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
-from app.auth.dependencies import Admin, AdmittedRoute, Asker, Principal
+from app.auth.dependencies import JOB_READER, Admin, AdmittedRoute, Asker, JobReader, Principal
 from app.core.errors import Limit
+from app.core.links import TICKET_SECONDS
 from app.core.models import HIDDEN
 from app.core.queue.records import JobView
 from app.dependencies import Api, ApiDep, UntilAnswered, api_of
@@ -15,9 +17,20 @@ from app.jobs.streams import NOT_BEGUN, EventStream, JobEvents
 from app.request_headers import WAIT_SECONDS_MAX
 from app.routes import job_actions
 from app.routes.direct import DirectRoute, refusal
+from app.routes.links import TICKET_PARAMETERS, links_for
 from app.routes.submission import POLL_SECONDS, result_response
 from app.routes.waiting import wait_for_end
-from app.schemas import JobList, JobResult, JobState, Progress, Removed, problem_responses
+from app.schemas import (
+    JobList,
+    JobResult,
+    JobState,
+    JobUrls,
+    Progress,
+    Removed,
+    Ticket,
+    TicketUrls,
+    problem_responses,
+)
 
 LIST_MAX = 1000
 EVENT_NUMBER_MAX = 2**53
@@ -33,9 +46,12 @@ FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those t
 
 
 @router.get(
-    "/job-status/{job_id}", response_model=JobState, responses=problem_responses(401, 403, 404, 422, 429, 503)
+    "/job-status/{job_id}",
+    response_model=JobState,
+    responses=problem_responses(401, 403, 404, 422, 429, 503),
+    openapi_extra={"parameters": TICKET_PARAMETERS},
 )
-async def job_status(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
+async def job_status(job_id: JobId, principal: JobReader, api: ApiDep, request: Request, wait: Wait = 0) -> Response:
     """Where the job is, and why it failed if it did. Retry-After is there until it has ended."""
     view = await api.queue.view(job_id, tenant=principal.tenant)
     view = await wait_for_end(view, wait, principal, api)
@@ -50,19 +66,20 @@ async def job_status(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 
         **problem_responses(401, 403, 404, 422, 429, 503),
         202: {"model": JobResult, "description": "Not ended yet"},
     },
+    openapi_extra={"parameters": TICKET_PARAMETERS},
 )
-async def result(job_id: JobId, principal: Asker, api: ApiDep, wait: Wait = 0) -> Response:
+async def result(job_id: JobId, principal: JobReader, api: ApiDep, request: Request, wait: Wait = 0) -> Response:
     """The answer, once the job has ended; 202 with Retry-After before that."""
     view = await api.queue.view(job_id, tenant=principal.tenant)
     view = await wait_for_end(view, wait, principal, api)
-    return result_response(view)
+    return result_response(view, await links_for(request, principal))
 
 
-def _direct(path: str, read: Callable[[str, Principal, Api, int], Awaitable[Response]]) -> DirectRoute:
+def _direct(path: str, read: Callable[[str, Principal, Api, Request, int], Awaitable[Response]]) -> DirectRoute:
     async def answer(request: Request, principal: Principal) -> Response:
-        return await read(request.path_params["job_id"], principal, api_of(request), _wait(request))
+        return await read(request.path_params["job_id"], principal, api_of(request), request, _wait(request))
 
-    return DirectRoute("GET", path, answer)
+    return DirectRoute("GET", path, answer, JOB_READER)
 
 
 def _wait(request: Request) -> int:
@@ -84,11 +101,13 @@ DIRECT = (_direct("/job-status/{job_id}", job_status), _direct("/result/{job_id}
         204: {"description": "The job has ended and you have every event"},
         **problem_responses(401, 403, 404, 422, 429, 503),
     },
+    openapi_extra={"parameters": TICKET_PARAMETERS},
 )
 async def stream(
     job_id: JobId,
-    principal: Asker,
+    principal: JobReader,
     api: ApiDep,
+    request: Request,
     until_answered: UntilAnswered,
     starting_after: Annotated[
         int | None, Query(ge=0, le=EVENT_NUMBER_MAX, description="Number of the last event that you have")
@@ -109,7 +128,31 @@ async def stream(
     after = _after(starting_after, last_event_id)
     if view.status.is_terminal and after >= await events.end():
         return Response(status_code=204)
-    return EventStream(events.frames(view, after))
+    links = await links_for(request, principal)
+    return EventStream(events.frames(view, after, shown=links.shown))
+
+
+@router.post("/jobs/{job_id}/ticket", status_code=201, responses=problem_responses(401, 403, 404, 429, 503))
+async def make_ticket(job_id: JobId, principal: Asker, api: ApiDep, request: Request) -> Ticket:
+    """A ticket to this job alone, for what can send no key: EventSource, or a link.
+
+    Whoever has it can read the job's state, events and result for ten minutes, and nothing else. It counts as the key
+    that made it.
+    """
+    await api.queue.view(job_id, tenant=principal.tenant)
+    links = await links_for(request, principal)
+    token, expires = links.ticket(job_id)
+    urls = JobUrls.of(job_id, links.base)
+    return Ticket(
+        ticket=token,
+        expires_in=TICKET_SECONDS,
+        expires_at=datetime.fromtimestamp(expires, UTC),
+        urls=TicketUrls(
+            status=f"{urls.status}?ticket={token}",
+            result=f"{urls.result}?ticket={token}",
+            stream=f"{urls.stream}?ticket={token}",
+        ),
+    )
 
 
 @router.post("/jobs/{job_id}/cancel", responses=problem_responses(401, 403, 404, 409, 422, 429, 503))

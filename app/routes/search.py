@@ -6,6 +6,7 @@ from app.auth.dependencies import AdmittedRoute, Asker
 from app.core.contract import SearchJob
 from app.dependencies import ApiDep, request_id_of
 from app.request_headers import IdempotencyKey, Prefer
+from app.routes.links import links_for
 from app.routes.submission import submit
 from app.schemas import JobAccepted, JobResult, SearchRequest, problem_responses
 
@@ -29,4 +30,5 @@ async def search(
 ) -> Response:
     """Put a search on the queue. `/result/{job_id}` then has the chunks that fit best, under `result.hits`."""
     job = SearchJob(tenant=principal.tenant, request_id=request_id_of(request), **body.plain())
-    return await submit(job, principal, api, key=idempotency_key, prefer=prefer)
+    links = await links_for(request, principal)
+    return await submit(job, principal, api, links, key=idempotency_key, prefer=prefer)

@@ -7,6 +7,7 @@ from fastapi import Response
 from app.auth.dependencies import Principal
 from app.core.contract import Webhook
 from app.core.errors import Limit
+from app.core.links import Links
 from app.core.queue.producer import Enqueued, Idempotency
 from app.core.queue.records import JobView, Payload
 from app.dependencies import Api
@@ -21,6 +22,7 @@ async def submit(
     payload: Payload,
     principal: Principal,
     api: Api,
+    links: Links,
     *,
     webhook: Webhook | None = None,
     key: str | None,
@@ -34,31 +36,31 @@ async def submit(
     idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None
     seconds = wait_seconds(prefer)
     if not seconds:
-        return _accepted(await api.queue.submit(payload, idempotency=idempotency, webhook=webhook), {})
+        return _accepted(await api.queue.submit(payload, idempotency=idempotency, webhook=webhook), links, {})
     with api.places.held(Limit.WAITS, principal.key):  # before there is a job: who is refused will ask again
         taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook)
         view = await api.queue.view(taken.job_id, tenant=principal.tenant)
         view = await api.waiters.wait_for_end(view, seconds, tenant=principal.tenant)
     applied = {"Preference-Applied": f"wait={seconds}"}
     if view.status.is_terminal:
-        return result_response(view, _replayed(taken) | applied)
-    return _accepted(taken, applied)
+        return result_response(view, links, _replayed(taken) | applied)
+    return _accepted(taken, links, applied)
 
 
 def _replayed(taken: Enqueued) -> dict[str, str]:
     return {"Idempotent-Replayed": "true"} if taken.is_replay else {}
 
 
-def _accepted(taken: Enqueued, headers: Mapping[str, str]) -> Response:
-    urls = JobUrls.of(taken.job_id)
+def _accepted(taken: Enqueued, links: Links, headers: Mapping[str, str]) -> Response:
+    urls = JobUrls.of(taken.job_id, links.base)
     accepted = JobAccepted(job_id=taken.job_id, position=taken.position, expires_at=taken.expires_at, urls=urls)
     where = {"Location": urls.status, "Retry-After": str(POLL_SECONDS)}
     return _json(accepted.model_dump_json(), 202, where | _replayed(taken) | dict(headers))
 
 
-def result_response(view: JobView, headers: Mapping[str, str] | None = None) -> Response:
+def result_response(view: JobView, links: Links, headers: Mapping[str, str] | None = None) -> Response:
     """What became of the job: 200, or 202 with Retry-After before it has ended."""
-    body = JobResult(job_id=view.job_id, status=view.status, result=view.result, error=view.error)
+    body = JobResult(job_id=view.job_id, status=view.status, result=links.shown(view.result), error=view.error)
     is_over = view.status.is_terminal
     retry = {} if is_over else {"Retry-After": str(POLL_SECONDS)}
     return _json(body.model_dump_json(), 200 if is_over else 202, retry | dict(headers or {}))

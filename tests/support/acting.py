@@ -7,7 +7,7 @@ from redis import Redis
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
 
-from app.core.contract import AnswerJob, AnswerResult, Citation, Timings, Usage
+from app.core.contract import AnswerJob, AnswerResult, Citation, SearchResult, Timings, Usage
 from app.core.errors import ErrorCode
 from app.core.events import APPEND, EventType, encode, log_key
 from app.core.serializer import PlainSerializer
@@ -72,7 +72,7 @@ class ActingWorker:
         for piece in pieces:
             self.append(job_id, EventType.DELTA, text=piece)
 
-    def finish(self, job_id: str, result: AnswerResult) -> None:
+    def finish(self, job_id: str, result: AnswerResult | SearchResult) -> None:
         """The job has its answer."""
         job = self._job(job_id)
         with self.valkey.pipeline() as pipeline:

@@ -16,13 +16,14 @@ from tests.support.processes import wait_until
 
 
 @contextmanager
-def serving(settings: Settings, protocol: type[HttpProtocol] = HttpProtocol) -> Iterator[str]:
-    """The API of `settings`, answering until the block ends; its URL."""
+def serving(settings: Settings, protocol: type[HttpProtocol] = HttpProtocol, *, root_path: str = "") -> Iterator[str]:
+    """The API of `settings`, answering until the block ends; its URL. `root_path` is uvicorn's `--root-path`."""
     app = create_app(settings)
     # FastAPI would build the routes at the first request, and change the process's warnings meanwhile: of two
     # servers in threads of one process, one would raise what the other has silenced.
     app.openapi()
-    with serving_app(app, protocol, before_stop=app.state.api.waiters.close) as url:
+    stop = app.state.api.waiters.close
+    with serving_app(app, protocol, before_stop=stop, root_path=root_path) as url:
         yield url
 
 
@@ -33,12 +34,20 @@ def serving_app(
     *,
     lifespan: Literal["on", "off"] = "on",
     before_stop: Callable[[], object] = lambda: None,
+    root_path: str = "",
 ) -> Iterator[str]:
     """An ASGI application, answering until the block ends, when its loop first calls `before_stop`; its URL."""
     with _listener() as listener:
         server = uvicorn.Server(
             uvicorn.Config(
-                app, http=protocol, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan=lifespan
+                app,
+                http=protocol,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=5,
+                lifespan=lifespan,
+                root_path=root_path,
+                proxy_headers=False,  # as the service is run: TRUSTED_PROXIES says whom to believe
             )
         )
         loop = asyncio.new_event_loop()

@@ -41,7 +41,9 @@ def _pages(citation: Citation) -> str:
 
 def _url(citation: Citation, base_url: str) -> str:
     """The page in the document's file; where the file is not kept here, the document, as a URL is required."""
-    path = citation.url
-    if path is None or not path.startswith("/"):
-        path = f"/documents/{quote(citation.document_id, safe='')}#page={citation.page}"
-    return base_url.rstrip("/") + path
+    base, url = base_url.rstrip("/"), citation.url
+    if url is not None and url.startswith(f"{base}/documents/"):
+        return url
+    if url is None or not url.startswith("/"):
+        url = f"/documents/{quote(citation.document_id, safe='')}#page={citation.page}"
+    return base + url

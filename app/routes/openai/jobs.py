@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import orjson
@@ -19,6 +19,7 @@ from app.core.queue.records import KINDS, JobView
 from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.jobs.streams import JobEvents
 from app.request_headers import idempotency_key
+from app.routes.links import base_url, whole_links_for
 
 log = get_logger(__name__)
 
@@ -39,7 +40,7 @@ class Asking:
     @property
     def base_url(self) -> str:
         """This service's URL as the client knows it."""
-        return str(self.request.base_url)
+        return base_url(self.request)
 
     def hold(self, limit: Limit) -> None:
         """Take one of the key's places until the request is over. Raises `LimitReachedError`.
@@ -62,11 +63,11 @@ class Asking:
         view = await self.api.queue.view(job_id, tenant=self.principal.tenant)
         if view.kind != KINDS[AnswerJob].name:
             raise JobNotFoundError(job_id)
-        return view
+        return await self._linked(view)
 
     async def wait(self, view: JobView, seconds: float) -> JobView:
         """The job once it has ended, or as it is after `seconds`. Call `hold` before."""
-        return await self.api.waiters.wait_for_end(view, seconds, tenant=self.principal.tenant)
+        return await self._linked(await self.api.waiters.wait_for_end(view, seconds, tenant=self.principal.tenant))
 
     async def follow(self, job_id: str) -> AsyncGenerator[list[Event] | JobView | None, None]:
         """The job's events from the first, as `JobEvents.batches` gives them.
@@ -77,11 +78,18 @@ class Asking:
         try:
             async with aclosing(events.batches(0)) as batches:
                 async for batch in batches:
-                    yield batch
+                    yield await self._linked(batch) if isinstance(batch, JobView) else batch
         except JobNotFoundError:
             return
         except VALKEY_UNAVAILABLE as error:
             log.warning("valkey_unavailable", during="stream", reason=type(error).__name__)
+
+    async def _linked(self, view: JobView) -> JobView:
+        """The view with links that the principal can follow; twice is harmless."""
+        if view.result is None:
+            return view
+        links = await whole_links_for(self.request, self.principal)
+        return replace(view, result=links.shown(view.result))
 
 
 AskingDep = Annotated[Asking, Depends()]

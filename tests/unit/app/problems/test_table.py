@@ -21,6 +21,7 @@ from structlog.testing import LogCapture
 from app import problems
 from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError, Role
 from app.auth.rate_limits import RateLimitedError, Standing
+from app.auth.signed import BadLinkError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
@@ -56,6 +57,7 @@ ELSEWHERE = {
     "app.core.errors.ConfigurationError": "it stops the start",
     "app.core.errors.ServiceError": "the worker's: it becomes the error of a job",
     "app.core.queue.records.BadRecordError": "the queue takes a record that can't be read for none",
+    "app.core.signed.BadSignatureError": "`app.auth.signed` makes it a `BadLinkError`",
     "app.routes.openai.errors.OpenAIError": "it is an answer itself, in OpenAI's shape",
     "app.routes.openai.jobs.RestartedError": "it ends a stream, whose status has long been sent",
 }
@@ -102,6 +104,9 @@ SAMPLES = [
     Sample(HTTPException(400, "secret"), 400, "bad-request"),
     Sample(HTTPException(404, "secret"), 404, "not-found"),
     Sample(HTTPException(405, "secret", {"Allow": "PUT"}), 405, "method-not-allowed", {"allow": "PUT"}),
+    Sample(
+        BadLinkError(is_over=True), 401, "link-expired", {"www-authenticate": f'{BEARER}, error="invalid_token"'},
+    ),
     Sample(NotAuthenticatedError(is_wrong=False), 401, "unauthorized", {"www-authenticate": BEARER}),
     Sample(
         NotAuthenticatedError(is_wrong=True), 401, "unauthorized",

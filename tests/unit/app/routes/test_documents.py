@@ -572,7 +572,9 @@ def test_who_may_only_ask_reads_and_writes_nothing(
 
 def become(client: TestClient, principal: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     class Gate:
-        async def admit(self, request: object) -> Principal:
+        secret = None
+
+        async def admit(self, request: object, by: object = None) -> Principal:
             return principal
 
     monkeypatch.setitem(client.app.state._state, "gate", Gate())  # type: ignore[attr-defined]
