@@ -59,8 +59,7 @@ class OpenAiWire:
         try:
             with self._wire.post(path, orjson.dumps(payload)) as response:
                 if response.status != OK:
-                    retry_after = plain_headers(response).get("retry-after", "")
-                    raise StatusError(response.status, b"".join(pieces(response)), retry_after=retry_after)
+                    raise StatusError(response.status, b"".join(pieces(response)), plain_headers(response))
                 yield response
         except CallTimeoutError as error:
             raise ServiceError(ErrorCode.MODEL_TIMEOUT) from error
