@@ -89,7 +89,10 @@ class CompletionReader:
         if isinstance(usage := body.get("usage"), dict):
             result.input_tokens = _count(usage.get("prompt_tokens"))
             result.output_tokens = _count(usage.get("completion_tokens"))
-        for choice in _dicts(body.get("choices")):
+        choices = body.get("choices")
+        if part == "message" and isinstance(choices, list):
+            self._done = True
+        for choice in _dicts(choices):
             if choice.get("index") not in (None, 0):
                 continue
             if isinstance(reason := choice.get("finish_reason"), str):
@@ -98,8 +101,6 @@ class CompletionReader:
             if isinstance(message, dict):
                 self._texts += _texts(message.get("content"))
                 self._refused |= bool(message.get("refusal"))
-                if part == "message":
-                    self._done = True
 
 
 def _loads(data: bytes) -> Any:

@@ -40,7 +40,7 @@ TAKEN_OUT = {
     f"{SIX}</s>": SIX,
     f"{SIX}</s>[INST] And then? [/INST]": SIX,
     f"[/INST] {SIX}": SIX,
-    f"<｜Assistant｜>{SIX}<｜end▁of▁sentence｜>": SIX,
+    f"<\uff5cAssistant\uff5c>{SIX}<\uff5cend\u2581of\u2581sentence\uff5c>": SIX,
 }
 STAYS = [
     SIX,
@@ -105,10 +105,13 @@ def test_of_a_hostile_text_little_is_held_back_and_looked_at_again(text: str) ->
         assert len(reader._buffer) <= CODE_MAX_CHARACTERS
 
 
-@pytest.mark.parametrize(
-    "name", ["deepseek-r1:7b", "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "Qwen/QwQ-32B", "qwen3:8b", "Qwen3-4B-Thinking",
-             "magistral-small", "microsoft/Phi-4-reasoning", "deepseek-reasoner", "zai-org/GLM-4.6", "kimi-k2-thinking"],
-)  # fmt: skip
+TELLING = """
+deepseek-r1:7b deepseek-ai/DeepSeek-R1-Distill-Qwen-7B Qwen/QwQ-32B qwen3:8b Qwen3-4B-Thinking magistral-small
+microsoft/Phi-4-reasoning deepseek-reasoner zai-org/GLM-4.6 kimi-k2-thinking
+"""
+
+
+@pytest.mark.parametrize("name", TELLING.split())
 def test_names_that_tell(name: str) -> None:
     assert NAMED.search(name)
 
