@@ -7,6 +7,8 @@ stays, and what only looks like a mark: `a < b`, `[1]`, HTML.
 
 # ruff: noqa: RUF001  DeepSeek's marks have bars of full width
 import re
+from collections import deque
+from collections.abc import Callable
 
 MARK_MAX_CHARACTERS = 64
 """No mark is as long. Bounds what is held back for one, and the work."""
@@ -56,7 +58,8 @@ _TURN_MAY_GO_ON = re.compile(rf"[a-z>|｜\s](?:<(?:{_BAR}[a-z_]{{0,16}}{_BAR}?)?
 _OTHERS = frozenset(("user", "human", "system", "tool", "developer", "inst", "system_prompt"))
 """Whose turn it is then: what follows is no answer, but a conversation that the model makes up."""
 _MAY_OPEN_BEHIND = "\n.!?…。！？"
-_SPECIAL = re.compile(r"[<\[`◁]")
+_SPECIAL = re.compile(r"<(?=[A-Za-z/<|｜]|\Z)|\[(?=[A-Za-z/]|\Z)|`|◁")
+"""Where a mark or code may begin; in most texts only a citation's bracket looks like it, and [1] does not."""
 _TICKS = re.compile(r"`+")
 _FENCE_END = re.compile(r"\n[ \t]{0,16}`{3,}")
 _FENCE_MAY_END = re.compile(r"\n[ \t]{0,16}`{0,16}\Z")
@@ -76,21 +79,23 @@ NAMED = re.compile(
 
 
 class AnswerOnly:
-    """The answer in a text that comes in pieces, without thoughts and marks; the same in the end however it is cut.
+    """Gives `on_text` the answer in a text that comes in pieces, without thoughts and marks, however it is cut.
 
     `holds`: the beginning is held back until the thoughts' end, or the text's, since their beginning is not marked;
     None: only if it reads like thoughts. When it turns out later that what was given were thoughts, `was_thought` is
     true, and nothing more is given.
     """
 
-    def __init__(self, *, holds: bool | None = False) -> None:
+    def __init__(self, on_text: Callable[[str], object], *, holds: bool | None = False) -> None:
+        self._on_text = on_text
         self._holds = holds
         self._buffer = ""
         """What can't be told yet from a mark."""
         self._said: list[str] = []
         """The answer so far, as far as it has not left."""
-        self._tail = ""
-        """What was said last."""
+        self._recent: deque[str] = deque(maxlen=MARK_MAX_CHARACTERS)
+        """What was said last, and is not forgotten with the thoughts that it was."""
+        self._note = self._recent.append
         self._mentions = 0
         """Openings within a line, which are talked about; their closings are, too."""
         self._is_thinking = self._has_thought = self._is_in_code = self._is_over = False
@@ -101,22 +106,24 @@ class AnswerOnly:
         self.begins_within_thoughts = False
         """The text has the end of thoughts whose beginning it has not."""
 
-    def feed(self, piece: str) -> str:
-        """What is known by now to be the answer."""
-        if self._is_plain and not _SPECIAL.search(piece):
-            self._tail = piece if piece[-1:] > " " else (self._tail + piece)[-MARK_MAX_CHARACTERS:]
-            return piece
-        return self._scan(piece, final=False)
+    def feed(self, piece: str) -> None:
+        """Give on what is known by now to be the answer."""
+        if self._is_plain and _SPECIAL.search(piece) is None:
+            self._note(piece)
+            self._on_text(piece)
+        else:
+            self._scan(piece, final=False)
 
-    def finish(self) -> str:
-        """What was held back. Nothing may be fed afterwards."""
-        return self._scan("", final=True)
+    def finish(self) -> None:
+        """Give on what was held back. Nothing may be fed afterwards."""
+        self._scan("", final=True)
 
-    def _scan(self, piece: str, *, final: bool) -> str:
+    def _scan(self, piece: str, *, final: bool) -> None:
         if not self._is_over and not self.was_thought:
             text = self._buffer + piece
             self._buffer = text[self._consume(text, final) :]
-        return "" if self._is_held(final) else self._given()
+        if not self._is_held(final) and (text := self._given()):
+            self._on_text(text)
 
     def _is_held(self, final: bool) -> bool:
         if self._holds is None and (final or len("".join(self._said).lstrip()) >= BEGINNING_CHARACTERS):
@@ -155,14 +162,19 @@ class AnswerOnly:
 
     def _say(self, text: str) -> None:
         if text:
-            self._tail = (self._tail + text[-MARK_MAX_CHARACTERS:])[-MARK_MAX_CHARACTERS:]
+            self._note(text[-MARK_MAX_CHARACTERS:])
             self._said.append(text)
+
+    @property
+    def _tail(self) -> str:
+        return "".join(self._recent)
 
     # Each of these gives the position behind what it read, or ~position of where it waits for more
 
     def _thought(self, text: str, position: int, final: bool) -> int:
         if closing := _CLOSING.search(text, position):
-            self._is_thinking, self._tail = False, ""
+            self._is_thinking = False
+            self._recent.clear()
             return closing.end()
         return len(text) if final else ~max(position, len(text) - 2 * MARK_MAX_CHARACTERS)
 
@@ -215,7 +227,7 @@ class AnswerOnly:
             self.begins_within_thoughts = True
             self.was_thought = self._has_given
             self._said.clear()
-            self._tail = ""
+            self._recent.clear()
         self._has_thought = True
         return True
 
@@ -247,6 +259,8 @@ class AnswerOnly:
 
 def answer_in(text: str) -> tuple[str, bool]:
     """The answer in a whole `text`, and whether it begins within thoughts."""
-    reader = AnswerOnly(holds=True)
-    answer = reader.feed(text) + reader.finish()
-    return answer, reader.begins_within_thoughts
+    answer: list[str] = []
+    reader = AnswerOnly(answer.append, holds=True)
+    reader.feed(text)
+    reader.finish()
+    return "".join(answer), reader.begins_within_thoughts

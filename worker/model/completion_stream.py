@@ -81,7 +81,10 @@ class CompletionReader:
             self._message(_loads(data), "delta")
 
     def _message(self, body: Any, part: str) -> None:
-        if not isinstance(body, dict) or body.get("error") or body.get("object") == "error":
+        if not isinstance(body, dict) or body.get("error"):
+            raise error_in_body(body)
+        choices = body.get("choices")
+        if not choices and body.get("object") == "error":
             raise error_in_body(body)
         result = self._result
         if isinstance(model := body.get("model"), str) and model:
@@ -89,7 +92,6 @@ class CompletionReader:
         if isinstance(usage := body.get("usage"), dict):
             result.input_tokens = _count(usage.get("prompt_tokens"))
             result.output_tokens = _count(usage.get("completion_tokens"))
-        choices = body.get("choices")
         if part == "message" and isinstance(choices, list):
             self._done = True
         for choice in _dicts(choices):

@@ -38,22 +38,16 @@ class MannerlyModel:
         """
         size = sum(len(message["content"].encode()) for message in messages)
         self._lengths.check(size)
-        reader = AnswerOnly(holds=self._holds())
-
-        def read(piece: str) -> None:
-            if text := reader.feed(piece):
-                on_text(text)
-
+        reader = AnswerOnly(on_text, holds=self._holds())
         try:
-            completion = self._complete(messages, read)
+            completion = self._complete(messages, reader.feed)
         except ServiceError as error:
             if error.code is ErrorCode.CONTEXT_TOO_LONG:
                 self._lengths.add(size)
             raise
         completion.text, begins_within = answer_in(completion.text)
         self._learn(begins_within)
-        if rest := reader.finish():
-            on_text(rest)
+        reader.finish()
         completion.is_retold = reader.was_thought
         return completion
 
