@@ -11,8 +11,7 @@ import orjson
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
-from worker.http.connection import Connections, Server
-from worker.http.wire import plain_headers
+from worker.http.connection import Connections, Server, plain_headers
 from worker.runtime.retry_after import retry_after_seconds
 
 MAX_RESPONSE_BYTES = 64 * 2**20

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 
-from worker.http.connection import Connections, Server
+from worker.http.connection import Connections, Server, plain_headers
 from worker.http.packed import UnpackingError, unpacked
 from worker.runtime.deadlines import CallLimit
 from worker.runtime.interrupts import own_calls
@@ -88,8 +88,3 @@ def _plain(response: HTTPResponse) -> Iterator[bytes]:
     if response.length:
         raise IncompleteRead(b"", response.length)
     response.read()  # the end: lets the connection go
-
-
-def plain_headers(response: HTTPResponse) -> dict[str, str]:
-    """The headers, their names in lower case."""
-    return {name.lower(): value for name, value in response.headers.items()}

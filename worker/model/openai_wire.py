@@ -13,7 +13,8 @@ import orjson
 from pydantic import SecretStr
 
 from app.core.errors import ErrorCode, ServiceError
-from worker.http.wire import CallFailedError, CallTimeoutError, OnResponse, Wire, pieces, plain_headers
+from worker.http.connection import plain_headers
+from worker.http.wire import CallFailedError, CallTimeoutError, OnResponse, Wire, pieces
 from worker.model.provider_errors import NOT_THE_PROTOCOL, StatusError
 
 OPENAI_URL = "https://api.openai.com/v1"

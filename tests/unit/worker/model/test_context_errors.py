@@ -1,9 +1,10 @@
-"""What servers say when a request is longer than their model's context, each in its own words, and what is not that."""
+"""What servers say when a request is longer than their model's context, in their own words, and what is not that."""
 
 import json
+from typing import Any
 
 import anthropic
-import httpx
+import httpx2
 import pytest
 
 from app.core.errors import ErrorCode
@@ -11,9 +12,9 @@ from worker.model.context_errors import is_too_long
 from worker.model.langchain_errors import service_error
 from worker.model.provider_errors import StatusError, error_in_body
 
-SAID = {
+SAID: dict[str, dict[str, Any]] = {
     "openai": {
-        "message": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
+        "message": "This model's maximum context length is 8192 tokens. However, your messages came to 9001 tokens.",
         "type": "invalid_request_error",
         "param": "messages",
         "code": "context_length_exceeded",
@@ -81,7 +82,7 @@ def test_within_an_answer_it_is_understood_too(server: str) -> None:
 
 @pytest.mark.parametrize("server", SAID)
 def test_of_langchains_clients_it_is_understood_too(server: str) -> None:
-    response = httpx.Response(400, request=httpx.Request("POST", "http://h"))
+    response = httpx2.Response(400, request=httpx2.Request("POST", "http://h"))
     error = anthropic.BadRequestError(str(SAID[server]), response=response, body=SAID[server])
     assert service_error(error).code is ErrorCode.CONTEXT_TOO_LONG
 
