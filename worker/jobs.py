@@ -50,6 +50,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 embed=resources.searcher.embed_few,
                 on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
                 on_delta=events.delta,
+                on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
             )
             if resources.budget is not None:
                 with suppress(*VALKEY_UNAVAILABLE):  # an answer that is paid for is worth more than its count
@@ -63,6 +64,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             citations=given.citations,
             model=given.model,
             usage=given.usage,
+            finish_reason=given.finish_reason,
             timings_ms=_timings(record, given.retrieval_ms, given.generation_ms),
         ).model_dump(mode="json")
 
@@ -120,7 +122,12 @@ def _whole(hit: Hit) -> SearchHit:
 def _events(record: Job | None) -> Events:
     if isinstance(record, TakenJob):
         return record.events
-    return DirectEvents(record, attempt=retries_used(record) + 1) if record is not None else NoEvents()
+    return DirectEvents(record, attempt=_attempt(record)) if record is not None else NoEvents()
+
+
+def _attempt(record: Job | None) -> int:
+    """The attempt that runs, counted from 1."""
+    return retries_used(record) + 1 if record is not None else 1
 
 
 @contextmanager

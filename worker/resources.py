@@ -111,10 +111,12 @@ def open_answering(process: Process) -> Answering:
     budget = _budget_of_stock_worker(settings) if process.on_response is None else None
     if not settings.has_chat_model:
         return Answering(settings, open_searcher(settings), complete=None, budget=budget)
+    from worker.model.manners import MannerlyModel
     from worker.model.opening import open_chat_model  # its imports are for a worker that has a model
 
     model = open_chat_model(settings, on_response=budget.heed if budget is not None else process.on_response)
-    return Answering(settings, open_searcher(settings), model.complete, closing=(model.close,), budget=budget)
+    complete = MannerlyModel(model.complete, settings.chat_model).complete
+    return Answering(settings, open_searcher(settings), complete, closing=(model.close,), budget=budget)
 
 
 def _budget_of_stock_worker(settings: Settings) -> Budget | None:

@@ -205,6 +205,9 @@ class AnswerResult(Frozen):
     citations: tuple[Citation, ...] = Field(max_length=CITATIONS_MAX)
     model: str | None
     usage: Usage
+    finish_reason: Literal["stop", "length"] = Field(
+        "stop", description="length: the model came to its limit, and the answer is cut off"
+    )
     cached: bool = False
     timings_ms: Timings
 

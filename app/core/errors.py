@@ -22,6 +22,8 @@ class ErrorCode(StrEnum):
     MODEL_RATE_LIMITED = "model_rate_limited"
     MODEL_AUTH_FAILED = "model_auth_failed"
     MODEL_REJECTED = "model_rejected"
+    MODEL_NO_ANSWER = "model_no_answer"
+    CONTEXT_TOO_LONG = "context_too_long"
     CONTENT_FILTERED = "content_filtered"
     DOCUMENT_UNREADABLE = "document_unreadable"
     JOB_TIMEOUT = "job_timeout"
@@ -39,6 +41,9 @@ MESSAGES: dict[ErrorCode, str] = {
     ErrorCode.MODEL_RATE_LIMITED: "The model's provider is limiting our requests. Ask again in a moment.",
     ErrorCode.MODEL_AUTH_FAILED: "The model's provider refused this service's key. The operator must set another.",
     ErrorCode.MODEL_REJECTED: "The model's provider refused the request. The operator must check model and settings.",
+    ErrorCode.MODEL_NO_ANSWER: "The model gave no answer, or only its thoughts. Ask again, or ask less at once.",
+    ErrorCode.CONTEXT_TOO_LONG: "The model's context is too short for the question and even one source. Ask less; "
+    "the operator can set a CHAT_MODEL with a longer context, or a longer one at the model's server.",
     ErrorCode.CONTENT_FILTERED: "The model's provider refused to answer this question.",
     ErrorCode.DOCUMENT_UNREADABLE: "The document could not be read; its record says why.",
     ErrorCode.JOB_TIMEOUT: "The job took longer than the service allows.",
@@ -52,6 +57,7 @@ RETRYABLE = frozenset(
         ErrorCode.MODEL_UNAVAILABLE,
         ErrorCode.MODEL_TIMEOUT,
         ErrorCode.MODEL_RATE_LIMITED,
+        ErrorCode.MODEL_NO_ANSWER,
         ErrorCode.WORKER_LOST,
     }
 )

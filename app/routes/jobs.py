@@ -118,7 +118,7 @@ async def stream(
 ) -> Response:
     """The job's events, from the first or after the one that you name, until it has ended.
 
-    `job.queued`, `job.started` (with `attempt`: a later one starts the answer over), `retrieval.completed`,
+    `job.queued`, `job.started` (with `attempt`: another one starts the answer over), `retrieval.completed`,
     `answer.delta`, and at last `answer.completed`, `job.failed` or `job.stopped`. They can be replayed until the job
     expires. To leave does not stop the job.
     """

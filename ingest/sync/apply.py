@@ -35,7 +35,9 @@ WAITING_CHUNKS_MAX = 4_096
 ORPHAN_AGE = timedelta(hours=1)
 """Chunks without a record that are older were left by a killed run; younger ones may be another's work just now."""
 
-FAILS_ONE_DOCUMENT = frozenset({ErrorCode.MODEL_REJECTED, ErrorCode.CONTENT_FILTERED, ErrorCode.INTERNAL})
+FAILS_ONE_DOCUMENT = frozenset(
+    {ErrorCode.MODEL_REJECTED, ErrorCode.CONTEXT_TOO_LONG, ErrorCode.CONTENT_FILTERED, ErrorCode.INTERNAL}
+)
 """Codes that may come from a document's own text. The others would meet every document: they end the run."""
 
 log = get_logger(__name__)

@@ -33,6 +33,7 @@ MESSAGES_WHEN_INDEXING: dict[ErrorCode, str] = {
     ErrorCode.MODEL_RATE_LIMITED: "The embedding model's provider limits our requests. Run again in a while.",
     ErrorCode.MODEL_AUTH_FAILED: "The embedding model's provider refused the key. Set OPENAI_API_KEY.",
     ErrorCode.MODEL_REJECTED: "The embedding model refused the text. Are EMBEDDING_MODEL and CHUNK_SIZE right?",
+    ErrorCode.CONTEXT_TOO_LONG: "A chunk is longer than the embedding model can read. Set a smaller CHUNK_SIZE.",
     ErrorCode.CONTENT_FILTERED: "The embedding model's provider refused the text for its content.",
     ErrorCode.JOB_TIMEOUT: "Its job took longer than INGEST_TIMEOUT_SECONDS.",
     ErrorCode.WORKER_LOST: "Its job was cancelled, or its worker died again and again. Run again.",

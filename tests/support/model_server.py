@@ -19,6 +19,8 @@ A model's name is a family (one of `FAMILIES`), followed by knobs, each behind a
     dims=<n>             length of an embedding, when the request does not say (384)
     context=<n>          a prompt of more than n tokens is refused: 400 context_length_exceeded (128000)
     rpm=<n>  tpm=<n>     requests and tokens a minute, kept by a bucket that refills steadily; beyond it, 429
+    manner=<name>        the answer is sent as `tests.support.model_manners` has it under this name
+    whole                the answer comes in one piece, though a stream was asked for
     retry=<duration>     Retry-After of error429 and error503 (1s)
     seed=<n>             another order of faults (0); also gives a test a model, and so counters, of its own
 
@@ -70,6 +72,7 @@ import uvicorn
 import uvloop
 
 from tests.support import ROOT
+from tests.support.model_manners import MANNERS, Manner
 
 Json = dict[str, object]
 Vector = np.ndarray[Any, np.dtype[np.float32]]
@@ -150,6 +153,8 @@ class Knobs:
     context: int = 128_000
     rpm: int | None = None
     tpm: int | None = None
+    manner: str | None = None
+    whole: bool = False
     retry: float = 1.0
     seed: int = 0
     counted: tuple[tuple[str, int], ...] = ()  # the first n requests
@@ -193,8 +198,10 @@ def parse_knobs(text: str, base: Knobs | None = None) -> Knobs:
                 changed[name] = int(value)
             case "dims" | "rpm" | "tpm" if int(value) > 0:
                 changed[name] = int(value)
-            case "echo" if not value:
-                changed["echo"] = True
+            case "echo" | "whole" if not value:
+                changed[name] = True
+            case "manner" if value in MANNERS:
+                changed["manner"] = value
             case _ if name in FAULTS and value.endswith("x"):
                 counted.append((name, int(value[:-1])))
             case _ if name in FAULTS:
@@ -664,7 +671,7 @@ class App:
         completion = Completion(
             id=f"chatcmpl-{self.serial:012x}",
             model=model,
-            stream=request.get("stream") is True,
+            stream=request.get("stream") is True and not knobs.whole,
             include_usage=isinstance(options, dict) and options.get("include_usage") is True,
             tokens=tokens,
             finish=finish,
@@ -674,12 +681,27 @@ class App:
                 "total_tokens": prompt_tokens + len(tokens),
             },
         )
-        if completion.stream:
+        if knobs.manner is not None:
+            await self._mannered(call, completion, knobs, MANNERS[knobs.manner])
+        elif completion.stream:
             await self._stream(call, completion, knobs, fault)
         else:
             await self._plain(call, completion, knobs, fault)
         if fault != "truncate":
             self.stats["completion_tokens"] += len(tokens)
+
+    async def _mannered(self, call: Call, completion: Completion, knobs: Knobs, manner: Manner) -> None:
+        send, content_type = manner.whole, b"application/json"
+        if completion.stream:
+            send, content_type = manner.streamed, b"text/event-stream; charset=utf-8"
+        if manner.encoding is not None:
+            call.headers.append((b"content-encoding", manner.encoding))
+        body = send("".join(completion.tokens), {"id": completion.id, "model": completion.model}, completion.usage)
+        await call.start(200, manner.content_type or content_type, len(body))
+        for event in body.splitlines(keepends=True) if knobs.gap else ():
+            await call.pause(knobs.gap)
+            await call.write(event)
+        await call.write(b"" if knobs.gap else body, last=True)
 
     async def _plain(self, call: Call, completion: Completion, knobs: Knobs, fault: str | None) -> None:
         await call.pause(float("inf") if fault == "stall" else knobs.ttft + knobs.gap * (len(completion.tokens) - 1))

@@ -1,29 +1,37 @@
 """From a question to an answer with citations. Pure: no queue, no settings, no clock but for timings."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
 
 from app.core.contract import Citation, Usage
-from worker.answer.citations import CitedStream
+from app.core.errors import ErrorCode, ServiceError
+from worker.answer.citations import CitedAnswer, CitedStream
+from worker.answer.endings import finish_reason
 from worker.answer.extractive import extract
 from worker.answer.nearness import EmbedFew
 from worker.answer.prompt import Message, build_messages
 from worker.vectors import Hit
 
+WORDS_HALVED_MAX = 3
+"""How often the last source's words are halved: an eighth of a chunk still is a sentence."""
 NOTHING_FOUND = "I found nothing about this in the documents."
 
 
 @dataclass(slots=True)
 class Completion:
-    """What a model has written so far, and what its provider counted."""
+    """What a model has written so far, and what its provider counted.
+
+    `is_retold`: what was told of it piece by piece turned out not to be the answer.
+    """
 
     text: str = ""
     model: str = ""
     finish_reason: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    is_retold: bool = False
 
 
 OnText = Callable[[str], object]
@@ -34,7 +42,10 @@ Complete = Callable[[Sequence[Message], OnText], Completion]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer and how it came about; `grounded` as `worker.answer.citations` has it. Times are in milliseconds."""
+    """An answer and how it came about; `grounded` as `worker.answer.citations` has it. Times are in milliseconds.
+
+    `finish_reason` is "length" when the model came to its limit before the answer's end.
+    """
 
     text: str
     mode: Literal["model", "extractive"]
@@ -44,6 +55,7 @@ class Answer:
     usage: Usage
     retrieval_ms: float
     generation_ms: float
+    finish_reason: Literal["stop", "length"] = "stop"
 
 
 def answer(
@@ -54,12 +66,15 @@ def answer(
     embed: EmbedFew | None = None,
     on_retrieved: Callable[[Sequence[Hit]], object] = lambda _: None,
     on_delta: OnText = lambda _: None,
+    on_again: Callable[[], object] = lambda: None,
 ) -> Answer:
     """Answer `question` from what `search` finds: by the model, or with `complete=None` in the sources' own words,
     which `embed` helps to choose.
 
-    `on_delta` is given the answer as it comes, its citations checked. The model is not called when nothing is found.
-    Raises whatever `search` and `complete` raise.
+    `on_delta` is given the answer as it comes, its citations checked. `on_again` is called before the whole of it is
+    given anew, since what was given is not the answer. The model is not called when nothing is found; what is too
+    long for it is cut as `_shorter` has it. Raises what `search` and `complete` raise, and `ServiceError`
+    (MODEL_NO_ANSWER) when the model says nothing.
     """
     started = perf_counter()
     hits = search(question)
@@ -69,24 +84,18 @@ def answer(
     model, usage, model_said = None, Usage(), False
     text, grounded = "", False
     citations: tuple[Citation, ...] = ()
+    ending: Literal["stop", "length"] = "stop"
     if complete is None:
         text, citations = extract(question, hits, embed)
         grounded = bool(citations)
     elif hits:
-        shown = CitedStream(hits, question)
-
-        def show(piece: str, *, final: bool = False) -> None:
-            if text := shown.feed(piece, final=final):
-                on_delta(text)
-
-        completion = complete(build_messages(question, hits), show)
-        show("", final=True)
-        checked = shown.answer()
+        completion, checked = _completed(question, hits, complete, on_delta, on_again)
         text, citations, grounded = checked.text, checked.citations, checked.grounded
-        model, model_said = completion.model, True
+        if not text:  # that nothing was found, only a search may say
+            raise ServiceError(ErrorCode.MODEL_NO_ANSWER)
+        model, model_said, ending = completion.model, True, finish_reason(completion.finish_reason)
         usage = Usage(input_tokens=completion.input_tokens, output_tokens=completion.output_tokens)
-    if not text:
-        text, model_said = NOTHING_FOUND, False
+    text = text or NOTHING_FOUND
     if not model_said:
         on_delta(text)
     return Answer(
@@ -98,4 +107,60 @@ def answer(
         usage=usage,
         retrieval_ms=(retrieved - started) * 1000,
         generation_ms=(perf_counter() - retrieved) * 1000,
+        finish_reason=ending,
     )
+
+
+def _completed(
+    question: str, hits: Sequence[Hit], complete: Complete, on_delta: OnText, on_again: Callable[[], object]
+) -> tuple[Completion, CitedAnswer]:
+    """What the model says of the best of `hits`, as many as its context takes; and that, its citations checked."""
+    refusal = ServiceError(ErrorCode.CONTEXT_TOO_LONG)
+    for given in _shorter(hits):
+        shown = _Shown(given, question, on_delta)
+        try:
+            completion = complete(build_messages(question, given), shown.feed)
+        except ServiceError as error:
+            if error.code is not ErrorCode.CONTEXT_TOO_LONG or shown.has_begun:
+                raise
+            refusal = error
+            continue
+        if completion.is_retold:
+            on_again()
+            shown = _Shown(given, question, on_delta)
+            shown.feed(completion.text)
+        return completion, shown.finish()
+    raise refusal
+
+
+def _shorter(hits: Sequence[Hit]) -> Iterator[Sequence[Hit]]:
+    """`hits`, then ever fewer of them, without the lowest ranked; then the best one with ever fewer words."""
+    given = list(hits)
+    yield given
+    while len(given) > 1:
+        given = given[: len(given) * 3 // 4]
+        yield given
+    words = given[0].context or given[0].text
+    for halved in range(1, WORDS_HALVED_MAX + 1):
+        yield [replace(given[0], text=words[: len(words) >> halved], context="")]
+
+
+class _Shown:
+    """The model's text on its way to whoever watches, its citations checked."""
+
+    def __init__(self, hits: Sequence[Hit], question: str, on_delta: OnText) -> None:
+        self._stream = CitedStream(hits, question)
+        self._on_delta = on_delta
+        self.has_begun = False
+
+    def feed(self, piece: str) -> None:
+        self.has_begun = True
+        self._show(self._stream.feed(piece))
+
+    def finish(self) -> CitedAnswer:
+        self._show(self._stream.feed("", final=True))
+        return self._stream.answer()
+
+    def _show(self, text: str) -> None:
+        if text:
+            self._on_delta(text)

@@ -198,6 +198,11 @@ def _has_come(response: HTTPResponse) -> bool:
         return False
 
 
+def plain_headers(response: HTTPResponse) -> dict[str, str]:
+    """The headers, their names in lower case."""
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
 class Connections:
     """Kept connections to one server. Opens none before the first request; safe to share between threads.
 

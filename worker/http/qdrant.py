@@ -11,7 +11,8 @@ import orjson
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
-from worker.http.connection import Connections, Server
+from worker.http.connection import Connections, Server, plain_headers
+from worker.runtime.retry_after import retry_after_seconds
 
 MAX_RESPONSE_BYTES = 64 * 2**20
 """More than any answer to a search that we send; whatever sends more is not Qdrant."""
@@ -82,7 +83,7 @@ class QdrantHttp:
             log.error("qdrant_refused_request", status=status, path=path)
             return BadRequestError(path)
         return ServiceError(
-            ErrorCode.INDEX_UNAVAILABLE, retry_after_seconds=_seconds(response.getheader("retry-after"))
+            ErrorCode.INDEX_UNAVAILABLE, retry_after_seconds=retry_after_seconds(plain_headers(response))
         )
 
 
@@ -91,8 +92,3 @@ def _content(response: HTTPResponse) -> bytes:
     if not response.isclosed():
         raise HTTPException("the answer is cut off or too large")
     return content
-
-
-def _seconds(value: str | None) -> float | None:
-    """Retry-After (RFC 9110) in its form of a number; None for a date, which Qdrant does not send."""
-    return float(value) if value is not None and value.isascii() and value.isdigit() else None

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 
-from worker.http.connection import Connections, Server
+from worker.http.connection import Connections, Server, plain_headers
+from worker.http.packed import UnpackingError, unpacked
 from worker.runtime.deadlines import CallLimit
 from worker.runtime.interrupts import own_calls
 
@@ -25,7 +26,7 @@ class CallTimeoutError(Exception):
 
 
 class CallFailedError(Exception):
-    """The server could not be reached, or has broken off."""
+    """The server could not be reached, has broken off, or has sent what can't be read."""
 
 
 class Wire:
@@ -62,14 +63,22 @@ class Wire:
                     if self._on_response is not None:
                         self._on_response(response.status, plain_headers(response))
                     yield response
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, UnpackingError) as error:
             if isinstance(error, TimeoutError) or (limit is not None and limit.has_fired):
                 raise CallTimeoutError from error
             raise CallFailedError from error
 
 
 def pieces(response: HTTPResponse) -> Iterator[bytes]:
-    """The body as it comes. Raises `CallFailedError` when it is longer than `BODY_BYTES_MAX`."""
+    """The body as it comes, unpacked where a server or a proxy packs it though we ask it not to.
+
+    Raises `CallFailedError` when it is longer than `BODY_BYTES_MAX`, or packed in a way that we do not know.
+    """
+    encoding = (response.headers.get("content-encoding") or "identity").strip().lower()
+    return _plain(response) if encoding == "identity" else unpacked(_plain(response), encoding, BODY_BYTES_MAX)
+
+
+def _plain(response: HTTPResponse) -> Iterator[bytes]:
     total = 0
     while piece := response.read1(PIECE_BYTES):
         total += len(piece)
@@ -79,8 +88,3 @@ def pieces(response: HTTPResponse) -> Iterator[bytes]:
     if response.length:
         raise IncompleteRead(b"", response.length)
     response.read()  # the end: lets the connection go
-
-
-def plain_headers(response: HTTPResponse) -> dict[str, str]:
-    """The headers, their names in lower case."""
-    return {name.lower(): value for name, value in response.headers.items()}

@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 from app.core.errors import ErrorCode, ServiceError
+from worker.answer.endings import is_withheld
 from worker.answer.pipeline import Completion
 from worker.model.provider_errors import error_in_body
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PART_BYTES_MAX = 8 * 2**20
 """More than any event, and than any answer in one piece."""
 
@@ -37,7 +39,7 @@ class CompletionReader:
         self._rest += piece
         if len(self._rest) > PART_BYTES_MAX:
             raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
-        if self.is_stream is None and (begin := self._rest.lstrip()[:1]):
+        if self.is_stream is None and (begin := self._begin()):
             self.is_stream = begin != b"{"  # what servers say in Content-Type is not always so
         if not self.is_stream:
             return ""
@@ -55,11 +57,18 @@ class CompletionReader:
             self._message(_loads(self._rest), "message")
         result = self._result
         result.text = "".join(self._texts)
-        if result.finish_reason == "content_filter" or (self._refused and not result.text):
+        if is_withheld(result.finish_reason) or (self._refused and not result.text):
             raise ServiceError(ErrorCode.CONTENT_FILTERED)
         if not self._done and result.finish_reason is None:
             raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
         return result
+
+    def _begin(self) -> bytes:
+        """The first character of the body that says something, once it is there."""
+        if self._rest[:3] == BYTE_ORDER_MARK:
+            self._rest = self._rest[3:]
+        begin = self._rest.lstrip()[:1]
+        return b"" if begin == BYTE_ORDER_MARK[:1] and len(self._rest) < 3 else begin
 
     def _line(self, line: bytes) -> None:
         """One line of the stream; OpenAI's servers put an event's data into one."""
@@ -74,13 +83,18 @@ class CompletionReader:
     def _message(self, body: Any, part: str) -> None:
         if not isinstance(body, dict) or body.get("error"):
             raise error_in_body(body)
+        choices = body.get("choices")
+        if not choices and body.get("object") == "error":
+            raise error_in_body(body)
         result = self._result
         if isinstance(model := body.get("model"), str) and model:
             result.model = model
         if isinstance(usage := body.get("usage"), dict):
             result.input_tokens = _count(usage.get("prompt_tokens"))
             result.output_tokens = _count(usage.get("completion_tokens"))
-        for choice in _dicts(body.get("choices")):
+        if part == "message" and isinstance(choices, list):
+            self._done = True
+        for choice in _dicts(choices):
             if choice.get("index") not in (None, 0):
                 continue
             if isinstance(reason := choice.get("finish_reason"), str):
@@ -89,8 +103,6 @@ class CompletionReader:
             if isinstance(message, dict):
                 self._texts += _texts(message.get("content"))
                 self._refused |= bool(message.get("refusal"))
-                if part == "message":
-                    self._done = True
 
 
 def _loads(data: bytes) -> Any:

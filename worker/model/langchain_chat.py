@@ -8,6 +8,7 @@ from langchain_core.messages import BaseMessage
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
+from worker.answer.endings import is_withheld
 from worker.answer.pipeline import Completion, OnText
 from worker.answer.prompt import Message
 from worker.http.wire import OnResponse
@@ -17,22 +18,6 @@ from worker.model.langchain_client import open_client
 TOO_MANY_REQUESTS = 429
 REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 """What the packages call the reason why an answer ended, in a message's `response_metadata`."""
-WITHHELD = frozenset(
-    {
-        "content_filter",
-        "content_filtered",
-        "refusal",
-        "safety",
-        "blocklist",
-        "prohibited_content",
-        "spii",
-        "recitation",
-        "guardrail_intervened",
-        "error_toxic",
-    }
-)
-"""Reasons that mean that the provider holds the answer back: OpenAI's word, Amazon's, Anthropic's, five of Google's,
-Amazon's other, Cohere's. In lower case."""
 
 
 class LangchainChatModel:
@@ -80,7 +65,7 @@ class LangchainChatModel:
         return self._checked(completion, "".join(texts))
 
     def _checked(self, completion: Completion, text: str) -> Completion:
-        if (completion.finish_reason or "").lower() in WITHHELD:
+        if is_withheld(completion.finish_reason):
             raise ServiceError(ErrorCode.CONTENT_FILTERED)
         if not text and completion.finish_reason is None:
             raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)

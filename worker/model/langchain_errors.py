@@ -12,21 +12,29 @@ from typing import Any
 from langchain_core import exceptions as langchain
 
 from app.core.errors import ErrorCode, ServiceError
+from worker.model.context_errors import is_too_long
+from worker.runtime.retry_after import retry_after_seconds
 
 _CLASSES: dict[type[Exception], ErrorCode] = {
+    langchain.ContextOverflowError: ErrorCode.CONTEXT_TOO_LONG,
     langchain.ModelTimeoutError: ErrorCode.MODEL_TIMEOUT,
     langchain.ModelAuthenticationError: ErrorCode.MODEL_AUTH_FAILED,
     langchain.ModelPermissionDeniedError: ErrorCode.MODEL_AUTH_FAILED,
     langchain.ModelRateLimitError: ErrorCode.MODEL_RATE_LIMITED,
     langchain.ModelInvalidRequestError: ErrorCode.MODEL_REJECTED,
     langchain.ModelNotFoundError: ErrorCode.MODEL_REJECTED,
-    langchain.ContextOverflowError: ErrorCode.MODEL_REJECTED,
     langchain.ModelAPIError: ErrorCode.MODEL_UNAVAILABLE,
     langchain.ModelConnectionError: ErrorCode.MODEL_UNAVAILABLE,
     TimeoutError: ErrorCode.MODEL_TIMEOUT,
 }
-_WORDS = {"content_filter": ErrorCode.CONTENT_FILTERED, "insufficient_quota": ErrorCode.MODEL_REJECTED}
+_WORDS = {
+    "content_filter": ErrorCode.CONTENT_FILTERED,
+    "insufficient_quota": ErrorCode.MODEL_REJECTED,
+    "context_length_exceeded": ErrorCode.CONTEXT_TOO_LONG,
+}
 """What OpenAI's client and its like say in `code`, which means more than the status."""
+_MAY_BE_TOO_LONG = (ErrorCode.MODEL_REJECTED, ErrorCode.MODEL_UNAVAILABLE, None)
+"""What an error without a class or a word of its own may be whose message tells of the context's length."""
 _STATUSES = {
     401: ErrorCode.MODEL_AUTH_FAILED,
     403: ErrorCode.MODEL_AUTH_FAILED,
@@ -66,6 +74,12 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _code_of(error: BaseException) -> ErrorCode | None:
+    code = _kind_of(error)
+    said = str(error) if code in _MAY_BE_TOO_LONG else ""
+    return ErrorCode.CONTEXT_TOO_LONG if is_too_long(said) else code
+
+
+def _kind_of(error: BaseException) -> ErrorCode | None:
     if (code := _WORDS.get(str(getattr(error, "code", "")))) is not None:
         return code
     for known, code in _CLASSES.items():
@@ -93,9 +107,8 @@ def _status_of(error: BaseException) -> int | None:
 
 
 def _retry_after_seconds(error: BaseException) -> float | None:
-    """Retry-After (RFC 9110) in its form of a number; None for the form of a date, which no provider sends."""
+    """What the headers of the response ask, which packages keep in two places."""
     headers: Any = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None)
     if not isinstance(headers, Mapping):
         return None
-    value = next((str(value) for name, value in headers.items() if str(name).lower() == "retry-after"), "")
-    return float(value) if value.replace(".", "", 1).isdigit() else None
+    return retry_after_seconds({str(name).lower(): str(value) for name, value in headers.items()})

@@ -13,7 +13,8 @@ import orjson
 from pydantic import SecretStr
 
 from app.core.errors import ErrorCode, ServiceError
-from worker.http.wire import CallFailedError, CallTimeoutError, OnResponse, Wire, pieces, plain_headers
+from worker.http.connection import plain_headers
+from worker.http.wire import CallFailedError, CallTimeoutError, OnResponse, Wire, pieces
 from worker.model.provider_errors import NOT_THE_PROTOCOL, StatusError
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -59,8 +60,7 @@ class OpenAiWire:
         try:
             with self._wire.post(path, orjson.dumps(payload)) as response:
                 if response.status != OK:
-                    retry_after = plain_headers(response).get("retry-after", "")
-                    raise StatusError(response.status, b"".join(pieces(response)), retry_after=retry_after)
+                    raise StatusError(response.status, b"".join(pieces(response)), plain_headers(response))
                 yield response
         except CallTimeoutError as error:
             raise ServiceError(ErrorCode.MODEL_TIMEOUT) from error

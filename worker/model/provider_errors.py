@@ -1,10 +1,13 @@
 """What the errors of a server of OpenAI's protocol mean: by status, and by the `error` object of its body."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from app.core.errors import ErrorCode, ServiceError
+from worker.model.context_errors import is_too_long
+from worker.runtime.retry_after import retry_after_seconds
 
 NOT_THE_PROTOCOL = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 """What reading an answer raises that is not of OpenAI's protocol: a proxy's page, say."""
@@ -22,7 +25,6 @@ _CODES = {
     "invalid_api_key": ErrorCode.MODEL_AUTH_FAILED,
     "400": ErrorCode.MODEL_REJECTED,
     "404": ErrorCode.MODEL_REJECTED,
-    "context_length_exceeded": ErrorCode.MODEL_REJECTED,
     "invalid_request_error": ErrorCode.MODEL_REJECTED,
 }
 """In the order of what they say when an error has several: OpenAI's words, and statuses as gateways put them."""
@@ -31,8 +33,8 @@ _CODES = {
 class StatusError(ServiceError):
     """A response whose status is not 200: what it means, its `status`, and what the server `said`."""
 
-    def __init__(self, status: int, said: bytes, *, retry_after: str = "") -> None:
-        super().__init__(_code_of(status, said), retry_after_seconds=_seconds(retry_after))
+    def __init__(self, status: int, said: bytes, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(_code_of(status, said), retry_after_seconds=retry_after_seconds(headers or {}))
         self.status = status
         self.said = said
 
@@ -40,6 +42,8 @@ class StatusError(ServiceError):
 def error_in_body(body: Any) -> ServiceError:
     """What an error means that a server sends within an answer: OpenAI's `error` object, or anything else."""
     details = _details(body)
+    if is_too_long(orjson.dumps(body)):
+        return ServiceError(ErrorCode.CONTEXT_TOO_LONG)
     words = {str(details.get(field)) for field in ("code", "type", "status")}
     codes = [code for word, code in _CODES.items() if word in words]
     return ServiceError(codes[0] if codes else ErrorCode.MODEL_UNAVAILABLE)
@@ -55,6 +59,8 @@ def _code_of(status: int, said: bytes) -> ErrorCode:
             return ErrorCode.MODEL_RATE_LIMITED
         case 400, "content_filter":
             return ErrorCode.CONTENT_FILTERED
+        case _ if is_too_long(said):  # llama.cpp has said so with a 500
+            return ErrorCode.CONTEXT_TOO_LONG
         case _ if 400 <= status < 500 and status not in _PASSING:
             return ErrorCode.MODEL_REJECTED
         case _:
@@ -70,10 +76,8 @@ def _word(said: bytes) -> object:
 
 
 def _details(body: Any) -> dict[str, Any]:
-    error = body.get("error") if isinstance(body, dict) else None
+    """OpenAI's `error` object; or the body itself, which is one in the older form of vLLM and others."""
+    if not isinstance(body, dict):
+        return {}
+    error = body if body.get("object") == "error" else body.get("error")
     return error if isinstance(error, dict) else {}
-
-
-def _seconds(retry_after: str) -> float | None:
-    """Retry-After (RFC 9110) in its form of a number; None for the form of a date, which no provider sends."""
-    return float(retry_after) if retry_after.replace(".", "", 1).isdigit() else None

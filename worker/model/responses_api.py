@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
+from worker.answer.endings import is_withheld
 from worker.answer.pipeline import Completion, OnText
 from worker.answer.prompt import Message
 
@@ -50,11 +52,16 @@ class ResponsesModel:
 
         with classified():
             reply = self._model.invoke(list(messages))
+        said = reply.response_metadata
+        reason = (said.get("incomplete_details") or {}).get("reason") or said.get("status")
+        if is_withheld(reason):
+            raise ServiceError(ErrorCode.CONTENT_FILTERED)
         on_text(reply.text)
         usage = reply.usage_metadata
         return Completion(
             text=reply.text,
-            model=str(reply.response_metadata.get("model_name") or self._model.model_name),
+            model=str(said.get("model_name") or self._model.model_name),
+            finish_reason=reason,
             input_tokens=usage["input_tokens"] if usage else 0,
             output_tokens=usage["output_tokens"] if usage else 0,
         )

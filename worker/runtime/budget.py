@@ -18,6 +18,7 @@ from redis.client import Pipeline
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.scripts import BEYOND_MAXMEMORY
 from app.core.settings import Settings
+from worker.runtime.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -161,8 +162,7 @@ def pause_seconds(status: int, headers: Mapping[str, str]) -> float:
     """
     waits = [0.0]
     if status == TOO_MANY_REQUESTS:
-        value = headers.get("retry-after", "")
-        waits.append(float(value) if value.replace(".", "", 1).isdigit() else 0.0)
+        waits.append(retry_after_seconds(headers) or 0.0)
     for kind in ("requests", "tokens"):
         if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
             waits.append(_seconds(headers.get(f"x-ratelimit-reset-{kind}", "")))

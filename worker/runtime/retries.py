@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from rq.job import Job
 
@@ -12,6 +12,10 @@ SECONDS_MIN = 1.0
 """RQ's resolution."""
 RETRY_AFTER_SECONDS_MAX = 300.0
 """What we grant a provider's Retry-After; who asks for more is unavailable."""
+
+
+RETRIES_MAX = {ErrorCode.MODEL_NO_ANSWER: 2}
+"""How many retries of a job such a failure may use: a call that is paid for and gave nothing may well do so again."""
 
 
 class JobFailedError(Exception):
@@ -44,7 +48,7 @@ def prepare_retry(record: Job | None, code: ErrorCode, error: BaseException, bac
         return None
     if backoff is None:
         return record.get_retry_interval()
-    if code not in RETRYABLE:
+    if code not in RETRYABLE or retries_used(record) >= RETRIES_MAX.get(code, inf):
         record.retries_left = None  # for this run of RQ's; the record keeps the number
         return None
     asked = error.retry_after_seconds if isinstance(error, ServiceError) else None

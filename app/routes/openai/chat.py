@@ -64,7 +64,7 @@ class _Outcome:
 
     text: str
     refusal: str | None
-    finish_reason: Literal["stop", "content_filter"]
+    finish_reason: Literal["stop", "length", "content_filter"]
     result: AnswerResult | None
 
     @property
@@ -86,7 +86,7 @@ def _outcome(view: JobView) -> _Outcome:
     if view.result is None:
         raise _not_there(view.job_id)
     result = cast(AnswerResult, view.result)
-    return _Outcome(result.answer, None, "stop", result)
+    return _Outcome(result.answer, None, result.finish_reason, result)
 
 
 def _not_there(job_id: str) -> OpenAIError:

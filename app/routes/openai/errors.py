@@ -24,6 +24,7 @@ JOB_RETRY_SECONDS = 10
 _STATUS = {
     ErrorCode.INDEX_UNAVAILABLE: 503,
     ErrorCode.MODEL_UNAVAILABLE: 503,
+    ErrorCode.MODEL_NO_ANSWER: 503,
     ErrorCode.WORKER_LOST: 503,
     ErrorCode.MODEL_TIMEOUT: 504,
     ErrorCode.JOB_TIMEOUT: 504,
@@ -75,9 +76,13 @@ class OpenAIRoute(AdmittedRoute):
 
 
 def job_failed(error: JobError) -> OpenAIError:
-    """What a failed job is to a client that waits for it. The SDKs are told whether trying again can help."""
+    """What a failed job is to a client that waits for it.
+
+    The SDKs are told not to try again by themselves: the job was, as often as it can help, and their attempts would
+    multiply ours. Retry-After says when a person may.
+    """
     status = _STATUS.get(error.code, 500)
-    headers = {"x-should-retry": "true" if error.retryable else "false"}
+    headers = {"x-should-retry": "false"}
     if error.retryable:
         headers["Retry-After"] = str(JOB_RETRY_SECONDS)
     code = "rate_limit_exceeded" if status == 429 else error.code.value

@@ -113,12 +113,13 @@ class ResponseEvents:
             for index, annotation in enumerate(part["annotations"])
         ]
         message = self._maker.message(self._message_id, result).model_dump()
+        response = self._maker.make(view, message_id=self._message_id)
         return [
             *events,
             self._part("response.output_text.done", text=result.answer, logprobs=[]),
             self._part("response.content_part.done", part=part),
             self._item("response.output_item.done", message),
-            _of("response.completed", self._maker.make(view, message_id=self._message_id)),
+            _of(f"response.{response.status}", response),
         ]
 
     def _rest(self, answer: str) -> list[StreamEvent]:

@@ -42,24 +42,26 @@ class ResponseMaker:
         result = cast(AnswerResult | None, view.result)
         error = view.error
         is_refused = error is not None and error.code is ErrorCode.CONTENT_FILTERED
-        is_completed = result is not None
+        is_cut = result is not None and result.finish_reason == "length"
+        is_completed = result is not None and not is_cut
         return ResponseObject(
             id=ID_PREFIX + view.job_id,
             created_at=int(view.enqueued_at.timestamp()) if view.enqueued_at else 0,
             completed_at=int(view.ended_at.timestamp()) if is_completed and view.ended_at else None,
-            status="incomplete" if is_refused else "failed" if error is not None else _STATUS[view.status],
+            status="incomplete" if is_refused or is_cut else "failed" if error is not None else _STATUS[view.status],
             background=self._note.background,
             model=self._note.model,
             output=[self.message(message_id or message_name(view.job_id), result)] if result is not None else [],
             error=_failure(error) if error is not None and not is_refused else None,
-            incomplete_details=IncompleteDetails(reason="content_filter") if is_refused else None,
+            incomplete_details=_incompleteness(is_refused=is_refused, is_cut=is_cut),
             usage=_usage(result) if result is not None else None,
             metadata=self._note.metadata,
         )
 
     def message(self, message_id: str, result: AnswerResult) -> OutputMessage:
         """The answer."""
-        return message_of(message_id, "completed", self.text(result))
+        status: Literal["completed", "incomplete"] = "completed" if result.finish_reason == "stop" else "incomplete"
+        return message_of(message_id, status, self.text(result))
 
     def text(self, result: AnswerResult) -> OutputText:
         """The answer's text with its citations."""
@@ -80,6 +82,12 @@ def message_of(
 ) -> OutputMessage:
     """A message of the assistant's."""
     return OutputMessage(id=message_id, status=status, content=list(content))
+
+
+def _incompleteness(*, is_refused: bool, is_cut: bool) -> IncompleteDetails | None:
+    if is_refused:
+        return IncompleteDetails(reason="content_filter")
+    return IncompleteDetails(reason="max_output_tokens") if is_cut else None
 
 
 def _failure(error: JobError) -> ResponseFailure:

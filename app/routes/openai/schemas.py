@@ -191,7 +191,7 @@ class ChatChoice(QuietModel):
     index: Literal[0] = 0
     message: ChatMessage
     logprobs: None = None
-    finish_reason: Literal["stop", "content_filter"]
+    finish_reason: Literal["stop", "length", "content_filter"]
 
 
 class ChatUsage(QuietModel):
@@ -275,11 +275,11 @@ class ResponseFailure(QuietModel):
 class IncompleteDetails(QuietModel):
     """Why a response is incomplete."""
 
-    reason: Literal["content_filter"]
+    reason: Literal["content_filter", "max_output_tokens"]
 
 
 class ResponseObject(QuietModel):
-    """A response. `output` is empty unless it is completed."""
+    """A response. `output` is empty unless it is completed, or incomplete as the answer is cut off."""
 
     id: str
     object: Literal["response"] = "response"

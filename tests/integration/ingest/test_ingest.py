@@ -344,7 +344,7 @@ def test_a_text_that_the_model_refuses_fails_its_document_only(
         monkeypatch.setenv("EMBEDDING_BASE_URL", server.url)
         report = _report(capsys, folder, code=1)
     assert _statuses(report) == {"long.pdf": "failed", "otter.pdf": "added", "sub/heron.pdf": "added"}, report
-    assert report["documents"][0]["failure"]["code"] == "model_rejected"
+    assert report["documents"][0]["failure"]["code"] == "context_too_long"
 
 
 def test_a_refused_key_and_another_model_s_index_end_the_run(

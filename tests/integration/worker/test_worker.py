@@ -33,6 +33,7 @@ from worker.concurrent import ConcurrentWorker
 from worker.index.vector_index import open_index
 from worker.resources import end
 from worker.runtime.recovery import recover
+from worker.runtime.retries import Backoff
 
 
 @pytest.fixture
@@ -312,6 +313,45 @@ def test_attempts_are_limited(valkey: Redis, settings: Settings, model: ModelSer
     assert view.attempt == 2
     assert view.error is not None
     assert view.error.code is ErrorCode.MODEL_UNAVAILABLE
+
+
+def test_a_call_that_gives_no_answer_is_paid_for_three_times_at_most(
+    valkey: Redis, settings: Settings, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.jobs.BACKOFF", Backoff(base_seconds=1.0, max_seconds=1.0))
+    silent = with_model(settings, model, "test-manner=null", max_attempts=10)
+    queue = JobQueue(valkey, silent)
+    model.reset()
+    with working(silent):
+        [job_id] = submit(queue, 1)
+        wait_until(lambda: states(queue, [job_id])["failed"], "the job fails")
+    view = queue.view(job_id, tenant=DEFAULT_TENANT)
+    assert (view.attempt, model.stats()["requests"]) == (3, 3)
+    assert view.error is not None
+    assert view.error.code is ErrorCode.MODEL_NO_ANSWER
+
+
+def test_a_short_context_is_given_fewer_sources_and_the_next_question_pays_no_more_for_it(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    short = with_model(settings, model, "test-context=165", worker_concurrency=1)
+    queue = JobQueue(valkey, short)
+    model.reset()
+    ids = submit(queue, 2, "harbour boat warranty")
+    work(short)
+    for job_id in ids:
+        view = queue.view(job_id, tenant=DEFAULT_TENANT)
+        assert isinstance(view.result, AnswerResult)
+        assert view.result.grounded
+    assert model.stats()["by_status"] == {"400": 1, "200": 2}
+
+
+def test_a_context_that_takes_no_source_at_all_is_an_error_of_its_own(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    view = ask(valkey, with_model(settings, model, "test-context=10"), "When does the harbour open in winter?")
+    assert view.error is not None
+    assert (view.error.code, view.error.retryable, view.attempt) == (ErrorCode.CONTEXT_TOO_LONG, False, 1)
 
 
 def test_a_cancelled_job_that_waits_never_runs(valkey: Redis, settings: Settings, model: ModelServer) -> None:

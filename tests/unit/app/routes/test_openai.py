@@ -231,11 +231,12 @@ def test_a_path_stays_on_this_host(url: str) -> None:
 
 
 @pytest.mark.parametrize("code", ErrorCode)
-def test_a_failed_job_says_whether_another_try_helps(code: ErrorCode) -> None:
+def test_a_failed_job_is_not_to_be_tried_again_by_itself(code: ErrorCode) -> None:
+    """The worker has: a client's own attempts would multiply. A person is told when to come back."""
     error = job_failed(JobError.of(code))
     assert error.status >= 500 or code is ErrorCode.MODEL_RATE_LIMITED
     assert error.headers is not None
-    assert error.headers["x-should-retry"] == ("true" if code in RETRYABLE else "false")
+    assert error.headers["x-should-retry"] == "false"
     assert ("Retry-After" in error.headers) == (code in RETRYABLE)
 
 

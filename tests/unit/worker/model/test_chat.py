@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
+from worker.answer.endings import finish_reason
 from worker.model.chat import ChatModel
 from worker.model.embeddings import ProviderEmbeddings
 from worker.model.opening import ChatClient, open_chat_model
@@ -181,6 +182,22 @@ def test_a_model_that_speaks_the_responses_api_only_is_called_by_langchain(monke
     with closing(open_chat_model(Settings(_env_file=None, chat_model="gpt-5-pro", openai_api_key="k"))) as model:
         assert isinstance(model, ResponsesModel)
         assert ask(model) == ("Yes.", "Yes.")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"status": "completed", "incomplete_details": None}, "stop"),
+        ({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, "length"),
+        ({}, "stop"),
+    ],
+)
+def test_an_answer_of_the_responses_api_that_is_cut_off_says_so(
+    monkeypatch: pytest.MonkeyPatch, said: Body, reason: str
+) -> None:
+    monkeypatch.setattr("langchain_openai.ChatOpenAI.invoke", lambda *_: AIMessage("Yes", response_metadata=said))
+    with closing(open_chat_model(Settings(_env_file=None, chat_model="gpt-5-pro", openai_api_key="k"))) as model:
+        assert finish_reason(model.complete([QUESTION], lambda _: None).finish_reason) == reason
 
 
 def test_langchain_is_asked_about_every_name_that_it_takes_for_one_of_the_responses_api() -> None:

@@ -63,7 +63,7 @@ MODEL_ERRORS = {
     langchain.ModelRateLimitError: ErrorCode.MODEL_RATE_LIMITED,
     langchain.ModelInvalidRequestError: ErrorCode.MODEL_REJECTED,
     langchain.ModelNotFoundError: ErrorCode.MODEL_REJECTED,
-    langchain.ContextOverflowError: ErrorCode.MODEL_REJECTED,
+    langchain.ContextOverflowError: ErrorCode.CONTEXT_TOO_LONG,
     langchain.ModelAPIError: ErrorCode.MODEL_UNAVAILABLE,
     langchain.ModelConnectionError: ErrorCode.MODEL_UNAVAILABLE,
 }
