@@ -23,7 +23,7 @@ class DirectRoute(Route):
 
     def __init__(self, method: str, path: str, answer: Callable[[Request, Principal], Awaitable[Response]]) -> None:
         super().__init__(path, answer)
-        self.methods = {method}  # without HEAD, as FastAPI's are
+        self.methods = {method}  # without HEAD, which `app.middleware.head` makes GET
         self.app = self._respond
         self._answer = answer
 

@@ -138,7 +138,6 @@ _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head("/documents/{document_id}/file", include_in_schema=False)
 @router.get("/documents/{document_id}/file", response_class=Response, responses=_FILE_RESPONSES)
 async def document_file(
     document_id: DocumentId, request: Request, principal: Asker, documents: DocumentsDep

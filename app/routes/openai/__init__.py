@@ -7,6 +7,9 @@ request is ignored and what is refused stands in `schemas`.
 from fastapi import APIRouter
 
 from app.routes.openai import chat, models, responses
+from app.routes.openai.addresses import install
+
+__all__ = ["HISTORY_BYTES_MAX", "HISTORY_PATHS", "install", "router"]
 
 HISTORY_PATHS = ("/v1/chat/completions", "/v1/responses")
 HISTORY_BYTES_MAX = 4 * 2**20

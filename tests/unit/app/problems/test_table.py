@@ -101,7 +101,7 @@ SAMPLES = [
     Sample(IdempotencyConflictError(), 422, "idempotency-key-reused"),
     Sample(HTTPException(400, "secret"), 400, "bad-request"),
     Sample(HTTPException(404, "secret"), 404, "not-found"),
-    Sample(HTTPException(405, "secret", {"Allow": "PUT"}), 405, "method-not-allowed", {"allow": "PUT"}),
+    Sample(HTTPException(405, "secret", {"Allow": "PUT"}), 405, "method-not-allowed", {"allow": "POST"}),
     Sample(NotAuthenticatedError(is_wrong=False), 401, "unauthorized", {"www-authenticate": BEARER}),
     Sample(
         NotAuthenticatedError(is_wrong=True), 401, "unauthorized",
