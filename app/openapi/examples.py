@@ -123,6 +123,21 @@ EXAMPLES: dict[str, Any] = {
         "usage": None,
         "metadata": {},
     },
+    "InputItemList": {
+        "object": "list",
+        "data": [
+            {
+                "type": "message",
+                "id": f"msg_{JOB}_input",
+                "role": "user",
+                "status": "completed",
+                "content": [{"type": "input_text", "text": "How long is the warranty?"}],
+            }
+        ],
+        "first_id": f"msg_{JOB}_input",
+        "last_id": f"msg_{JOB}_input",
+        "has_more": False,
+    },
     "ResponseDeleted": {"id": f"resp_{JOB}", "object": "response", "deleted": True},
 }
 """By the model's name."""

@@ -8,6 +8,7 @@ from app.core.documents import operations
 from app.core.documents.catalog import AsyncCatalog
 from app.core.documents.operations import PAGE_LIMIT_MAX
 from app.dependencies import ApiDep
+from app.routes.openai.collections import check_collection
 from app.routes.openai.errors import OpenAIRoute, error_responses
 from app.routes.openai.questions import MODEL, collection_of, model_of
 from app.routes.openai.schemas import Model, ModelList
@@ -31,9 +32,11 @@ async def list_models(principal: Asker, api: ApiDep) -> ModelList:
 
 
 @router.get("/models/{model}", responses=error_responses(401, 403, 404, 429, 503))
-async def retrieve_model(model: str, principal: Asker) -> Model:
-    """One model. A collection without documents is one too: it has no answers yet."""
-    return _model(model_of(collection_of(model)))
+async def retrieve_model(model: str, principal: Asker, api: ApiDep) -> Model:
+    """One model. A collection without documents is none, but for the default one."""
+    collection = collection_of(model)
+    await check_collection(api.valkey, principal.tenant, collection)
+    return _model(model_of(collection))
 
 
 def _model(name: str) -> Model:

@@ -301,6 +301,33 @@ class ResponseObject(QuietModel):
     text: TextOptions = TextOptions(format=Format())
 
 
+class InputText(QuietModel):
+    """The question."""
+
+    type: Literal["input_text"] = "input_text"
+    text: str
+
+
+class InputMessage(QuietModel):
+    """What was asked."""
+
+    type: Literal["message"] = "message"
+    id: str
+    role: Literal["user"] = "user"
+    status: Literal["completed"] = "completed"
+    content: list[InputText]
+
+
+class InputItemList(QuietModel):
+    """What a response answers: one message, as long as its job is kept."""
+
+    object: Literal["list"] = "list"
+    data: list[InputMessage]
+    first_id: str | None
+    last_id: str | None
+    has_more: Literal[False] = False
+
+
 class ResponseDeleted(QuietModel):
     """The response is gone, with its question and answer."""
 

@@ -82,6 +82,7 @@ WITH_ID: Mapping[Route, Entry] = {
     ("DELETE", "/documents/{document_id}"): Entry(add_document),
     ("GET", "/documents/{document_id}/file"): Entry(add_document),
     ("GET", "/v1/responses/{response_id}"): Entry(add_response),
+    ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
     ("DELETE", "/v1/responses/{response_id}"): Entry(add_response),
 }
@@ -101,6 +102,7 @@ ROLES: Mapping[Route, Role] = {
     ("POST", "/v1/chat/completions"): Role.ASK,
     ("POST", "/v1/responses"): Role.ASK,
     ("GET", "/v1/responses/{response_id}"): Role.ASK,
+    ("GET", "/v1/responses/{response_id}/input_items"): Role.ASK,
     ("POST", "/v1/responses/{response_id}/cancel"): Role.ASK,
     ("DELETE", "/v1/responses/{response_id}"): Role.ASK,
     ("GET", "/documents"): Role.ASK,
