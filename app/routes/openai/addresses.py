@@ -13,8 +13,8 @@ from app.routes.openai.errors import OpenAIError, answered, translated
 
 PREFIX = "/v1"
 SERVED = (
-    "Served are POST /v1/chat/completions, /v1/responses and GET /v1/models; /docs describes them and the service's "
-    "own addresses."
+    "Served are POST /v1/chat/completions, /v1/responses, /v1/embeddings and GET /v1/models; /docs describes them "
+    "and the service's own addresses."
 )
 NOT_SERVED = {
     "/v1/completions": "Legacy completions are not served: send the prompt to POST /v1/chat/completions.",
@@ -29,7 +29,6 @@ NOT_SERVED = {
     "/v1/vector_stores": "Vector stores are not served: POST /documents puts files into a collection, which is asked "
     "as the model rag-queue:COLLECTION; POST /search searches it.",
     "/v1/batches": "Batches are not served: POST /chat and responses in the background go through the queue.",
-    "/v1/embeddings": "Embeddings are not served: POST /search searches the documents.",
     "/v1/audio": "Audio is not served: questions and answers are text.",
     "/v1/realtime": "Realtime sessions are not served: a response streams with `stream`.",
     "/v1/images": "Images are not served: questions and answers are text.",

@@ -100,6 +100,7 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/v1/models"): Role.ASK,
     ("GET", "/v1/models/{model}"): Role.ASK,
     ("POST", "/v1/chat/completions"): Role.ASK,
+    ("POST", "/v1/embeddings"): Role.ASK,
     ("POST", "/v1/responses"): Role.ASK,
     ("GET", "/v1/responses/{response_id}"): Role.ASK,
     ("GET", "/v1/responses/{response_id}/input_items"): Role.ASK,

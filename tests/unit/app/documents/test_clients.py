@@ -70,7 +70,7 @@ CLIENTS = {
     "Windows, a whole path": Client('; name="files"; filename="C:\\Akten\\Prüfung.pdf"'),
     "a boundary in quotes, with parameters after it": Client(PLAIN, "a b:c", f'{MULTIPART}"{{}}"; charset=utf-8'),
 }
-SHOWN = {
+SHOWN: dict[str, tuple[str | bytes, str]] = {
     'a"b.pdf (curl and Go escape)': (r'filename="a\"b.pdf"', 'a"b.pdf'),
     'a"b.pdf (browsers)': ('filename="a%22b.pdf"', "a%22b.pdf"),
     "a line's end (browsers)": ('filename="a%0D%0Ab.pdf"', "a%0D%0Ab.pdf"),

@@ -26,7 +26,6 @@ OF_OPENAI = [
     "completions",
     "chat/completions/x",
     "chat/completions/x/messages",
-    "embeddings",
     "moderations",
     "models/ft:gpt/x",
     "responses/x/nothing",

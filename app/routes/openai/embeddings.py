@@ -1,0 +1,129 @@
+"""/v1/embeddings: the vectors of EMBEDDING_MODEL, made by a worker as everything that calls a model.
+
+What a job may return bounds a request: see `EMBED_TEXTS_MAX`. The job is removed once its vectors are told.
+"""
+
+import struct
+from base64 import b64decode
+from contextlib import suppress
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, Field, StringConstraints
+
+from app.core.contract import EMBED_TEXTS_MAX, QUERY_MAX_CHARACTERS, EmbedJob, EmbedResult, JobStatus
+from app.core.errors import Limit
+from app.core.models import QuietModel
+from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.producer import JobNotFoundError, JobRunningError
+from app.core.queue.records import JobView
+from app.dependencies import request_id_of
+from app.routes import job_actions
+from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, job_failed, unsupported
+from app.routes.openai.jobs import Asking, AskingDep
+from app.routes.openai.schemas import is_unicode
+
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
+
+
+def _unicode(text: str) -> str:
+    if not is_unicode(text):
+        raise ValueError("is not Unicode")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=QUERY_MAX_CHARACTERS), AfterValidator(_unicode)]
+
+
+class EmbeddingsRequest(QuietModel):
+    """POST /v1/embeddings."""
+
+    model: str = Field(description="The operator's EMBEDDING_MODEL; GET /v1/models lists it")
+    input: (
+        Text | Annotated[list[Text], Field(min_length=1, max_length=EMBED_TEXTS_MAX)] | list[int] | list[list[int]]
+    ) = Field(description=f"A text, or up to {EMBED_TEXTS_MAX}; tokens are not supported")
+    encoding_format: Literal["float", "base64"] | None = Field(
+        None, description="`float`, or `base64` of 32-bit floats"
+    )
+    dimensions: int | None = Field(None, description="Not supported: the model's own")
+
+
+class Embedding(QuietModel):
+    """The vector of one text."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingsUsage(QuietModel):
+    """Always zero: tokens of embeddings are not counted."""
+
+    prompt_tokens: int = 0
+    total_tokens: int = 0
+
+
+class EmbeddingList(QuietModel):
+    """A vector for each text, in order."""
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingsUsage = EmbeddingsUsage()
+
+
+@router.post("/embeddings", responses=error_responses(400, 401, 403, 404, 413, 415, 429, 500, 503, 504))
+async def create_embeddings(body: EmbeddingsRequest, asking: AskingDep) -> EmbeddingList:
+    """The vectors of texts by the operator's EMBEDDING_MODEL, the one that documents are searched with."""
+    model = asking.api.settings.embedding_model
+    if not model or body.model != model:
+        message = "There is no such embedding model. GET /v1/models lists it, if the operator has set one."
+        raise OpenAIError(404, message, param="model", code="model_not_found")
+    texts = _texts(body)
+    asking.hold(Limit.WAITS)
+    vectors = await _vectors(
+        asking,
+        EmbedJob(texts=texts, model=model, tenant=asking.principal.tenant, request_id=request_id_of(asking.request)),
+    )
+    shown = [vector if body.encoding_format == "base64" else _floats(vector) for vector in vectors]
+    return EmbeddingList(
+        data=[Embedding(index=index, embedding=each) for index, each in enumerate(shown)], model=model
+    )
+
+
+def _texts(body: EmbeddingsRequest) -> tuple[str, ...]:
+    """Raises `OpenAIError` (400) for what this service can't do."""
+    if body.dimensions is not None:
+        raise unsupported("dimensions", "Vectors have the model's own number of dimensions.")
+    given: list[Any] = [body.input] if isinstance(body.input, str) else list(body.input)
+    if not all(isinstance(text, str) for text in given) or not given:
+        raise unsupported("input", "Send texts: tokens are another model's numbers.")
+    return tuple(given)
+
+
+async def _vectors(asking: Asking, job: EmbedJob) -> tuple[str, ...]:
+    """The vectors in base64. Raises `OpenAIError`; whatever comes of it, nothing of the job is left behind."""
+    api, tenant = asking.api, asking.principal.tenant
+    taken = await api.queue.submit(job)
+    try:
+        view = await api.queue.view(taken.job_id, tenant=tenant)
+        return _outcome(await asking.wait(view, api.settings.job_timeout_seconds))
+    finally:
+        with suppress(JobNotFoundError, JobRunningError, *VALKEY_UNAVAILABLE):  # else it expires
+            await job_actions.remove(taken.job_id, asking.principal, api)
+
+
+def _outcome(view: JobView) -> tuple[str, ...]:
+    if view.error is not None:
+        raise job_failed(view.error)
+    if view.status is JobStatus.STOPPED:
+        raise OpenAIError(409, "The job was cancelled.", code="cancelled", headers={"x-should-retry": "false"})
+    if view.result is None:
+        raise OpenAIError(504, "The vectors are not there in time.", code="timeout")
+    return cast(EmbedResult, view.result).vectors
+
+
+def _floats(vector: str) -> list[float]:
+    """32-bit floats, the least significant byte first, as OpenAI's `base64` has them."""
+    data = b64decode(vector)
+    return [*struct.unpack(f"<{len(data) // 4}f", data[: len(data) // 4 * 4])]
