@@ -1,19 +1,17 @@
 """/v1/embeddings: the vectors of EMBEDDING_MODEL, made by a worker as everything that calls a model.
 
-What a job may return bounds a request: see `EMBED_TEXTS_MAX`. The job is removed once its vectors are told.
+What a job may return bounds a request: see `app.core.contract`. The job is removed once its vectors are told.
 """
 
 import struct
 from base64 import b64decode
 from contextlib import suppress
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, Field, StringConstraints
 
-from app.core.contract import EMBED_TEXTS_MAX, QUERY_MAX_CHARACTERS, EmbedJob, EmbedResult, JobStatus
+from app.core.contract import EmbedJob, EmbedResult, JobStatus
 from app.core.errors import Limit
-from app.core.models import QuietModel
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobNotFoundError, JobRunningError
 from app.core.queue.records import JobView
@@ -21,55 +19,9 @@ from app.dependencies import request_id_of
 from app.routes import job_actions
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, job_failed, unsupported
 from app.routes.openai.jobs import Asking, AskingDep
-from app.routes.openai.schemas import is_unicode
+from app.routes.openai.schemas import Embedding, EmbeddingList, EmbeddingsRequest
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
-
-
-def _unicode(text: str) -> str:
-    if not is_unicode(text):
-        raise ValueError("is not Unicode")
-    return text
-
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=QUERY_MAX_CHARACTERS), AfterValidator(_unicode)]
-
-
-class EmbeddingsRequest(QuietModel):
-    """POST /v1/embeddings."""
-
-    model: str = Field(description="The operator's EMBEDDING_MODEL; GET /v1/models lists it")
-    input: (
-        Text | Annotated[list[Text], Field(min_length=1, max_length=EMBED_TEXTS_MAX)] | list[int] | list[list[int]]
-    ) = Field(description=f"A text, or up to {EMBED_TEXTS_MAX}; tokens are not supported")
-    encoding_format: Literal["float", "base64"] | None = Field(
-        None, description="`float`, or `base64` of 32-bit floats"
-    )
-    dimensions: int | None = Field(None, description="Not supported: the model's own")
-
-
-class Embedding(QuietModel):
-    """The vector of one text."""
-
-    object: Literal["embedding"] = "embedding"
-    index: int
-    embedding: list[float] | str
-
-
-class EmbeddingsUsage(QuietModel):
-    """Always zero: tokens of embeddings are not counted."""
-
-    prompt_tokens: int = 0
-    total_tokens: int = 0
-
-
-class EmbeddingList(QuietModel):
-    """A vector for each text, in order."""
-
-    object: Literal["list"] = "list"
-    data: list[Embedding]
-    model: str
-    usage: EmbeddingsUsage = EmbeddingsUsage()
 
 
 @router.post("/embeddings", responses=error_responses(400, 401, 403, 404, 413, 415, 429, 500, 503, 504))

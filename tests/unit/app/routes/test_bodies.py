@@ -64,7 +64,8 @@ def test_every_encoding_of_unicode_is_read_as_it_was_meant(client: TestClient) -
     assert {"/chat", "/search", "/v1/chat/completions", "/v1/responses"} <= set(routes(client))
     for path in routes(client):
         plain = send(client, path, text_for(path).encode())
-        assert plain.status_code in (200, 202) or "n must be 1" in plain.text, path
+        is_read = any(known in plain.text for known in ("n must be 1", "no such embedding model"))
+        assert plain.status_code in (200, 202) or is_read, path
         for encoding in READ:
             assert send(client, path, text_for(path).encode(encoding)).status_code == plain.status_code, encoding
 
