@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app import middleware, problems
+from app import middleware
 from app.auth import dependencies as auth
 from app.core.logging import configure_logging, get_logger
 from app.core.proxies import proxy_for
@@ -28,6 +28,7 @@ from app.jobs.places import Places
 from app.jobs.waiters import Waiters
 from app.jobs.webhooks import Webhooks
 from app.middleware.body_limit import BodyLimitMiddleware
+from app.middleware.head import HeadMiddleware
 from app.openapi import document as openapi
 from app.routes import chat, docs, documents, health, jobs, openai, queues, search
 from app.stopping import on_stop
@@ -83,10 +84,11 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         app.servers, app.root_path_in_servers = [{"url": settings.public_url}], False
     app.state.api = Api(settings, valkey, queue, waiters, Places(settings))
     openapi.install(app)
-    problems.install(app)
+    openai.install(app)
     auth.install(app, settings, queue.link)
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
     app.add_middleware(BodyLimitMiddleware, larger=larger)
+    app.add_middleware(HeadMiddleware)
     for routes in (chat, jobs, search, openai, queues, health, documents, docs):  # matched in this order
         app.include_router(routes.router)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)

@@ -11,6 +11,7 @@ from app.core.contract import (
     DOCUMENT_IDS_MAX,
     TOP_K_MAX,
     AnswerResult,
+    EmbedResult,
     IngestResult,
     JobStatus,
     Label,
@@ -148,7 +149,7 @@ class JobState(QuietModel):
     """Where a job is."""
 
     job_id: str
-    kind: Literal["answer", "search", "ingest", "delete"]
+    kind: Literal["answer", "search", "embed", "ingest", "delete"]
     status: JobStatus
     position: int | None = Field(description="Place in the queue, from 1; null once started")
     attempt: int = Field(ge=0, description="How many times the job was started")
@@ -171,7 +172,7 @@ class JobResult(QuietModel):
 
     job_id: str
     status: JobStatus
-    result: AnswerResult | SearchResult | IngestResult | None
+    result: AnswerResult | SearchResult | EmbedResult | IngestResult | None
     error: JobError | None
 
 

@@ -18,6 +18,7 @@ WEBHOOK_QUEUE = "rag_webhooks"
 ANSWER_JOB = "worker.jobs.answer_question"
 """A job's function, by name: the API never imports the worker. A test holds that each of these resolves."""
 SEARCH_JOB = "worker.jobs.search_documents"
+EMBED_JOB = "worker.jobs.embed_texts"
 INGEST_JOB = "ingest.jobs.index_document"
 DELETE_JOB = "ingest.jobs.delete_document"
 WEBHOOK_JOB = "worker.webhooks.deliver"
@@ -27,6 +28,11 @@ DEFAULT_COLLECTION = "default"
 QUERY_MAX_CHARACTERS = 8_000
 TOP_K_MAX = 50
 DOCUMENT_IDS_MAX = 100
+EMBED_TEXTS_MAX = 128
+"""Texts of one job: as many as are embedded in one request. Their vectors, of 4,096 dimensions, are 3 MiB in base64
+of the 4 MiB that a result may have."""
+EMBED_VECTOR_CHARACTERS_MAX = 32 * 1024
+"""Of a vector in base64: 6,144 dimensions."""
 CITATIONS_MAX = 1_000
 """Of an answer: more than it ever has. A hostile record could name one citation a hundred thousand times."""
 MISSING_PAGES_MAX = 20_000
@@ -116,6 +122,17 @@ class AnswerJob(SearchJob):
     """A question on its way to a worker."""
 
     session_id: Label | None = None
+
+
+class EmbedJob(Frozen):
+    """Texts on their way to the embedding model, which the asker named: another one's vectors are no answer."""
+
+    texts: tuple[Annotated[str, StringConstraints(min_length=1, max_length=QUERY_MAX_CHARACTERS)], ...] = Field(
+        min_length=1, max_length=EMBED_TEXTS_MAX
+    )
+    model: str = Field(max_length=256)
+    tenant: Label = DEFAULT_TENANT
+    request_id: Label | None = None
 
 
 class IngestJob(Frozen):
@@ -236,6 +253,15 @@ class SearchResult(Frozen):
 
     hits: tuple[SearchHit, ...] = Field(max_length=TOP_K_MAX)
     timings_ms: Timings
+
+
+class EmbedResult(Frozen):
+    """What a finished embedding's job returns: each vector in base64 of 32-bit floats, the least byte first."""
+
+    vectors: tuple[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=EMBED_VECTOR_CHARACTERS_MAX)],
+        ...,
+    ] = Field(max_length=EMBED_TEXTS_MAX)
 
 
 class IngestResult(Frozen):

@@ -6,7 +6,8 @@ from time import time
 from typing import TypeVar
 from urllib.parse import quote
 
-from app.core.contract import AnswerResult, Citation, IngestResult, SearchHit, SearchResult, page_url
+from app.core.contract import AnswerResult, Citation, SearchHit, SearchResult, page_url
+from app.core.queue.records import Result
 from app.core.signed import SECRET_BYTES, Grant, Purpose, sign
 
 PAGE_SECONDS = 3600
@@ -18,7 +19,6 @@ NEWS_SECONDS = 24 * 3600
 NEWS_NAME = "link:webhook"
 """For whom a webhook's links are counted. The colon keeps it apart from the names of keys, which have none."""
 
-Result = AnswerResult | SearchResult | IngestResult
 Cited = TypeVar("Cited", Citation, SearchHit)
 
 
@@ -49,7 +49,7 @@ class Links:
         grant = Grant(Purpose.JOB, self.tenant, self.name, job_id, 0, int(time()) + TICKET_SECONDS)
         return sign(self.secret or urandom(SECRET_BYTES), grant), grant.expires
 
-    def shown(self, result: AnswerResult | SearchResult | IngestResult | None) -> Result | None:
+    def shown(self, result: Result | None) -> Result | None:
         """`result` with links that can be followed."""
         if not (self.base or self.secret):
             return result

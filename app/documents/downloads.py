@@ -129,8 +129,7 @@ class FileResponse(Response):
         """Send it. A file that ends early breaks the connection, so that nobody takes it for whole."""
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            if scope["method"] != "HEAD":
-                await self._send_span(send)
+            await self._send_span(send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._file.close()

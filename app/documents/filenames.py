@@ -55,11 +55,13 @@ def _is_visible(character: str) -> bool:
 
 
 def as_text(sent: bytes) -> str:
-    """What browsers send is UTF-8; anything else still has some name."""
-    try:
-        return sent.decode()
-    except UnicodeDecodeError:
-        return sent.decode("latin-1")
+    """What browsers send is UTF-8, and what else Windows sends is its own; anything still has some name."""
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return sent.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return sent.decode("latin-1")
 
 
 def _extended(value: bytes) -> str | None:

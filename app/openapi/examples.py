@@ -123,6 +123,27 @@ EXAMPLES: dict[str, Any] = {
         "usage": None,
         "metadata": {},
     },
+    "InputItemList": {
+        "object": "list",
+        "data": [
+            {
+                "type": "message",
+                "id": f"msg_{JOB}_input",
+                "role": "user",
+                "status": "completed",
+                "content": [{"type": "input_text", "text": "How long is the warranty?"}],
+            }
+        ],
+        "first_id": f"msg_{JOB}_input",
+        "last_id": f"msg_{JOB}_input",
+        "has_more": False,
+    },
+    "EmbeddingList": {
+        "object": "list",
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5, 0.125]}],
+        "model": "text-embedding-3-small",
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    },
     "ResponseDeleted": {"id": f"resp_{JOB}", "object": "response", "deleted": True},
 }
 """By the model's name."""

@@ -1,12 +1,15 @@
 """Errors as `application/problem+json` (RFC 9457): one table (`app.problems.table`), and one handler."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from app.core.logging import get_logger
-from app.problems.details import ProblemDetails, ProblemResponse, Row
+from app.problems.allowed import allowed
+from app.problems.details import ProblemDetails, Row
 from app.problems.table import STANDARD, TABLE, UNEXPECTED
 
 CLIENT_LEFT = 499
@@ -15,17 +18,17 @@ CLIENT_LEFT = 499
 log = get_logger(__name__)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of `app` with a problem document."""
-    for error in _ROWS:
-        app.add_exception_handler(error, respond)
-    app.add_exception_handler(ClientDisconnect, _respond_to_nobody)
-
-
-async def respond(request: Request, error: Exception) -> ProblemResponse:
+async def respond(request: Request, error: Exception) -> Response:
     """The handler of them all. Async: Starlette sends others through a thread."""
     problem = problem_of(request, error) or UNEXPECTED.details(request, error)
     return problem.response()
+
+
+def install(app: FastAPI, respond: Callable[[Request, Exception], Awaitable[Response]] = respond) -> None:
+    """Answer every error of `app` with a problem document, or as `respond` does."""
+    for error in _ROWS:
+        app.add_exception_handler(error, respond)
+    app.add_exception_handler(ClientDisconnect, _respond_to_nobody)
 
 
 async def _respond_to_nobody(request: Request, error: Exception) -> Response:
@@ -40,7 +43,8 @@ def problem_of(request: Request, error: Exception) -> ProblemDetails | None:
         return None
     if row.event is not None:
         log.warning(row.event, during=request.url.path, reason=type(error).__name__)
-    return row.details(request, error)
+    problem = row.details(request, error)
+    return replace(problem, headers={"Allow": allowed(request)}) if problem.status == 405 else problem
 
 
 def _row_of(request: Request, error: Exception) -> Row[Any]:

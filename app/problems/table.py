@@ -134,7 +134,7 @@ UNEXPECTED = Row(
 
 TABLE: tuple[Row[Any], ...] = (
     # The request itself
-    Row(RequestValidationError, 400, "malformed-json", "The body is not JSON.", when=is_malformed_json),
+    Row(RequestValidationError, 400, "malformed-json", "The body is not JSON in UTF-8.", when=is_malformed_json),
     Row(
         RequestValidationError,
         415,

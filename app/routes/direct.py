@@ -31,7 +31,7 @@ class DirectRoute(Route):
         needs: Needs = ASKER,
     ) -> None:
         super().__init__(path, answer)
-        self.methods = {method}  # without HEAD, as FastAPI's are
+        self.methods = {method}  # without HEAD, which `app.middleware.head` makes GET
         self.app = self._respond
         self._answer = answer
         self._needs = needs

@@ -145,7 +145,6 @@ _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head("/documents/{document_id}/file", include_in_schema=False)
 @router.get(
     "/documents/{document_id}/file",
     response_class=Response,

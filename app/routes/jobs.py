@@ -14,6 +14,7 @@ from app.core.models import HIDDEN
 from app.core.queue.records import JobView
 from app.dependencies import Api, ApiDep, UntilAnswered, api_of
 from app.jobs.streams import NOT_BEGUN, EventStream, JobEvents
+from app.middleware.head import is_head
 from app.request_headers import WAIT_SECONDS_MAX
 from app.routes import job_actions
 from app.routes.direct import DirectRoute, refusal
@@ -84,9 +85,10 @@ def _direct(path: str, read: Callable[[str, Principal, Api, Request, int], Await
 
 def _wait(request: Request) -> int:
     try:
-        return _WAIT.validate_python(request.query_params.get("wait", 0))
+        wait = _WAIT.validate_python(request.query_params.get("wait", 0))
     except ValidationError as error:
         raise refusal(error, "query", "wait") from None
+    return 0 if wait and is_head(request.scope) else wait
 
 
 DIRECT = (_direct("/job-status/{job_id}", job_status), _direct("/result/{job_id}", result))

@@ -18,13 +18,13 @@ from rq import Queue
 from rq.job import Job
 from rq.registry import ScheduledJobRegistry
 
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, AnswerJob, WebhookJob
+from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, AnswerJob, EmbedJob, WebhookJob
 from app.core.errors import Limit
 from app.core.events import EventType, log_key
 from app.core.queue.connections import connect
 from app.core.queue.outbox import OPEN
 from app.core.queue.producer import add_to_queue, webhook_key
-from app.core.queue.records import KINDS, WEBHOOK_RETRY_SECONDS
+from app.core.queue.records import KINDS, WEBHOOK_RETRY_SECONDS, Payload
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.jobs.places import Places
@@ -64,6 +64,7 @@ def tenants(valkey_url: str, data_dir: Path, **settings: Any) -> Iterator[tuple[
         "data_dir": data_dir,
         "api_keys": ENTRIES,
         "max_queue_depth": DEPTH,
+        "embedding_model": "m",
     }
     with (
         serving(Settings(**{**stated, **settings})) as url,
@@ -91,6 +92,14 @@ def respond(client: httpx.Client, number: int) -> httpx.Response:
     return client.post("/v1/responses", json={"model": "rag-queue", "input": str(number), "background": True})
 
 
+def embed(client: httpx.Client, number: int) -> httpx.Response:
+    """A client that leaves what nobody works on, which waits on."""
+    try:
+        return client.post("/v1/embeddings", json={"model": "m", "input": str(number)}, timeout=0.2)
+    except httpx.ReadTimeout:
+        return httpx.Response(202)
+
+
 def upload(client: httpx.Client, number: int) -> httpx.Response:
     return client.post("/documents", files={"files": (f"{number}.txt", f"Text {number}.".encode(), "text/plain")})
 
@@ -100,6 +109,7 @@ WAYS: Mapping[tuple[str, str], tuple[str, Send]] = {
     ("POST", "/search"): (QUERY_QUEUE, search),
     ("POST", "/v1/chat/completions"): (QUERY_QUEUE, complete),
     ("POST", "/v1/responses"): (QUERY_QUEUE, respond),
+    ("POST", "/v1/embeddings"): (QUERY_QUEUE, embed),
     ("POST", "/documents"): (INGEST_QUEUE, upload),
 }
 """Every route that puts a new job on a queue, and the queue; but for a document's deletion."""
@@ -213,7 +223,14 @@ def test_what_stands_in_valkey_for_a_tenant_breaks_no_count(valkey: Redis, valke
 
 
 ROLE_KEYS = {"ask": ACME_ASK, "ingest": ACME_INGEST, "admin": ACME}
-KIND_ROLES = {"answer": "ask", "search": "ask", "ingest": "ingest", "delete": "ingest", "webhook": None}
+KIND_ROLES = {
+    "answer": "ask",
+    "search": "ask",
+    "embed": "ask",
+    "ingest": "ingest",
+    "delete": "ingest",
+    "webhook": None,
+}
 """The role that makes jobs of a kind, and that may stop them; None: nobody."""
 RANKS = list(ROLE_KEYS)
 ACTS = {
@@ -246,16 +263,23 @@ def made(client: httpx.Client, valkey: Redis, kind: str) -> str:
         return str(ask(client, 1).json()["job_id"])
     if kind == "search":
         return str(search(client, 1).json()["job_id"])
+    if kind == "embed":
+        return add(valkey, kind, EmbedJob(tenant="acme", texts=("?",), model="m"))
     document = upload(client, 1).json()["documents"][0]
     if kind == "ingest":
         return str(document["job_id"])
     if kind == "delete":
         client.delete(f"/documents/{document['document_id']}").raise_for_status()
         return str(valkey.lindex(f"rq:queue:{INGEST_QUEUE}", -1).decode())  # type: ignore[union-attr]
+    return add(valkey, "delivery", WebhookJob(tenant="acme", job_id="job"))
+
+
+def add(valkey: Redis, job_id: str, payload: Payload) -> str:
+    """The job's id, once it waits."""
     with valkey.pipeline() as pipeline:
-        add_to_queue(pipeline, "delivery", WebhookJob(tenant="acme", job_id="job"), Settings())
+        add_to_queue(pipeline, job_id, payload, Settings())
         pipeline.execute()
-    return "delivery"
+    return job_id
 
 
 def expected(route: tuple[str, str], kind: str, role: str) -> int:

@@ -133,6 +133,11 @@ def page(
     return Operation(scripts.LIST, [_order_key(tenant, collection)], arguments, lambda reply: _page(reply, limit))
 
 
+def has_documents(tenant: str, collection: str) -> Operation[bool]:
+    """Whether the tenant has a document in the collection, in whatever state."""
+    return Operation(scripts.IS_THERE, [_order_key(tenant, collection)], [], bool)
+
+
 def begin_removal(tenant: str, sha256: str) -> Operation[bool]:
     """Whether no document uses these bytes, so that the caller must remove them now, then do `end_removal`.
 

@@ -111,6 +111,9 @@ return page
 """
 """KEYS: order. ARGV: from which place down, how many, prefix of the records' keys. Id, place and record of each."""
 
+IS_THERE = "return redis.call('EXISTS', KEYS[1])"
+"""KEYS: order. 1 when it has a document: Valkey keeps no empty set."""
+
 BEGIN_REMOVAL = (
     BEYOND_MAXMEMORY
     + """

@@ -25,6 +25,7 @@ from rq.utils import now, utcformat
 from app.core.contract import (
     ANSWER_JOB,
     DELETE_JOB,
+    EMBED_JOB,
     INGEST_JOB,
     INGEST_QUEUE,
     QUERY_QUEUE,
@@ -34,6 +35,8 @@ from app.core.contract import (
     AnswerJob,
     AnswerResult,
     DeleteJob,
+    EmbedJob,
+    EmbedResult,
     IngestJob,
     IngestResult,
     JobStatus,
@@ -48,8 +51,8 @@ from app.core.queue.packing import unpacked
 from app.core.serializer import DATA_BYTES_MAX, PlainSerializer
 from app.core.settings import Settings
 
-Payload = AnswerJob | SearchJob | IngestJob | DeleteJob | WebhookJob
-Result = AnswerResult | SearchResult | IngestResult
+Payload = AnswerJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob
+Result = AnswerResult | SearchResult | EmbedResult | IngestResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ WEBHOOK_TIMEOUT_SECONDS = 60
 KINDS: dict[type[BaseModel], Kind] = {
     AnswerJob: Kind("answer", ANSWER_JOB, QUERY_QUEUE, AnswerResult),
     SearchJob: Kind("search", SEARCH_JOB, QUERY_QUEUE, SearchResult),
+    EmbedJob: Kind("embed", EMBED_JOB, QUERY_QUEUE, EmbedResult),
     IngestJob: Kind("ingest", INGEST_JOB, INGEST_QUEUE, IngestResult),
     DeleteJob: Kind("delete", DELETE_JOB, INGEST_QUEUE, IngestResult),
     WebhookJob: Kind("webhook", WEBHOOK_JOB, WEBHOOK_QUEUE, None, WEBHOOK_RETRY_SECONDS),

@@ -1,8 +1,8 @@
 """Errors as OpenAI's protocol has them, so that its SDKs raise their own exceptions.
 
 Everything below /v1 is routed by `OpenAIRoute`: what the service answers elsewhere with a problem document has the
-same status and headers here, in the other shape; both are read from `app.problems.table`. A failed job has a status
-here alone: elsewhere it is no error of the request that asks for it.
+same status and headers here, in the other shape; both are read from `app.problems.table`. `addresses` answers what no
+route does. A failed job has a status here alone: elsewhere it is no error of the request that asks for it.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
@@ -65,12 +65,12 @@ class OpenAIRoute(AdmittedRoute):
             try:
                 return await handle(request)
             except OpenAIError as error:
-                return _response(error)
+                return answered(error)
             except Exception as error:
                 problem = problem_of(request, error)
                 if problem is None:
                     raise
-                return _response(_translated(problem, error))
+                return answered(translated(problem, error))
 
         return handle_in_shape
 
@@ -100,11 +100,13 @@ def _type(status: int) -> str:
     return "server_error" if status >= 500 else "invalid_request_error"
 
 
-def _response(error: OpenAIError) -> JSONResponse:
+def answered(error: OpenAIError) -> JSONResponse:
+    """The answer that `error` is."""
     return JSONResponse(error.body.model_dump(), error.status, dict(error.headers) if error.headers else None)
 
 
-def _translated(problem: ProblemDetails, error: Exception) -> OpenAIError:
+def translated(problem: ProblemDetails, error: Exception) -> OpenAIError:
+    """What elsewhere is `problem`, which came of `error`."""
     if problem.status == 422 and isinstance(error, RequestValidationError):
         return _invalid(error)
     status = 400 if problem.status == 422 else problem.status  # OpenAI has no 422

@@ -20,6 +20,7 @@ from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.jobs.streams import JobEvents
 from app.request_headers import idempotency_key
 from app.routes.links import base_url, whole_links_for
+from app.routes.openai.collections import check_collection
 
 log = get_logger(__name__)
 
@@ -50,8 +51,12 @@ class Asking:
         self.until_answered.enter_context(self.api.places.held(limit, self.principal.key))
 
     async def submit(self, question: str, collection: str, key: str | None) -> Enqueued:
-        """Put the question on the queue. Raises as `JobQueue.submit` and `app.request_headers.idempotency_key` do."""
+        """Put the question on the queue.
+
+        Raises as `check_collection`, `JobQueue.submit` and `app.request_headers.idempotency_key` do.
+        """
         tenant = self.principal.tenant
+        await check_collection(self.api.valkey, tenant, collection)
         job = AnswerJob(tenant=tenant, collection=collection, query=question, request_id=request_id_of(self.request))
         name = idempotency_key(key)
         return await self.api.queue.submit(

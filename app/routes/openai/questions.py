@@ -29,8 +29,16 @@ def collection_of(model: str) -> str:
             return _LABEL.validate_python(collection) if collection else DEFAULT_COLLECTION
     except ValidationError:
         pass
-    message = f"There is no such model. GET /v1/models lists them: {MODEL}, and {MODEL}:COLLECTION."
-    raise OpenAIError(404, message, param="model", code="model_not_found")
+    raise no_such_model()
+
+
+def no_such_model() -> OpenAIError:
+    """The name is no model's, or that of a collection which has no document."""
+    message = (
+        f"There is no such model. GET /v1/models lists them: {MODEL}, and {MODEL}:COLLECTION for a collection that "
+        "has documents."
+    )
+    return OpenAIError(404, message, param="model", code="model_not_found")
 
 
 def chat_question(request: ChatCompletionRequest) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from fastapi import APIRouter, Path, Query, Response
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.queue.producer import JobNotFoundError
+from app.core.queue.questions import question_of
 from app.core.queue.records import JobView
 from app.jobs.streams import NOT_BEGUN, PING, EventStream
 from app.request_headers import IdempotencyKey
@@ -21,10 +22,21 @@ from app.routes.openai.notes import ResponseNote, ResponseNotes
 from app.routes.openai.questions import collection_of, response_question
 from app.routes.openai.response_events import ResponseEvents, StreamEvent
 from app.routes.openai.response_objects import ID_PREFIX, ResponseMaker
-from app.routes.openai.schemas import ResponseDeleted, ResponseObject, ResponseRequest, stream_or_json
+from app.routes.openai.schemas import (
+    InputItemList,
+    InputMessage,
+    InputText,
+    ResponseDeleted,
+    ResponseObject,
+    ResponseRequest,
+    stream_or_json,
+)
 from app.routes.waiting import wait_for_end
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
+
+INPUT_ITEMS_MAX = 100
+"""OpenAI's own limit of a page."""
 
 ResponseId = Annotated[str, Path(description="The id that POST /v1/responses gave")]
 
@@ -106,6 +118,23 @@ async def delete_response(response_id: ResponseId, asking: AskingDep) -> Respons
     await job_actions.remove(view.job_id, asking.principal, asking.api)
     await _notes(asking).delete(view.job_id)
     return ResponseDeleted(id=response_id)
+
+
+@router.get("/responses/{response_id}/input_items", responses=error_responses(400, 401, 403, 404, 429, 503))
+async def list_input_items(
+    response_id: ResponseId,
+    asking: AskingDep,
+    limit: Annotated[int, Query(ge=1, le=INPUT_ITEMS_MAX, description="Items at most")] = 20,
+    order: Annotated[Literal["asc", "desc"], Query(description="Of one item there is one order")] = "desc",
+    after: Annotated[str | None, Query(max_length=256, description="The id of the last item that you have")] = None,
+) -> InputItemList:
+    """What the response answers: the question as it was asked, without what was said before it."""
+    view = await _view(asking, response_id)
+    question = await question_of(asking.api.valkey, view.job_id, tenant=asking.principal.tenant)
+    item = InputMessage(id=f"msg_{view.job_id}_input", content=[InputText(text=question or "")])
+    items = [item] if question is not None and after != item.id else []
+    end = item.id if items else None
+    return InputItemList(data=items, first_id=end, last_id=end)
 
 
 async def _view(asking: Asking, response_id: str) -> JobView:

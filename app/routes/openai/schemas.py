@@ -8,10 +8,11 @@ documents are the service's own. Of a conversation, the last user message is the
 What would make the answer wrong is refused.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator
 
+from app.core.contract import EMBED_TEXTS_MAX, QUERY_MAX_CHARACTERS
 from app.core.models import QuietModel
 
 METADATA_PAIRS_MAX = 16
@@ -301,12 +302,92 @@ class ResponseObject(QuietModel):
     text: TextOptions = TextOptions(format=Format())
 
 
+class InputText(QuietModel):
+    """The question."""
+
+    type: Literal["input_text"] = "input_text"
+    text: str
+
+
+class InputMessage(QuietModel):
+    """What was asked."""
+
+    type: Literal["message"] = "message"
+    id: str
+    role: Literal["user"] = "user"
+    status: Literal["completed"] = "completed"
+    content: list[InputText]
+
+
+class InputItemList(QuietModel):
+    """What a response answers: one message, as long as its job is kept."""
+
+    object: Literal["list"] = "list"
+    data: list[InputMessage]
+    first_id: str | None
+    last_id: str | None
+    has_more: Literal[False] = False
+
+
 class ResponseDeleted(QuietModel):
     """The response is gone, with its question and answer."""
 
     id: str
     object: Literal["response"] = "response"
     deleted: Literal[True] = True
+
+
+# --------------------------------------------------------------------------------------- embeddings
+
+
+def _unicode(text: str) -> str:
+    if not is_unicode(text):
+        raise ValueError("is not Unicode")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=QUERY_MAX_CHARACTERS), AfterValidator(_unicode)]
+
+
+class EmbeddingsRequest(QuietModel):
+    """POST /v1/embeddings."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "text-embedding-3-small", "input": [QUESTION_EXAMPLE]}]}
+    )
+
+    model: str = Field(description="The operator's EMBEDDING_MODEL; GET /v1/models lists it")
+    input: (
+        Text | Annotated[list[Text], Field(min_length=1, max_length=EMBED_TEXTS_MAX)] | list[int] | list[list[int]]
+    ) = Field(description=f"A text, or up to {EMBED_TEXTS_MAX}; tokens are not supported")
+    encoding_format: Literal["float", "base64"] | None = Field(
+        None, description="`float`, or `base64` of 32-bit floats"
+    )
+    dimensions: int | None = Field(None, description="Not supported: the model's own")
+
+
+class Embedding(QuietModel):
+    """The vector of one text."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingsUsage(QuietModel):
+    """Always zero: tokens of embeddings are not counted."""
+
+    prompt_tokens: int = 0
+    total_tokens: int = 0
+
+
+class EmbeddingList(QuietModel):
+    """A vector for each text, in order."""
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingsUsage = EmbeddingsUsage()
 
 
 def stream_or_json(description: str) -> dict[int | str, dict[str, Any]]:

@@ -175,6 +175,5 @@ def test_a_read_takes_a_wait_of_0_to_60_seconds_and_get_alone(api: httpx.Client,
         assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
         [error] = refused.json()["errors"]
         assert (error["in"], error["pointer"]) == ("query", "/wait")
-    for method in ("HEAD", "POST"):
-        refused = api.request(method, url)
-        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+    refused = api.post(url)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")

@@ -87,9 +87,16 @@ def answering(worker: ActingWorker) -> Callable[[str], None]:
 # ------------------------------------------------------------------------------------------- models
 
 
-def test_each_collection_is_a_model(client: OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["rag-queue"]
+def test_each_collection_is_a_model(client: OpenAI, valkey: Redis) -> None:
+    put_document(valkey, DEFAULT_TENANT, "manuals")
     assert client.models.retrieve("rag-queue:manuals").id == "rag-queue:manuals"
+
+
+def test_the_default_collection_is_one_without_documents_too(client: OpenAI, worker: ActingWorker) -> None:
+    assert [model.id for model in client.models.list()] == ["rag-queue"]
+    assert client.models.retrieve("rag-queue").id == "rag-queue"
+    client.responses.create(model="rag-queue", input="?", background=True)
+    assert worker.payload(worker.take()).collection == "default"
 
 
 def test_a_collection_that_has_documents_is_listed_to_its_tenant_alone(client: OpenAI, valkey: Redis) -> None:
@@ -113,18 +120,35 @@ def put_document(valkey: Redis, tenant: str, collection: str) -> None:
     Catalog(valkey).do(operations.put(tenant, record))
 
 
-@pytest.mark.parametrize("name", ["gpt-4.1", "rag-queue:no such", "rag-queue.x", "rag-queues"])
-def test_another_model_is_not_found(client: OpenAI, name: str) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
-        client.models.retrieve(name)
-    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-    with pytest.raises(openai.NotFoundError):
-        client.chat.completions.create(model=name, messages=USER)
-    with pytest.raises(openai.NotFoundError):
-        client.responses.create(model=name, input="?")
+NAMES = ["gpt-4.1", "rag-queue:no such", "rag-queue.x", "rag-queues", "rag-queue:nope", "rag-queue:secret"]
 
 
-def test_a_model_asks_its_collection(client: OpenAI, worker: ActingWorker) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_another_model_is_not_found(client: OpenAI, valkey: Redis, name: str) -> None:
+    put_document(valkey, "other", "secret")
+    asking: list[Callable[[], object]] = [
+        lambda: client.models.retrieve(name),
+        lambda: client.chat.completions.create(model=name, messages=USER),
+        lambda: client.chat.completions.create(model=name, messages=USER, stream=True),
+        lambda: client.responses.create(model=name, input="?"),
+        lambda: client.responses.create(model=name, input="?", background=True),
+    ]
+    for ask in asking:
+        with pytest.raises(openai.NotFoundError) as caught:
+            ask()
+        assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    assert not valkey.exists(QUEUE_KEY), "a question of no model is no job"
+
+
+def test_a_collection_whose_last_document_is_gone_is_no_model(client: OpenAI, valkey: Redis) -> None:
+    put_document(valkey, DEFAULT_TENANT, "manuals")
+    Catalog(valkey).do(operations.delete(DEFAULT_TENANT, "d-manuals"))
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("rag-queue:manuals")
+
+
+def test_a_model_asks_its_collection(client: OpenAI, valkey: Redis, worker: ActingWorker) -> None:
+    put_document(valkey, DEFAULT_TENANT, "manuals")
     client.responses.create(model="rag-queue:manuals", input="?", background=True)
     assert worker.payload(worker.take()).collection == "manuals"
 
@@ -311,6 +335,36 @@ def test_a_background_response_is_queued_at_once_and_retrieved_later(client: Ope
     assert annotation.url.endswith("/documents/d1/file#page=3")
     assert response.usage is not None
     assert response.usage.total_tokens == 44
+
+
+def test_the_input_items_of_a_response_are_its_question(client: OpenAI, worker: ActingWorker) -> None:
+    created = client.responses.create(model="rag-queue", input=" Wann öffnet der Hafen? ", background=True)
+    for is_answered in (False, True):
+        if is_answered:
+            worker.finish(worker.take(), ANSWER)
+        [item] = list(client.responses.input_items.list(created.id))
+        assert item.type == "message"
+        assert item.content[0].text == "Wann öffnet der Hafen?"  # type: ignore[union-attr]
+    page = client.responses.input_items.list(created.id, order="asc", limit=1)
+    assert (page.first_id, page.last_id, page.has_more) == (item.id, item.id, False)  # type: ignore[attr-defined]
+    assert list(client.responses.input_items.list(created.id, after=str(item.id))) == []
+    for wrong in ({"limit": 0}, {"limit": 101}, {"order": "up"}):
+        with pytest.raises(openai.BadRequestError):
+            client.responses.input_items.list(created.id, extra_query=wrong)
+
+
+def test_input_items_go_with_their_response(client: OpenAI, worker: ActingWorker) -> None:
+    created = client.responses.create(model="rag-queue", input="When?", background=True)
+    client.responses.delete(created.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.input_items.list(created.id)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"\x80\x05N.", b"x" * 2**21])
+def test_input_that_is_none_of_ours_is_no_item(client: OpenAI, valkey: Redis, data: bytes) -> None:
+    created = client.responses.create(model="rag-queue", input="When?", background=True)
+    valkey.hset(f"rq:job:{created.id[5:]}", "data", data)
+    assert list(client.responses.input_items.list(created.id)) == []
 
 
 def test_a_response_is_waited_for(client: OpenAI, worker: ActingWorker) -> None:

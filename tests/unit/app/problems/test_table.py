@@ -103,7 +103,7 @@ SAMPLES = [
     Sample(IdempotencyConflictError(), 422, "idempotency-key-reused"),
     Sample(HTTPException(400, "secret"), 400, "bad-request"),
     Sample(HTTPException(404, "secret"), 404, "not-found"),
-    Sample(HTTPException(405, "secret", {"Allow": "PUT"}), 405, "method-not-allowed", {"allow": "PUT"}),
+    Sample(HTTPException(405, "secret", {"Allow": "PUT"}), 405, "method-not-allowed", {"allow": "POST"}),
     Sample(
         BadLinkError(is_over=True), 401, "link-expired", {"www-authenticate": f'{BEARER}, error="invalid_token"'},
     ),
