@@ -57,7 +57,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     waiters = Waiters(valkey, queue)
     upkeep = {
         "enqueue_due": queue.enqueue_due,  # also where only stock workers run, which start no scheduler
-        "sweep": Sweep(valkey).step,
+        "sweep": Sweep(valkey, keep_seconds=settings.result_ttl_seconds).step,
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
         "documents": Reader("documents", valkey, DocumentJobs(valkey).ended).read,
     }

@@ -199,6 +199,7 @@ class QueueState(QuietModel):
     scheduled: int = Field(ge=0, description="Waiting for a retry")
     finished: int = Field(ge=0)
     failed: int = Field(ge=0)
+    canceled: int = Field(ge=0, description="Stopped, waiting or running, before they had ended")
     oldest_seconds: float | None = Field(description="How long the next job has waited")
     workers: list[WorkerState]
 

@@ -80,10 +80,14 @@ class Reader:
 
 
 class Sweep:
-    """Finds open jobs that RQ's own workers have ended, and puts them into the outbox."""
+    """Finds open jobs that RQ's own workers and tools have ended, and puts them into the outbox.
 
-    def __init__(self, valkey: Redis) -> None:
+    Those that were stopped are counted as canceled, and kept for `keep_seconds`.
+    """
+
+    def __init__(self, valkey: Redis, *, keep_seconds: int) -> None:
         self._valkey = valkey
+        self._keep_seconds = keep_seconds
         self._sweep = valkey.register_script(SWEEP)
         self._cursor = 0
 
@@ -92,7 +96,9 @@ class Sweep:
         self._cursor, ids = await self._valkey.sscan(OPEN, self._cursor, count=SWEEP_COUNT)
         if not ids:
             return 0
-        return int(await self._sweep(keys=[OPEN, OUTBOX], args=[Job.redis_job_namespace_prefix, *ids]))
+        return int(
+            await self._sweep(keys=[OPEN, OUTBOX], args=[Job.redis_job_namespace_prefix, self._keep_seconds, *ids])
+        )
 
 
 async def _forget_what_all_have_read(valkey: Redis) -> None:

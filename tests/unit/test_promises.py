@@ -225,6 +225,14 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "unit/app/middleware/test_middleware::a_trusted_proxy_is_believed_and_only_for_what_it_added",
         f"{DEPLOYMENT}::the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes_who_says_to_be_a_proxy",
     ),
+    "Links are right under a prefix": ("integration/app/test_links::every_link_of_every_response_leads_back",),
+    "A person has no": ("integration/app/test_links::a_citations_link_opens_the_file_without_a_key",),
+    "the link of a citation opens its file": (
+        "integration/app/test_links::a_citations_link_opens_the_file_without_a_key",
+        "security/test_signed_links::a_ticket_opens_its_job_and_no_other",
+        "security/test_signed_links::a_ticket_expires",
+    ),
+    "Pages named in `CORS_ORIGINS`": ("unit/app/middleware/test_cors::the_page_may_send_what_its_client_sends",),
     "Operators (role `admin`) see": (
         f"{JOBS}::failed_jobs_are_listed_sent_back_and_removed",
         f"{JOBS}::queues_show_depth_age_and_workers",

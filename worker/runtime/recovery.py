@@ -6,7 +6,7 @@ from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
-from rq.registry import DeferredJobRegistry, FailedJobRegistry, FinishedJobRegistry
+from rq.registry import CanceledJobRegistry, DeferredJobRegistry, FailedJobRegistry, FinishedJobRegistry
 from rq.utils import as_text, current_timestamp, now, parse_composite_key, utcformat
 from rq.worker.base import BaseWorker, WorkerStatus
 
@@ -35,6 +35,8 @@ def recover(queue: Queue) -> None:
     _return_unstarted(queue)
     for registry in (FinishedJobRegistry, FailedJobRegistry, DeferredJobRegistry):
         registry(queue.name, connection=queue.connection, serializer=queue.serializer).cleanup()
+    canceled = CanceledJobRegistry(queue.name, connection=queue.connection, serializer=queue.serializer)
+    queue.connection.zremrangebyscore(canceled.key, 0, current_timestamp())  # RQ keeps them for ever
     worker_registration.clean_worker_registry(queue)
     queue.release_maintenance_lock()  # type: ignore[no-untyped-call]
 

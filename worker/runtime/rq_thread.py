@@ -204,12 +204,18 @@ class ThreadWorker(SimpleWorker):
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
     ) -> None:
-        """Overrides RQ: fail, retry, stop or put back the job in one step, unless it has ended meanwhile."""
+        """Overrides RQ: fail, retry, cancel or put back the job in one step, unless it has ended meanwhile."""
         failure_ttl = job.failure_ttl if job.failure_ttl is not None else DEFAULT_FAILURE_TTL
+        result_ttl = job.get_result_ttl(self.default_result_ttl)
+
+        def cancel(pipeline: Pipeline) -> None:
+            job.set_status(RqStatus.CANCELED, pipeline=pipeline)
+            queue.canceled_job_registry.add(job, result_ttl, pipeline=pipeline)
+            job.cleanup(result_ttl, pipeline=pipeline, remove_from_queue=False)
 
         def fail(pipeline: Pipeline) -> None:
             self.increment_failed_job_count(pipeline)
-            job.set_status(stopped_or_failed, pipeline=pipeline)
+            job.set_status(RqStatus.FAILED, pipeline=pipeline)
             if job.meta:
                 pipeline.hset(job.key, "meta", job.serializer.dumps(job.meta))
             job._handle_failure(exc_string, pipeline, **self._about_execution(job))
@@ -220,10 +226,11 @@ class ThreadWorker(SimpleWorker):
 
         if self._ending is Ending.PUT_BACK:
             _patiently(self.put_back)
-        elif self._ending is not Ending.STOP and job.should_retry:
+        elif self._ending is Ending.STOP:
+            self._end(job, queue, cancel, keep_seconds=result_ttl)
+        elif job.should_retry:
             self._end(job, queue, retry, keep_seconds=failure_ttl, is_over=False)
         else:
-            stopped_or_failed = RqStatus.STOPPED if self._ending is Ending.STOP else RqStatus.FAILED
             self._end(job, queue, fail, keep_seconds=failure_ttl)
 
     def _end(

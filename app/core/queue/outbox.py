@@ -27,22 +27,39 @@ end
 """
 """For scripts that end a job: it is open no more, and stands in the outbox."""
 
+CANCELED = """
+local function canceled(job, id, registry, seconds)
+  redis.call('HSET', job, 'status', 'canceled')
+  redis.call('EXPIRE', job, seconds)
+  redis.pcall('ZADD', registry, redis.call('TIME')[1] + seconds, id)
+end
+"""
+"""For scripts that cancel a job: it stands among its queue's canceled ones until its record goes, as RQ's registries
+of finished and failed jobs have it. RQ itself keeps a canceled job and its entry for ever."""
+
 SWEEP = f"""
 {ENDED}
+{CANCELED}
 local over = {{finished = true, failed = true, stopped = true, canceled = true}}
 local found = 0
-for i = 2, #ARGV do
-  local status = redis.call('HGET', ARGV[1] .. ARGV[i], 'status')
-  if not status then
+for i = 3, #ARGV do
+  local job = ARGV[1] .. ARGV[i]
+  local state = redis.call('HMGET', job, 'status', 'origin')
+  if not state[1] then
     redis.call('SREM', KEYS[1], ARGV[i])
-  elseif over[status] and redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then
+  elseif over[state[1]] and redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then
+    if state[2] and (state[1] == 'stopped' or state[1] == 'canceled') then
+      redis.pcall('ZREM', 'rq:failed:' .. state[2], ARGV[i])
+      canceled(job, ARGV[i], 'rq:canceled:' .. state[2], ARGV[2])
+    end
     ended(KEYS[1], KEYS[2], ARGV[i])
     found = found + 1
   end
 end
 return found
 """
-"""KEYS: open, outbox. ARGV: prefix of job keys, ids of open jobs. Appends those that have ended; how many."""
+"""KEYS: open, outbox. ARGV: prefix of job keys, seconds to keep a canceled job, ids of open jobs. Appends those that
+have ended; how many. RQ's own workers count a job that is stopped as failed: it is put among the canceled ones."""
 
 ADVANCE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

@@ -235,6 +235,7 @@ class JobQueue:
                     log_key(job_id),
                     OPEN,
                     OUTBOX,
+                    CanceledJobRegistry.key_template.format(queue),
                 ],
                 args=[
                     job_id,
@@ -363,13 +364,13 @@ class JobQueue:
         return datetime.fromisoformat(enqueued_at.decode()) if enqueued_at else None
 
     async def count(self, queue: str) -> dict[str, int]:
-        """How many jobs of `queue` are queued, started, scheduled for a retry, finished and failed."""
+        """How many jobs of `queue` are queued, started, scheduled for a retry, finished, failed and canceled."""
         async with self._valkey.pipeline(transaction=False) as pipeline:
             pipeline.llen(_queue_key(queue))
-            for registry in ("wip", "scheduled", "finished", "failed"):
+            for registry in ("wip", "scheduled", "finished", "failed", "canceled"):
                 pipeline.zcard(f"rq:{registry}:{queue}")
             counts = await pipeline.execute()
-        return dict(zip(("queued", "started", "scheduled", "finished", "failed"), counts, strict=True))
+        return dict(zip(("queued", "started", "scheduled", "finished", "failed", "canceled"), counts, strict=True))
 
     async def enqueue_due(self) -> int:
         """Put jobs whose retry is due on their queues; how many."""

@@ -1,6 +1,6 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
-from app.core.queue.outbox import ENDED
+from app.core.queue.outbox import CANCELED, ENDED
 
 BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
 """Begins a script that must not be refused when Valkey's memory is full, since it ends, frees or keeps alive what was
@@ -124,13 +124,14 @@ status makes interesting: its place in the queue from 0, its last event, or its 
 CANCEL = (
     BEYOND_MAXMEMORY
     + ENDED
+    + CANCELED
     + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'queued' or status == 'scheduled' or status == 'deferred' then
   redis.call('LREM', KEYS[2], 0, ARGV[1])
   redis.call('ZREM', KEYS[3], ARGV[1])
-  redis.call('HSET', KEYS[1], 'status', 'canceled', 'ended_at', ARGV[2])
-  redis.call('EXPIRE', KEYS[1], ARGV[3])
+  redis.call('HSET', KEYS[1], 'ended_at', ARGV[2])
+  canceled(KEYS[1], ARGV[1], KEYS[7], ARGV[3])
   local id = redis.call('XADD', KEYS[4], '0-*', 't', 'ended', 'd', '{}')
   redis.call('EXPIRE', KEYS[4], ARGV[3])
   redis.call('PUBLISH', KEYS[4], string.sub(id, 3) .. ' ended {}')
@@ -143,8 +144,8 @@ end
 return status
 """
 )
-"""KEYS: job, queue, scheduled, event log, open jobs, outbox. ARGV: job id, time, seconds to keep it, prefix of the
-workers' channels, RQ's stop command. The status that it had."""
+"""KEYS: job, queue, scheduled, event log, open jobs, outbox, canceled. ARGV: job id, time, seconds to keep it, prefix
+of the workers' channels, RQ's stop command. The status that it had."""
 
 REQUEUE = (
     ROOM

@@ -1,9 +1,14 @@
 """Every job that has ended stands in the outbox, whoever ended it, and each of the outbox's readers sees it."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from typing import Any
+from pathlib import Path
+from threading import Thread
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -12,6 +17,7 @@ from redis.asyncio import Redis as AsyncRedis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.registry import StartedJobRegistry
+from rq.utils import current_timestamp
 
 from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE, AnswerJob
 from app.core.queue import outbox
@@ -21,7 +27,9 @@ from app.core.queue.producer import JobQueue
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.jobs.outbox import Reader, Sweep
-from tests.support.processes import wait_until
+from tests.support import ROOT
+from tests.support.model_server import ModelServer
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 from worker.concurrent import ConcurrentWorker
 from worker.resources import end
 from worker.runtime.recovery import recover
@@ -57,7 +65,7 @@ def submitted(settings: Settings) -> str:
 
 
 def swept(settings: Settings) -> None:
-    api(settings, lambda valkey, _: Sweep(valkey).step())
+    api(settings, lambda valkey, _: Sweep(valkey, keep_seconds=settings.result_ttl_seconds).step())
 
 
 def entries(valkey: Redis) -> list[str]:
@@ -164,6 +172,91 @@ def test_whoever_ends_a_job_it_stands_in_the_outbox_once(
     swept(settings)
     assert entries(valkey) == [job_id]
     assert valkey.scard(OPEN) == 0
+
+
+def stopped_by_our_worker(valkey: Redis, settings: Settings, job_id: str, model: ModelServer) -> None:
+    assert settings.redis_url
+    with connect(settings.redis_url.get_secret_value()) as connection:
+        worker = ConcurrentWorker([QUERY_QUEUE], connection=connection, settings=settings)
+        thread = Thread(target=worker.work)
+        thread.start()
+        model.wait_until(lambda stats: stats["in_flight"] == 1)
+        cancelled_while_it_waits(valkey, settings, job_id)
+        wait_until(lambda: Job.fetch(job_id, connection=valkey).get_status() == "canceled", "it is stopped")
+        worker.stop()
+        thread.join(PATIENCE_SECONDS)
+    records = [key for key in valkey.keys("rq:worker:*") if valkey.type(key) == b"hash"]
+    assert [valkey.hget(key, "failed_job_count") for key in records if valkey.hexists(key, "failed_job_count")] == []
+
+
+def stopped_by_a_stock_worker(valkey: Redis, settings: Settings, job_id: str, model: ModelServer) -> None:
+    assert settings.redis_url
+    url = settings.redis_url.get_secret_value()
+    command = [str(Path(sys.executable).with_name("rq")), "worker", "--burst", QUERY_QUEUE]
+    about = {
+        "RQ_JOB_CLASS": "worker.OwnJob",
+        "REDIS_URL": url,
+        "QDRANT_URL": settings.qdrant_url or "",
+        "QDRANT_COLLECTION": settings.qdrant_collection,
+        "OPENAI_BASE_URL": settings.openai_base_url or "",
+        "OPENAI_API_KEY": "none",
+        "CHAT_MODEL": settings.chat_model or "",
+    }
+    with subprocess.Popen(command, env=os.environ | about, cwd=ROOT) as process:
+        model.wait_until(lambda stats: stats["in_flight"] == 1)
+        cancelled_while_it_waits(valkey, settings, job_id)
+        process.wait(PATIENCE_SECONDS)
+    assert Job.fetch(job_id, connection=valkey).get_status() == "stopped"
+
+
+@pytest.mark.parametrize("stops", [stopped_by_our_worker, stopped_by_a_stock_worker])
+def test_a_running_job_that_is_stopped_is_counted_as_canceled(
+    valkey: Redis, settings: Settings, model: ModelServer, stops: Callable[[Redis, Settings, str, ModelServer], None]
+) -> None:
+    slow = settings.model_copy(update={"openai_base_url": model.url, "chat_model": "test-ttft=30s"})
+    model.reset()
+    job_id = submitted(slow)
+    stops(valkey, slow, job_id, model)
+    swept(slow)
+    assert entries(valkey) == [job_id]
+    assert_canceled(valkey, slow, job_id)
+
+
+@pytest.mark.parametrize("cancels", [cancelled_while_it_waits, cancelled_by_rqs_own_tools])
+def test_a_waiting_job_that_is_cancelled_is_counted_as_canceled(
+    valkey: Redis, settings: Settings, cancels: Callable[[Redis, Settings, str], None]
+) -> None:
+    job_id = submitted(settings)
+    cancels(valkey, settings, job_id)
+    swept(settings)
+    assert_canceled(valkey, settings, job_id)
+
+
+def assert_canceled(valkey: Redis, settings: Settings, job_id: str) -> None:
+    """It stands there alone, for as long as its record is kept."""
+    counts = api(settings, lambda _, queue: queue.count(QUERY_QUEUE))
+    assert counts == {"queued": 0, "started": 0, "scheduled": 0, "finished": 0, "failed": 0, "canceled": 1}
+    assert Job.fetch(job_id, connection=valkey, serializer=PlainSerializer).is_canceled
+    registry = queue_of(valkey).canceled_job_registry
+    assert registry.get_job_ids() == [job_id]
+    kept: Any = valkey.ttl(Job.key_for(job_id))
+    assert 0 < kept <= settings.result_ttl_seconds
+    assert abs(float(cast(Any, valkey.zscore(registry.key, job_id))) - (current_timestamp() + kept)) <= 2
+    recover(queue_of(valkey))
+    assert registry.get_job_ids() == [job_id]
+    valkey.zadd(registry.key, {job_id: current_timestamp() - 1})
+    recover(queue_of(valkey))
+    assert registry.get_job_ids() == []
+
+
+def test_a_hostile_record_stops_no_sweep(valkey: Redis, settings: Settings) -> None:
+    hostile, plain = submitted(settings), submitted(settings)
+    valkey.set("rq:canceled:x", "no set")
+    valkey.set("rq:failed:x", "no set")
+    for job_id, queue in ((hostile, "x"), (plain, QUERY_QUEUE)):
+        valkey.hset(Job.key_for(job_id), mapping={"status": "stopped", "origin": queue})
+    swept(settings)
+    assert sorted(entries(valkey)) == sorted([hostile, plain])
 
 
 def test_a_running_job_that_is_cancelled_stands_there_when_it_has_stopped(valkey: Redis, settings: Settings) -> None:
