@@ -153,6 +153,12 @@ class Settings(BaseSettings):
         "Without keys only those of this machine, e.g. http://localhost:3000, may",
     )
 
+    cancel_on_disconnect: bool = Field(
+        True,
+        description="A client of /v1 that leaves before the answer's end stops its job, unless it sent `background`, "
+        "`store` or an Idempotency-Key",
+    )
+
     worker_concurrency: int = Field(32, ge=1, le=1024, description="Questions one worker process answers at once")
     ingest_concurrency: int = Field(2, ge=1, le=64, description="Documents one worker process indexes at once")
     webhook_concurrency: int = Field(

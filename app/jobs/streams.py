@@ -5,7 +5,7 @@ its sequence number. The last event is made from the job's record, the one place
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -130,18 +130,25 @@ def _ending(view: JobView, result: Result | None) -> bytes:
 
 
 class EventStream(Response):
-    """A response that goes on until its frames end or its client leaves."""
+    """A response that goes on until its frames end or its client leaves, which `on_left` is told."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        frames: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str] | None = None,
+        *,
+        on_left: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})})
         del self.headers["content-length"]
         self._frames = frames
+        self._on_left = on_left
         self._has_left = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the frames. A client that leaves ends this and nothing else."""
+        """Send the frames. A client that leaves ends this, and what `on_left` ends."""
         sending = asyncio.current_task()
         assert sending is not None
         leaving = asyncio.create_task(self._end_when_left(receive, sending))
@@ -153,8 +160,11 @@ class EventStream(Response):
         except asyncio.CancelledError:
             if not self._has_left:
                 raise
+            leaving.cancel()
             while sending.cancelling():
                 sending.uncancel()
+            if self._on_left is not None:
+                await self._on_left()
         except JobNotFoundError:  # it was removed; who asks again hears so
             await send({"type": "http.response.body", "body": b""})
         finally:

@@ -69,6 +69,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Models are collections:": (f"{OPENAI}::each_collection_is_a_model",),
     "`rag-queue` is the default one": (f"{OPENAI}::a_model_asks_its_collection",),
     "The last user message is the question": (f"{OPENAI}::the_last_message_of_the_user_is_the_question",),
+    "A client that leaves before the answer's end": (
+        "integration/app/test_disconnects::who_leaves_stops_a_job_that_runs",
+        "integration/app/test_disconnects::a_job_that_somebody_may_come_for_goes_on",
+        "integration/app/test_disconnects::the_operator_may_let_every_job_go_on",
+    ),
     "Citations come as `annotations`": (f"{OPENAI}::a_completion_is_the_answer_with_its_citations",),
     "No link or image of a model's making": (
         "unit/worker/answer/test_sanitize::no_renderer_finds_a_link_an_image_or_html_in_it",

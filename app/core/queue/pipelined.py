@@ -160,7 +160,7 @@ class Link:
                 answer.set_exception(error)
 
 
-async def end(*tasks: asyncio.Task[None]) -> None:
+async def end(*tasks: asyncio.Task[Any]) -> None:
     """Cancel `tasks` until they are over: Python 3.11 loses a cancellation in `asyncio.wait_for` now and then."""
     while running := {task for task in tasks if not task.done()}:
         for task in running:

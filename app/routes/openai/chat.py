@@ -44,7 +44,8 @@ async def create_chat_completion(
 
     The answer's marks [n] are explained by `annotations`; with `stream` they are in the last delta. A stream begins
     at once, and what goes wrong then is an `error` in it. An answer that is begun again after a failure goes on where
-    its text is the same, else the stream ends with the error `answer_restarted`. To leave does not stop the job.
+    its text is the same, else the stream ends with the error `answer_restarted`. A client that leaves before the end
+    stops the job, unless it sent `store` or an Idempotency-Key.
     """
     collection, question = collection_of(body.model), chat_question(body)
     asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
@@ -52,9 +53,10 @@ async def create_chat_completion(
     view = await asking.view(taken.job_id)
     completion = Completion(view, body, asking.base_url)
     headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
+    on_left = asking.on_left(taken, store=body.store, key=idempotency_key)
     if body.stream:
-        return EventStream(_frames(completion, asking.follow(view.job_id)), headers)
-    view = await asking.wait(view, asking.api.settings.job_timeout_seconds)
+        return EventStream(_frames(completion, asking.follow(view.job_id)), headers, on_left=on_left)
+    view = await asking.wait(view, asking.api.settings.job_timeout_seconds, on_left)
     return Response(completion.whole(view).model_dump_json(), 200, headers, media_type="application/json")
 
 

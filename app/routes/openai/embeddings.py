@@ -59,8 +59,8 @@ async def _vectors(asking: Asking, job: EmbedJob) -> tuple[str, ...]:
     taken = await api.queue.submit(job)
     try:
         view = await api.queue.view(taken.job_id, tenant=tenant)
-        view = await api.waiters.wait_for_end(view, api.settings.job_timeout_seconds, tenant=tenant)
-        return _outcome(view)
+        seconds = api.settings.job_timeout_seconds
+        return _outcome(await asking.unless_left(api.waiters.wait_for_end(view, seconds, tenant=tenant)))
     finally:
         with suppress(JobNotFoundError, JobRunningError, *VALKEY_UNAVAILABLE):  # else it expires
             await job_actions.remove(taken.job_id, asking.principal, api)

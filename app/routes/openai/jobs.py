@@ -1,9 +1,11 @@
 """The job behind a completion or a response: made, found again, waited for, and followed."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Request
@@ -14,13 +16,22 @@ from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.pipelined import end
 from app.core.queue.producer import Enqueued, Idempotency, JobNotFoundError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.jobs.streams import JobEvents
 from app.request_headers import idempotency_key
+from app.routes import job_actions
 from app.routes.links import base_url, whole_links_for
 from app.routes.openai.collections import check_collection
+from app.routes.openai.errors import OpenAIError
+
+CLIENT_LEFT = 499
+"""nginx's status for a request whose client went away before its answer: for the log, nobody else sees it."""
+
+T = TypeVar("T")
+OnLeft = Callable[[], Awaitable[None]]
 
 log = get_logger(__name__)
 
@@ -70,9 +81,54 @@ class Asking:
             raise JobNotFoundError(job_id)
         return await self._linked(view)
 
-    async def wait(self, view: JobView, seconds: float) -> JobView:
-        """The job once it has ended, or as it is after `seconds`. Call `hold` before."""
-        return await self._linked(await self.api.waiters.wait_for_end(view, seconds, tenant=self.principal.tenant))
+    def on_left(self, taken: Enqueued, *, store: bool | None, key: str | None) -> OnLeft | None:
+        """What is to be done when the client leaves before the answer's end: its job is stopped, to be paid no more.
+
+        None when somebody may come for the answer: a client that asked to `store` it, or that sends the same
+        Idempotency-Key again; or when the operator has said so (CANCEL_ON_DISCONNECT).
+        """
+        stays = store or key is not None or not self.api.settings.cancel_on_disconnect
+        return None if stays else partial(self._stop, taken.job_id)
+
+    async def _stop(self, job_id: str) -> None:
+        if self.api.waiters.is_closing:  # it is we who have left
+            return
+        try:
+            await job_actions.stop(job_id, self.principal, self.api)
+        except JobNotFoundError:
+            return
+        except VALKEY_UNAVAILABLE as error:
+            log.warning("valkey_unavailable", during="disconnect", job_id=job_id, reason=type(error).__name__)
+        else:
+            log.info("job_stopped_for_disconnect", job_id=job_id)
+
+    async def wait(self, view: JobView, seconds: float, on_left: OnLeft | None = None) -> JobView:
+        """The job once it has ended, or as it is after `seconds`. Call `hold` before.
+
+        Raises as `unless_left`, after `on_left`.
+        """
+        tenant = self.principal.tenant
+        return await self._linked(
+            await self.unless_left(self.api.waiters.wait_for_end(view, seconds, tenant=tenant), on_left)
+        )
+
+    async def unless_left(self, coming: Coroutine[Any, Any, T], on_left: OnLeft | None = None) -> T:
+        """What `coming` gives. Raises `OpenAIError` (`CLIENT_LEFT`), after `on_left`, once the client has gone."""
+        waiting, leaving = asyncio.create_task(coming), asyncio.create_task(self._client_leaves())
+        try:
+            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            leaving.result()
+        finally:
+            await end(waiting, leaving)
+        if on_left is not None:
+            await on_left()
+        raise OpenAIError(CLIENT_LEFT, "The client has left.", code="client_left")
+
+    async def _client_leaves(self) -> None:
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
 
     async def follow(self, job_id: str) -> AsyncGenerator[list[Event] | JobView | None, None]:
         """The job's events from the first, as `JobEvents.batches` gives them.

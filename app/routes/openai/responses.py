@@ -53,7 +53,8 @@ async def create_response(
     """Answer `input` from the documents of the collection that `model` names.
 
     With `background`, and when the answer takes longer than the service waits, the response comes back as `queued` or
-    `in_progress`: retrieve it later. With `stream`, its events come as they happen; to leave does not stop it.
+    `in_progress`: retrieve it later. With `stream`, its events come as they happen. A client that leaves before the
+    end stops the response, unless it sent `background`, `store` or an Idempotency-Key.
     """
     collection, question = collection_of(body.model), response_question(body)
     note = ResponseNote(model=body.model, background=bool(body.background), metadata=body.metadata or {})
@@ -68,10 +69,12 @@ async def create_response(
     view = await asking.view(taken.job_id)
     maker = ResponseMaker(note, asking.base_url)
     headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
+    on_left = asking.on_left(taken, store=body.store or body.background, key=idempotency_key)
     if body.stream:
-        return EventStream(_frames(ResponseEvents(view, maker), asking, view.job_id, after=NOT_BEGUN), headers)
+        frames = _frames(ResponseEvents(view, maker), asking, view.job_id, after=NOT_BEGUN)
+        return EventStream(frames, headers, on_left=on_left)
     if not body.background:
-        view = await asking.wait(view, asking.api.settings.job_timeout_seconds)
+        view = await asking.wait(view, asking.api.settings.job_timeout_seconds, on_left)
     return _json(maker.make(view), headers)
 
 

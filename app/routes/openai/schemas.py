@@ -2,7 +2,7 @@
 
 Fields that are not named here are ignored, where that leaves the answer right: sampling (`temperature`, `top_p`,
 `seed`, `stop`, penalties, `logit_bias`), lengths (`max_tokens`, `max_completion_tokens`, `max_output_tokens`),
-`tools` that the model need not call, `user`, `store`, `service_tier`, `reasoning`, `verbosity`, caching, `include`,
+`tools` that the model need not call, `user`, `service_tier`, `reasoning`, `verbosity`, caching, `include`,
 `truncation`. System and developer messages and `instructions` are ignored too: the rules that keep an answer to the
 documents are the service's own. Of a conversation, the last user message is the question; earlier turns are not read.
 What would make the answer wrong is refused.
@@ -103,6 +103,7 @@ class ChatCompletionRequest(QuietModel):
     messages: list[Message] = Field(min_length=1, description="The last one of the user is the question")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    store: bool | None = Field(None, description="True: the job goes on when the client leaves")
     n: int | None = Field(None, description="1")
     tool_choice: str | dict[str, Any] | None = Field(None, description="`none` or `auto`: no tool is ever called")
     function_call: str | dict[str, Any] | None = Field(None, description="`none` or `auto`")
@@ -122,7 +123,9 @@ class ResponseRequest(QuietModel):
     input: str | list[Message] = Field(description="The question, or a conversation that ends with it")
     background: bool | None = Field(None, description="Answer at once; retrieve the response later")
     stream: bool | None = None
-    store: bool | None = Field(None, description="Not false together with `background`")
+    store: bool | None = Field(
+        None, description="True: it goes on when the client leaves. Not false together with `background`"
+    )
     metadata: dict[str, Any] | None = Field(None, description="16 pairs of strings; they come back as they are")
     tool_choice: str | dict[str, Any] | None = Field(None, description="`none` or `auto`: no tool is ever called")
     text: TextOptions | None = None

@@ -16,7 +16,7 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import ResponseStreamEvent
 from redis import Redis
 
-from app.core.contract import DEFAULT_TENANT, JobStatus, Usage
+from app.core.contract import DEFAULT_TENANT, Usage
 from app.core.documents import operations
 from app.core.documents.catalog import Catalog
 from app.core.documents.records import DocumentRecord
@@ -29,7 +29,6 @@ from tests.support.acting import QUEUE_KEY, ActingWorker, answer
 from tests.support.api import serving
 from tests.support.credentials import api_key
 from tests.support.processes import wait_until
-from tests.support.queue import JobQueue
 
 USER: Any = [{"role": "user", "content": "When does the harbour open?"}]
 ANSWER = answer("At six. [1]", pages=[3], usage=Usage(input_tokens=40, output_tokens=4))
@@ -295,21 +294,6 @@ def test_what_the_provider_refuses_finishes_as_filtered(client: OpenAI, worker: 
     assert response.status == "incomplete"
     assert response.incomplete_details is not None
     assert response.incomplete_details.reason == "content_filter"
-
-
-def test_a_client_that_leaves_a_completion_stops_nothing(client: OpenAI, worker: ActingWorker) -> None:
-    stream = client.chat.completions.create(model="rag-queue", messages=USER, stream=True)
-    next(stream)
-    job_id = worker.take()
-    worker.wait_for_client(job_id)
-    worker.start(job_id)
-    for piece in ("At", " six"):
-        worker.say(job_id, piece)
-        assert next(stream).choices[0].delta.content == piece
-    stream.close()
-    worker.wait_for_client(job_id, 0)
-    view = JobQueue(worker.valkey, Settings()).view(job_id, tenant=DEFAULT_TENANT)
-    assert view.status is JobStatus.STARTED
 
 
 # ---------------------------------------------------------------------------------------- responses
