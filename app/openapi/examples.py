@@ -3,6 +3,7 @@
 from typing import Any
 
 JOB = "5f0c1a9be7d94c4e8f2b6a3d1c0e9f87"
+TICKET = "WyJqb2IiLCJkZWZhdWx0Il0.q3ZtT2vN0c5Jx1m8"
 DOCUMENT = "0b9f6a0e-58a1-5c1e-9d7c-3f2a7c1b6e55"
 MOMENT = "2026-11-21T09:30:00Z"
 QUOTE = "The pump is guaranteed for two years."
@@ -69,6 +70,12 @@ MODEL = {"id": "rag-queue:manuals", "object": "model", "created": 1_763_683_200,
 EXAMPLES: dict[str, Any] = {
     "JobAccepted": {"job_id": JOB, "status": "queued", "position": 3, "expires_at": MOMENT, "urls": URLS},
     "JobState": STATE,
+    "Ticket": {
+        "ticket": TICKET,
+        "expires_in": 600,
+        "expires_at": MOMENT,
+        "urls": {name: f"{URLS[name]}?ticket={TICKET}" for name in ("status", "result", "stream")},
+    },
     "JobList": {"jobs": [FAILED]},
     "JobResult": {"job_id": JOB, "status": "finished", "result": RESULT, "error": None},
     "Removed": {"removed": 12},
@@ -81,6 +88,7 @@ EXAMPLES: dict[str, Any] = {
                 "scheduled": 1,
                 "finished": 1840,
                 "failed": 2,
+                "canceled": 5,
                 "oldest_seconds": 0.4,
                 "workers": [{"name": "host-7.rag_queries.0.1f2e3d4c", "state": "busy", "job_id": JOB}],
             }

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 from rq import Queue
@@ -49,6 +50,7 @@ NEW: Mapping[Route, Mapping[str, Any]] = {
         "json": {"model": "rag-queue", "messages": [{"role": "user", "content": "?"}]}
     },
     ("POST", "/v1/responses"): {"json": {"model": "rag-queue", "input": "?", "background": True}},
+    ("POST", "/v1/embeddings"): {"json": {"model": "m", "input": "?"}},
 }
 """Routes that put something new on the queue, and how they are called."""
 FAILED = {"params": {"status": "failed"}}
@@ -72,7 +74,12 @@ def settings(valkey: Redis, valkey_url: str, qdrant_url: str, tmp_path: Path) ->
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[httpx.Client]:
-    with serving(settings) as url, httpx.Client(base_url=url, headers=bearer(KEY), timeout=30) as client:
+    """Of an API that makes no secret for its links meanwhile."""
+    stated = {"link_secret": SecretStr("s" * 32), "embedding_model": "m"}
+    with (
+        serving(settings.model_copy(update=stated)) as url,
+        httpx.Client(base_url=url, headers=bearer(KEY), timeout=30) as client,
+    ):
         yield client
 
 
