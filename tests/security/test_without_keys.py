@@ -6,14 +6,11 @@ machine sends, and a page of this machine in its browser.
 """
 
 import asyncio
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 import structlog
 from fakeredis import FakeAsyncRedis
@@ -21,12 +18,11 @@ from structlog.testing import LogCapture
 
 from app.auth import gate
 from app.core.settings import Settings
-from app.embedded.ports import free_port
 from app.main import create_app
 from tests.integration.app.test_isolation import ROUTES, Route, path_of, shown
 from tests.support.api import serving
 from tests.support.credentials import api_key, bearer
-from tests.support.processes import wait_until
+from tests.support.nginx import needs_nginx, nginx
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -244,7 +240,6 @@ def test_no_websocket_is_opened(port: int) -> None:
 
 # -- A real proxy
 
-NGINX = shutil.which("nginx")
 PLAIN = ""
 """`proxy_pass` and nothing else."""
 NGINX_ADDS = {
@@ -254,63 +249,25 @@ NGINX_ADDS = {
     "1.1 and all addresses": "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
     "1.1 and the client's Host": "proxy_http_version 1.1; proxy_set_header Host $http_host;",
 }
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: apt-get install nginx")
-
-
-class Nginx:
-    """nginx on a free port, before the service at `port`."""
-
-    def __init__(self, folder: Path, port: int, adds: str) -> None:
-        self.port = free_port(0)
-        places = " ".join(
-            f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (folder / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
-            f"events {{}}\nhttp {{ access_log off; {places}\n"
-            f"server {{ listen 127.0.0.1:{self.port};\n"
-            f"location / {{ proxy_pass http://127.0.0.1:{port}; {adds} }} }} }}\n"
-        )
-        command = [str(NGINX), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
-        self.process = subprocess.Popen(command)
-        wait_until(lambda: self.get("/healthz").status_code == 200, "nginx passes on")
-
-    def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """What a client elsewhere is answered, who calls the service by its public name."""
-        sent = {"Host": "rag.example", **(headers or {})}
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=sent, timeout=5)
-        except httpx.TransportError as error:
-            raise ConnectionError from error
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
 
 
 @needs_nginx
 @pytest.mark.parametrize("adds", NGINX_ADDS)
 def test_behind_nginx_nobody_is_the_admin_without_a_key(port: int, tmp_path: Path, adds: str) -> None:
-    nginx = Nginx(tmp_path, port, NGINX_ADDS[adds])
-    try:
-        answer = nginx.get("/documents")
+    with nginx(tmp_path, f"http://127.0.0.1:{port}", NGINX_ADDS[adds]) as proxy:
+        answer = proxy.get("/documents")
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:problem:keys-required")
         assert "API_KEYS" in answer.json()["detail"]
-        assert nginx.get("/v1/models").json()["error"]["code"] == "keys_required"
-    finally:
-        nginx.close()
+        assert proxy.get("/v1/models").json()["error"]["code"] == "keys_required"
 
 
 @needs_nginx
 def test_behind_nginx_a_key_lets_in(valkey_url: str, tmp_path: Path) -> None:
     """HTTP/1.0 is for programs with keys as it was."""
-    with serving(Settings(redis_url=valkey_url, qdrant_url="http://127.0.0.1:9", api_keys=ENTRY)) as url:
-        nginx = Nginx(tmp_path, int(urlsplit(url).port or 0), PLAIN)
-        try:
-            assert nginx.get("/documents").status_code == 401
-            assert nginx.get("/documents", bearer(KEY)).status_code == 200
-        finally:
-            nginx.close()
+    stated = Settings(redis_url=valkey_url, qdrant_url="http://127.0.0.1:9", api_keys=ENTRY)
+    with serving(stated) as url, nginx(tmp_path, url, PLAIN) as proxy:
+        assert proxy.get("/documents").status_code == 401
+        assert proxy.get("/documents", bearer(KEY)).status_code == 200
 
 
 # -- CORS_ORIGINS

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +13,13 @@ from redis import Redis
 from rq.job import Job
 
 from app.core.contract import DEFAULT_TENANT, JobStatus
+from app.core.queue.producer import JobNotFoundError
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support.acting import ActingWorker, answer
 from tests.support.api import serving
+from tests.support.credentials import api_key, bearer
+from tests.support.nginx import needs_nginx, nginx
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue
 
@@ -100,13 +104,26 @@ def test_every_route_that_waits_below_v1_is_tried() -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_who_leaves_stops_a_job_that_waits(api: str, worker: ActingWorker, way: str) -> None:
     job_id = left(api, WAYS[way], worker, runs=False)
-    wait_until(lambda: is_gone(worker, job_id) or status(worker, job_id) is JobStatus.STOPPED, "it is stopped")
+    wait_until(lambda: has_stopped(worker, job_id), "it is stopped")
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_who_leaves_stops_a_job_that_runs(api: str, worker: ActingWorker, way: str) -> None:
     job_id = left(api, WAYS[way], worker, runs=True)
     wait_until(lambda: is_told_to_stop(worker, job_id), "its worker is told to stop it")
+
+
+@needs_nginx
+@pytest.mark.parametrize("way", WAYS)
+def test_who_leaves_behind_nginx_stops_the_job_as_well(
+    settings: Settings, worker: ActingWorker, way: str, tmp_path: Path
+) -> None:
+    key, entry = api_key("web")
+    stated = Settings(**settings.model_dump(exclude_unset=True) | {"api_keys": entry, "trusted_proxies": "127.0.0.1"})
+    with serving(stated) as url, nginx(tmp_path, url, "proxy_http_version 1.1; proxy_buffering off;") as proxy:
+        asked = Way(WAYS[way].path, WAYS[way].body, bearer(key))
+        job_id = left(proxy.url, asked, worker, runs=True)
+        wait_until(lambda: is_told_to_stop(worker, job_id), "its worker is told to stop it")
 
 
 @pytest.mark.parametrize("runs", [False, True])
@@ -197,5 +214,9 @@ def assert_goes_on(api: str, worker: ActingWorker, job_id: str, as_is: JobStatus
     assert status(worker, job_id) is (as_is or before) is not JobStatus.STOPPED
 
 
-def is_gone(worker: ActingWorker, job_id: str) -> bool:
-    return not worker.valkey.exists(Job.key_for(job_id))
+def has_stopped(worker: ActingWorker, job_id: str) -> bool:
+    """Or is gone: a request's vectors are nobody's when it has left."""
+    try:
+        return status(worker, job_id) is JobStatus.STOPPED
+    except JobNotFoundError:
+        return True

@@ -1,0 +1,96 @@
+"""The service behind a real nginx that takes a prefix away: every address that it gives leads back through nginx."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pytest
+from pypdf import PdfReader
+
+from tests.acceptance.conftest import documents, start
+from tests.support.credentials import api_key, bearer
+from tests.support.nginx import HOST, needs_nginx, nginx
+
+KEY, ENTRY = api_key("web")
+QUESTION = "How is a boat washed?"
+ADDS = """
+    proxy_http_version 1.1;
+    proxy_buffering off;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $host;
+    proxy_set_header X-Forwarded-Prefix /rag;
+"""
+
+pytestmark = needs_nginx
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client beyond nginx, without a key."""
+    folder = tmp_path_factory.mktemp("service")
+    pdfs = str(documents(folder / "pdfs"))
+    service = start(folder, "--ingest", pdfs, API_KEYS=ENTRY, TRUSTED_PROXIES="127.0.0.1")
+    (folder / "nginx").mkdir()
+    with (
+        nginx(folder / "nginx", service.services.http_url, ADDS, prefix="/rag/") as proxy,
+        httpx.Client(base_url=proxy.url, headers={"Host": HOST}, timeout=30) as client,
+    ):
+        yield client
+    assert service.stop() == 0, service.log.read_text()
+
+
+def answered(client: httpx.Client) -> dict[str, Any]:
+    asked = client.post("/rag/chat", json={"query": QUESTION}, headers=bearer(KEY) | {"Prefer": "wait=30"})
+    assert asked.status_code == 200, asked.text
+    body: dict[str, Any] = asked.json()
+    return body
+
+
+def test_every_url_of_a_job_leads_through_nginx(client: httpx.Client) -> None:
+    accepted = client.post("/rag/chat", json={"query": QUESTION}, headers=bearer(KEY))
+    assert accepted.status_code == 202
+    urls = accepted.json()["urls"]
+    assert accepted.headers["location"] == urls["status"]
+    for name in ("status", "result", "stream"):
+        assert urls[name].startswith("/rag/")
+        assert client.get(urls[name], headers=bearer(KEY)).status_code in (200, 202), name
+
+
+def test_a_citation_opens_the_page_that_says_so_without_a_key(client: httpx.Client) -> None:
+    [citation] = answered(client)["result"]["citations"]
+    path, _, page = citation["url"].partition("#page=")
+    assert path.startswith("/rag/documents/")
+    assert client.get(path.partition("?")[0]).status_code == 401
+    file = client.get(path)
+    assert file.status_code == 200
+    text = PdfReader(BytesIO(file.content)).pages[int(page) - 1].extract_text()
+    assert " ".join(citation["quote"].split()) in " ".join(text.split())
+
+
+def test_a_ticket_streams_without_a_header(client: httpx.Client) -> None:
+    job_id = answered(client)["job_id"]
+    ticket = client.post(f"/rag/jobs/{job_id}/ticket", headers=bearer(KEY)).json()
+    stream = client.get(ticket["urls"]["stream"])
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert "event: answer.completed" in stream.text
+
+
+def test_openais_protocol_gives_whole_addresses(client: httpx.Client) -> None:
+    asked = {"model": "rag-queue", "messages": [{"role": "user", "content": QUESTION}]}
+    answer = client.post("/rag/v1/chat/completions", json=asked, headers=bearer(KEY)).json()
+    [annotation] = answer["choices"][0]["message"]["annotations"]
+    url = urlsplit(annotation["url_citation"]["url"])
+    assert f"{url.scheme}://{url.netloc}{url.path}".startswith(f"http://{HOST}/rag/documents/")
+    assert client.get(f"{url.path}?{url.query}").status_code == 200
+
+
+def test_the_document_of_the_api_names_the_prefix(client: httpx.Client) -> None:
+    document = client.get("/rag/openapi.json").json()
+    assert [server["url"] for server in document["servers"]] == ["/rag"]
+    for page in ("/rag/docs", "/rag/redoc"):
+        [address] = re.findall(r'(?:spec-url=|url: )"([^"]+)"', client.get(page).text)
+        assert client.get(urljoin(page, address)).json() == document
