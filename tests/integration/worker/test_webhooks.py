@@ -31,8 +31,10 @@ from app.core.settings import Settings
 from app.jobs.outbox import Reader
 from app.jobs.webhooks import Webhooks
 from tests.integration.app.test_waiting import finish, start
+from tests.support.acting import ActingWorker, answer
 from tests.support.api import serving
 from tests.support.contents import everything_in
+from tests.support.credentials import api_key, bearer
 from tests.support.processes import wait_until
 from tests.support.proxy import proxying
 from tests.support.tls import make_certificate
@@ -89,8 +91,8 @@ def settings(valkey: Redis, valkey_url: str) -> Iterator[Settings]:
 
 
 @contextmanager
-def asked(settings: Settings, url: str, **hook: str) -> Iterator[tuple[httpx.Client, str]]:
-    with serving(settings) as api, httpx.Client(base_url=api) as client:
+def asked(settings: Settings, url: str, key: str = "none", **hook: str) -> Iterator[tuple[httpx.Client, str]]:
+    with serving(settings) as api, httpx.Client(base_url=api, headers=bearer(key)) as client:
         response = client.post("/chat", json={"query": "?", "webhook": {"url": url, "secret": SECRET} | hook})
         assert response.status_code == 202, response.text
         yield client, response.json()["job_id"]
@@ -128,6 +130,31 @@ def test_the_news_of_a_finished_job_are_signed_and_hold_its_result(
     assert news["data"]["job_id"] == job_id
     assert news["data"]["result"]["answer"] == "Six."
     assert headers["webhook-id"] == f"msg_{job_id}"
+
+
+@pytest.mark.parametrize("public_url", [None, "https://host.example/rag"])
+def test_the_links_of_the_news_open_their_pages_without_a_key(
+    settings: Settings, valkey: Redis, receiver: Receiver, tmp_path: Path, public_url: str | None
+) -> None:
+    key, entry = api_key("owner", role="admin")
+    given = settings.model_dump(exclude_unset=True) | {"public_url": public_url}
+    begin(Process(Settings(**given)))
+    stated = Settings(**given | {"api_keys": entry, "data_dir": tmp_path, "qdrant_url": "http://127.0.0.1:9"})
+    with asked(stated, receiver.url, key=key) as (client, job_id):
+        files = {"files": ("a.txt", b"Six.", "text/plain")}
+        document_id = client.post("/documents", files=files).json()["documents"][0]["document_id"]
+        cited = answer("Six. [1]", pages=[1])
+        [citation] = cited.citations
+        own = citation.model_copy(update={"document_id": document_id, "url": f"/documents/{document_id}/file#page=1"})
+        worker = ActingWorker(valkey)
+        worker.start(job_id)
+        worker.finish(job_id, cited.model_copy(update={"citations": (own,)}))
+        delivered(valkey)
+        url = json.loads(receiver.got[0][1])["data"]["result"]["citations"][0]["url"]
+        assert url.startswith(f"{public_url or ''}/documents/{document_id}/file?page=1&sig=")
+        assert url.endswith("#page=1")
+        opened = httpx.get(client.base_url.join(url.removeprefix(public_url or "")))
+        assert (opened.status_code, opened.content) == (200, b"Six.")
 
 
 def test_a_cancelled_job_is_news_too(settings: Settings, valkey: Redis, receiver: Receiver) -> None:
