@@ -5,9 +5,10 @@ Light on purpose: every worker process imports it, so it needs none of the clien
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from qdrant_edge import Bm25, Bm25Config
@@ -38,6 +39,12 @@ MAY_BE_SET_APART = re.compile(f"[{RAISED}{LOWERED}]")
 UNIT = re.compile(r"(?:^|[^\w])([^\W\d_]{1,3})$")
 """Before a raised figure that may be part of it, as in m\u00b2."""
 UNIT_CHARACTERS_MAX = 4
+
+
+def dense_size(info: Mapping[str, Any]) -> int | None:
+    """The size of the vectors of a collection, as Qdrant describes it (GET /collections/NAME); None: BM25 alone."""
+    size: int | None = info["config"]["params"].get("vectors", {}).get(DENSE, {}).get("size")
+    return size
 
 
 class SparseVector(NamedTuple):

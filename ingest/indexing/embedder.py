@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from worker.runtime.budget import Budget
 
-ATTEMPTS = 6
-"""Sendings of one request that the provider answers with 429, within about a minute."""
+ATTEMPTS = {ErrorCode.MODEL_RATE_LIMITED: 6, ErrorCode.MODEL_UNAVAILABLE: 3, ErrorCode.MODEL_TIMEOUT: 3}
+"""Sendings of one request that the provider answers so; six are about a minute."""
 WAIT_SECONDS_BASE = 1.0
 WAIT_SECONDS_MAX = 60.0
 TURN_POLL_SECONDS = 0.1
@@ -62,18 +63,18 @@ class Embedder:
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
         """The texts' dense vectors, or None when retrieval is BM25 alone."""
-        for attempt in range(ATTEMPTS):
+        for attempt in count():
             try:
                 with self._turn(sum(map(len, texts))):
                     return self._index.embed(texts)
             except ServiceError as error:
-                if error.code is not ErrorCode.MODEL_RATE_LIMITED or attempt == ATTEMPTS - 1:
+                if attempt + 1 >= ATTEMPTS.get(error.code, 1):
                     raise
                 ceiling = WAIT_SECONDS_BASE * 2**attempt
                 asked = error.retry_after_seconds or random.uniform(ceiling / 2, ceiling)  # noqa: S311  spreads load
                 if self._stopping.wait(min(asked, WAIT_SECONDS_MAX)):
                     raise
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        raise AssertionError("unreachable: each attempt returns, raises or is followed by another")
 
     @contextmanager
     def _turn(self, characters: int) -> Iterator[None]:

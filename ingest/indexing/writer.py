@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ingest.reading.document_text import DocumentText
     from ingest.reading.pool import ReaderPool
 
-EMBED_BATCH = 256
-"""Texts in one request to the embedding model: enough to keep it busy, and soon over when it fails."""
+EMBED_BATCH = 128
+"""Texts in one request to the embedding model at first: enough to keep it busy, and soon over when it fails."""
 EMBED_IN_FLIGHT = 4
 FILENAME_CHARACTERS_MAX = 255
 TITLE_CHARACTERS_MAX = 500

@@ -235,7 +235,7 @@ WAYS = (
     Way(chat_by_langchain, "worker/model/http_clients.py"),
     Way(chat_by_langchain, "worker/model/responses_api.py"),
     Way(embedded_question, "worker/http/wire.py"),
-    Way(embedded_documents, "worker/model/embeddings.py"),
+    Way(embedded_documents, "worker/http/wire.py"),
     Way(rerank, "worker/http/wire.py"),
     Way(qdrant, "worker/http/qdrant.py"),
     Way(vector_store, "worker/index/langchain_store.py"),

@@ -19,7 +19,8 @@ A model's name is a family (one of `FAMILIES`), followed by knobs, each behind a
     dims=<n>             length of an embedding, when the request does not say (384)
     context=<n>          a prompt of more than n tokens is refused: 400 context_length_exceeded (128000)
     rpm=<n>  tpm=<n>     requests and tokens a minute, kept by a bucket that refills steadily; beyond it, 429
-    manner=<name>        the answer is sent as `tests.support.model_manners` has it under this name
+    manner=<name>        the answer is sent as `tests.support.model_manners` has it under this name, vectors as
+                         `tests.support.embedding_manners` has it
     whole                the answer comes in one piece, though a stream was asked for
     retry=<duration>     Retry-After of error429 and error503 (1s)
     seed=<n>             another order of faults (0); also gives a test a model, and so counters, of its own
@@ -72,6 +73,7 @@ import uvicorn
 import uvloop
 
 from tests.support import ROOT
+from tests.support.embedding_manners import EMBEDDING_MANNERS, PLAIN, answer_of
 from tests.support.model_manners import MANNERS, Manner
 
 Json = dict[str, object]
@@ -200,7 +202,7 @@ def parse_knobs(text: str, base: Knobs | None = None) -> Knobs:
                 changed[name] = int(value)
             case "echo" | "whole" if not value:
                 changed[name] = True
-            case "manner" if value in MANNERS:
+            case "manner" if value in MANNERS or value in EMBEDDING_MANNERS:
                 changed["manner"] = value
             case _ if name in FAULTS and value.endswith("x"):
                 counted.append((name, int(value[:-1])))
@@ -752,16 +754,20 @@ class App:
         words = sum(len(text.split()) for text in texts)
         fault = await self._admit(call, model, knobs, words)
         await call.pause(float("inf") if fault == "stall" else knobs.ttft)
+        manner = EMBEDDING_MANNERS.get(knobs.manner or "", PLAIN)
+        if manner.refuses(texts):
+            status, refusal = manner.refusal
+            return await call.answer(status, orjson.dumps(refusal))
+        dims = manner.dims or dims
         as_base64 = request.get("encoding_format") == "base64"
         data = [
             {"object": "embedding", "index": index, "embedding": _encoded(embed(text, dims), as_base64)}
             for index, text in enumerate(texts)
         ]
         usage = {"prompt_tokens": words, "total_tokens": words}
-        body = orjson.dumps(
-            {"object": "list", "data": data, "model": model, "usage": usage},
-            option=orjson.OPT_SERIALIZE_NUMPY,
-        )
+        body = answer_of(manner, data, model, usage)
+        if manner.encoding is not None:
+            call.headers.append((b"content-encoding", manner.encoding))
         if fault == "truncate":
             await call.start(200, b"application/json", len(body))
             return await call.write(body[: len(body) // 2])

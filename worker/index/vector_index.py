@@ -21,7 +21,7 @@ from app.core.services import qdrant_server
 from app.core.settings import Settings
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
 from worker.index.points import Chunk, Document, Version, document_of, points_of
-from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, point_id
+from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, dense_size, point_id
 
 if TYPE_CHECKING:  # seconds of imports that a run which finds nothing to do must not spend
     from worker.model.embeddings import ClosableEmbeddings
@@ -100,6 +100,7 @@ class VectorIndex:
         self._embeddings: ClosableEmbeddings | None = None
         self._ensuring = Lock()
         self._opening = Lock()
+        self._dense_size: int | None = None
         self._is_verified = False
         self._is_ensured = False
 
@@ -136,6 +137,8 @@ class VectorIndex:
         import numpy
 
         vectors = self._opened_embeddings().embed_documents(list(texts))
+        if len(vectors[0]) != self._dense_size and self._info() is not None and len(vectors[0]) != self._dense_size:
+            raise ServiceError(ErrorCode.INDEX_MISMATCH)  # the model's name has been given to another one
         return numpy.asarray(vectors, dtype=numpy.float32)  # type: ignore[return-value]  # an eighth of the memory
 
     def write(
@@ -235,8 +238,11 @@ class VectorIndex:
             self._is_verified = self._is_ensured = False
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
         except BadRequestError as error:
+            known = self._dense_size
             self._is_verified = self._is_ensured = False
-            raise ServiceError(ErrorCode.INTERNAL) from error
+            self._info()  # the collection may have been made anew
+            code = ErrorCode.INTERNAL if self._dense_size == known else ErrorCode.INDEX_MISMATCH
+            raise ServiceError(code) from error
 
     def _create(self) -> None:
         """As Qdrant's API has it; qdrant-client, which would say the same, takes over a second to import."""
@@ -267,6 +273,7 @@ class VectorIndex:
         metadata = info["config"].get("metadata") or {}
         if metadata.get(EMBEDDING_MODEL, "") != (self._embedding_model or ""):
             raise ServiceError(ErrorCode.INDEX_MISMATCH)
+        self._dense_size = dense_size(info)
         self._is_verified = True
         return info
 

@@ -14,6 +14,7 @@ _TOO_LONG = re.compile(
     r"|exceeds? (?:max(?:imum)? )?(?:context (?:limit|size|length|window)|length)"  # Anthropic, Ollama, Zhipu
     r"|context (?:window|length|size) (?:is |was )?exceed|context window exceeds limit"  # MiniMax
     r"|(?:prompt|input) is too long|too many (?:input )?tokens"  # Anthropic, Amazon, Cohere
+    r"|input (?:\(\d+ tokens\) )?is too large to process"  # llama.cpp's embeddings
     r"|max_new_tokens`? must be <="  # TGI, Together
     r"|range of input length should be"  # DashScope
     r"|context the overflows|context length of only"  # LM Studio

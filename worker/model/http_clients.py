@@ -1,4 +1,4 @@
-"""The HTTP clients inside LangChain's: for the batches of an ingestion, and for models that our wire can't ask."""
+"""The HTTP clients inside LangChain's OpenAI classes: for models that our own wire can't ask."""
 
 from typing import Any
 

@@ -7,13 +7,13 @@ from langchain.embeddings.base import _BUILTIN_PROVIDERS
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
+from worker.model.batches import Batches
 from worker.model.bounded import read_within
 from worker.model.langchain_client import open_client
+from worker.model.vectors import Vectors
 
 BATCH_SIZE = 96
-"""Texts in one call, which MODEL_TIMEOUT_SECONDS bounds: as many as Cohere takes, the least of them."""
-
-Vectors = list[list[float]]
+"""Texts in one call at first, which MODEL_TIMEOUT_SECONDS bounds: as many as Cohere takes."""
 
 
 class LangchainEmbeddings:
@@ -25,6 +25,7 @@ class LangchainEmbeddings:
 
     def __init__(self, settings: Settings, model: str, provider: str) -> None:
         self._timeout_seconds = settings.model_timeout_seconds
+        self._batches = Batches(BATCH_SIZE)
         self._model = open_client(
             "EMBEDDING_MODEL",
             model,
@@ -39,11 +40,9 @@ class LangchainEmbeddings:
 
     def embed_documents(self, texts: list[str]) -> Vectors:
         """A vector for each text, in order."""
-        vectors: Vectors = []
-        for first in range(0, len(texts), BATCH_SIZE):
-            batch = texts[first : first + BATCH_SIZE]
-            vectors += self._called(len(batch), lambda batch=batch: self._model.embed_documents(batch))  # type: ignore[misc]
-        return vectors
+        return self._batches.embed(
+            texts, lambda batch: self._called(len(batch), lambda: self._model.embed_documents(list(batch)))
+        )
 
     def embed_few(self, texts: list[str]) -> Vectors:
         """A vector for each of some dozens of texts, in order."""

@@ -13,6 +13,7 @@ from langchain_core import exceptions as langchain
 
 from app.core.errors import ErrorCode, ServiceError
 from worker.model.context_errors import is_too_long
+from worker.model.provider_errors import RefusedError
 from worker.runtime.retry_after import retry_after_seconds
 
 _CLASSES: dict[type[Exception], ErrorCode] = {
@@ -61,7 +62,10 @@ def service_error(error: BaseException) -> ServiceError:
     chain = tuple(_chain(error))
     code = next((code for each in chain if (code := _code_of(each)) is not None), ErrorCode.MODEL_UNAVAILABLE)
     seconds = next((seconds for each in chain if (seconds := _retry_after_seconds(each)) is not None), None)
-    return ServiceError(code, retry_after_seconds=seconds)
+    status = next((status for each in chain if (status := _status_of(each)) is not None), None)
+    if status is None:
+        return ServiceError(code, retry_after_seconds=seconds)
+    return RefusedError(code, status, retry_after_seconds=seconds)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -30,12 +30,19 @@ _CODES = {
 """In the order of what they say when an error has several: OpenAI's words, and statuses as gateways put them."""
 
 
-class StatusError(ServiceError):
-    """A response whose status is not 200: what it means, its `status`, and what the server `said`."""
+class RefusedError(ServiceError):
+    """What a response means whose `status` is an error."""
+
+    def __init__(self, code: ErrorCode, status: int, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(code, retry_after_seconds=retry_after_seconds)
+        self.status = status
+
+
+class StatusError(RefusedError):
+    """A response whose status is not 200, and what the server `said`."""
 
     def __init__(self, status: int, said: bytes, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(_code_of(status, said), retry_after_seconds=retry_after_seconds(headers or {}))
-        self.status = status
+        super().__init__(_code_of(status, said), status, retry_after_seconds=retry_after_seconds(headers or {}))
         self.said = said
 
 

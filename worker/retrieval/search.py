@@ -20,7 +20,7 @@ from worker.retrieval.filename_match import NamesCache
 from worker.retrieval.filters import Condition, any_of, conditions_of, equals
 from worker.retrieval.fusion import Ranking, fused
 from worker.retrieval.neighbours import own_id, sides, with_context
-from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, TEXT, Hit, SparseVector, query_vector
+from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, TEXT, Hit, SparseVector, dense_size, query_vector
 
 if TYPE_CHECKING:
     from worker.retrieval.rerank import Rerank
@@ -109,6 +109,7 @@ class Searcher:
         self._names = NamesCache(self._read_names)
         self._closing = tuple(closing)
         self._verified = False
+        self._dense_size: int | None = None
 
     def close(self) -> None:
         """Close the connections to Qdrant and to the models."""
@@ -132,9 +133,11 @@ class Searcher:
             self._verified = False
             return []
         except BadRequestError as error:  # the collection may have been made anew with another model
+            known = self._dense_size
             self._verified = False
             self._verify()
-            raise ServiceError(ErrorCode.INTERNAL) from error
+            code = ErrorCode.INTERNAL if self._dense_size == known else ErrorCode.INDEX_MISMATCH
+            raise ServiceError(code) from error
         except (KeyError, TypeError, AttributeError) as error:
             log.warning("qdrant_answer_unreadable", during="search")
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
@@ -161,6 +164,7 @@ class Searcher:
         metadata = found["config"].get("metadata") or {}
         if metadata.get(EMBEDDING_MODEL, "") != self._embedding_model:
             raise ServiceError(ErrorCode.INDEX_MISMATCH)
+        self._dense_size = dense_size(found)
         self._verified = True
 
     def _named(self, query: str, tenant: str, collection: str) -> dict[str, float]:
@@ -269,11 +273,19 @@ class Searcher:
         """The question's vector in each half that can be searched: one without a term has nothing for BM25."""
         vectors: dict[str, Any] = {}
         if self._embed is not None:
-            vectors[DENSE] = self._embed(query)
+            vectors[DENSE] = self._fitting(self._embed(query))
         indices, values = query_vector(query)
         if indices:
             vectors[SPARSE] = {"indices": indices, "values": values}
         return vectors
+
+    def _fitting(self, vector: Sequence[float]) -> Sequence[float]:
+        """`vector`, when the collection has vectors of its size: a model's name may be given to another model."""
+        if len(vector) != self._dense_size:
+            self._verify()  # it may have been made anew
+            if len(vector) != self._dense_size:
+                raise ServiceError(ErrorCode.INDEX_MISMATCH)
+        return vector
 
     def _reranked(self, query: str, hits: list[Hit]) -> list[Hit]:
         scores = self._rerank(query, [hit.text for hit in hits]) if self._rerank is not None and hits else None

@@ -3,8 +3,6 @@
 import inspect
 
 import pytest
-from langchain_openai import OpenAIEmbeddings
-from pydantic import SecretStr
 from rq import Queue, worker_registration
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.executions import Execution
@@ -110,11 +108,6 @@ def test_a_retry_goes_by_the_fields_that_the_job_sets() -> None:
     assert "retries_left" in source
     assert "retry_intervals" in source
     assert "should_retry" in inspect.getsource(BaseWorker.handle_job_failure)
-
-
-def test_langchains_embeddings_take_what_they_are_given() -> None:
-    model = OpenAIEmbeddings(model="m", openai_api_base="http://h/v1", openai_api_key=SecretStr("k"), dimensions=8)
-    assert model._invocation_params == {"model": "m", "dimensions": 8}
 
 
 def test_a_jobs_function_runs_as_rq_runs_it_but_for_the_record_that_persists_already() -> None:

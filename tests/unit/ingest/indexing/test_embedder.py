@@ -44,11 +44,12 @@ def test_a_provider_that_asks_to_slow_down_is_asked_again() -> None:
     assert Embedder(_index(limited, limited, None)).embed(["a"]) == [[1.0]]
 
 
-def test_patience_ends() -> None:
-    index = _index(*[ErrorCode.MODEL_RATE_LIMITED] * (ATTEMPTS + 1))
-    with pytest.raises(ServiceError, match="rate_limited"):
+@pytest.mark.parametrize("code", ErrorCode)
+def test_patience_ends(code: ErrorCode) -> None:
+    index = _index(*[code] * 7)
+    with pytest.raises(ServiceError, match=code.value):
         Embedder(index).embed(["a"])
-    assert len(index.left) == 1
+    assert 7 - len(index.left) == ATTEMPTS.get(code, 1)
 
 
 def test_another_error_comes_out_at_once() -> None:

@@ -1,0 +1,56 @@
+"""What a server of OpenAI's protocol answers to POST /embeddings, in the manners that servers have of it."""
+
+import sys
+from array import array
+from base64 import b64decode
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+import orjson
+
+from app.core.errors import ErrorCode, ServiceError
+from worker.model.completion_stream import BYTE_ORDER_MARK
+from worker.model.provider_errors import error_in_body
+
+Vectors = list[list[float]]
+
+
+def read_vectors(body: bytes, count: int) -> Vectors:
+    """The vectors of `count` texts, in the texts' order, of one size, each number finite.
+
+    Raises `ServiceError` (MODEL_UNAVAILABLE, or what an error within the body means), and one of `NOT_THE_PROTOCOL`.
+    """
+    parsed = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
+    data = parsed.get("data") if isinstance(parsed, dict) else None
+    if not isinstance(data, list) or not data:
+        raise error_in_body(parsed)
+    vectors = [_vector(item["embedding"]) for item in _in_order(data)]
+    if len(vectors) != count or len({len(vector) for vector in vectors}) != 1:
+        raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
+    return vectors
+
+
+def _in_order(data: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """By `index`, from whatever it counts. Where it is missing, or the same for all, it says nothing."""
+    numbers = [item.get("index") for item in data]
+    if len(set(numbers)) == 1:
+        return data
+    ordered = sorted(data, key=lambda item: item["index"])
+    first = ordered[0]["index"]
+    if [item["index"] for item in ordered] != [*range(first, first + len(data))]:
+        raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
+    return ordered
+
+
+def _vector(told: Any) -> list[float]:
+    """Numbers, also within one more list as llama.cpp has them; or 32-bit floats in base64, as OpenAI packs them."""
+    if isinstance(told, str):
+        numbers = array("f", b64decode(told, validate=True))
+        if sys.byteorder == "big":
+            numbers.byteswap()
+    else:
+        numbers = array("d", told[0] if len(told) == 1 and isinstance(told[0], list) else told)
+    if not numbers or not isfinite(sum(numbers)):
+        raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
+    return numbers.tolist()
