@@ -154,8 +154,8 @@ def test_the_vectors_are_those_that_langchain_would_have(service: Service) -> No
     stated = service.settings
     theirs = OpenAIEmbeddings(
         model=stated.embedding_model or "",
-        base_url=stated.openai_base_url,
-        api_key=SecretStr("none"),
+        openai_api_base=stated.openai_base_url,
+        openai_api_key=SecretStr("none"),
         check_embedding_ctx_length=False,
     )
     found = Embedder(service.index).embed(TEXTS)
