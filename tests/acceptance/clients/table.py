@@ -1,0 +1,18 @@
+"""The clients, one table."""
+
+from tests.acceptance.clients import langchain_chat, open_webui, openai_python
+from tests.acceptance.clients.client import CHAT, Client
+
+CLIENTS = (
+    Client("openai-python", openai_python.run, openai_python.FAILURES),
+    Client("openai-python-async", openai_python.run_async, openai_python.FAILURES),
+    Client(
+        "langchain",
+        langchain_chat.run,
+        langchain_chat.FAILURES,
+        ways=langchain_chat.WAYS,
+        lacks=langchain_chat.LACKS,
+        without_links=langchain_chat.WITHOUT_LINKS,
+    ),
+    Client("open-webui", open_webui.run, open_webui.FAILURES, ways=CHAT, lacks=open_webui.LACKS),
+)
