@@ -14,11 +14,11 @@ from tests.support.pdfs import make_pdf
 
 QUESTION = "Where does the warden keep the spare anchor in winter?"
 PADDING = (
-    " Paint comes from the mainland on the first ferry of each month, together with flour, lamp oil and letters. "
-    "Gulls nest on the northern wall; nobody may climb there before the young have flown. The forge is lit on Mondays, and "
-    "whoever needs a hinge, a hook or a nail writes it on the slate. Children learn to row when they are seven. The "
-    "chart room has a globe, two telescopes and a barometer that the old pilots read aloud at breakfast. Guests "
-    "sleep in the long house, where the stove is, and bring bread."
+    " Paint comes from the mainland on the first ferry of each month, together with flour, lamp oil and "
+    "letters. Gulls nest on the northern wall; nobody may climb there before the young have flown. The forge "
+    "is lit on Mondays, and whoever needs a hinge, a hook or a nail writes it on the slate. Children learn to "
+    "row when they are seven. The chart room has a globe, two telescopes and a barometer that the old pilots "
+    "read aloud at breakfast. Guests sleep in the long house, where the stove is, and bring bread."
 )
 """So that a page is found by more than its one sentence that matters."""
 HELD_QUESTION = "What does the litany of the warden say?"
