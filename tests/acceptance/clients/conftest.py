@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.clients import library
+from tests.acceptance.clients import browser, library
 from tests.acceptance.clients.client import Client, Seen
-from tests.acceptance.clients.report import Target
+from tests.acceptance.clients.report import Report, Target
 from tests.acceptance.conftest import start
 from tests.support.credentials import api_key
 from tests.support.model_server import ModelServer
@@ -19,11 +19,18 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """The service, running."""
     folder = tmp_path_factory.mktemp("service")
     key, entry = api_key("client")
-    with ModelServer(knobs="gap=1ms") as model:
+    with ModelServer(knobs="gap=1ms") as model, browser.PAGE as page:
         service = start(
-            folder, "--ingest", str(library.write(folder / "pdfs")), API_KEYS=entry, OPENAI_API_KEY="x",
-            OPENAI_BASE_URL=model.url, CHAT_MODEL=f"test-hold={library.HELD_WORD}", EMBEDDING_MODEL=EMBEDDING_MODEL,
-        )  # fmt: skip
+            folder,
+            "--ingest",
+            str(library.write(folder / "pdfs")),
+            API_KEYS=entry,
+            CORS_ORIGINS=page.url,
+            OPENAI_API_KEY="x",
+            OPENAI_BASE_URL=model.url,
+            CHAT_MODEL=f"test-hold={library.HELD_WORD}",
+            EMBEDDING_MODEL=EMBEDDING_MODEL,
+        )
         try:
             yield Target(
                 base_url=f"{service.services.http_url}/v1",
@@ -40,11 +47,19 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             assert service.stop() == 0, service.log.read_text()
 
 
-@pytest.fixture(scope="module")
-def seen(request: pytest.FixtureRequest) -> Seen:
-    """What the client of this parameter has seen; it is run once for all facts."""
+@pytest.fixture(scope="package")
+def reports() -> dict[str, Report]:
+    """What each client has reported, by its name: it is run once for all facts."""
+    return {}
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest, reports: dict[str, Report]) -> Seen:
+    """What the client of this parameter has seen."""
     client: Client = request.param
     if reason := client.missing():
         pytest.skip(reason)
     target: Target = request.getfixturevalue("target")
-    return Seen(client, target, client.run(target))
+    if client.name not in reports:
+        reports[client.name] = client.run(target)
+    return Seen(client, target, reports[client.name])

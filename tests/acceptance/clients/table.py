@@ -1,12 +1,13 @@
 """The clients, one table."""
 
-from tests.acceptance.clients import langchain_chat, open_webui, openai_node, openai_python
+from tests.acceptance.clients import browser, langchain_chat, open_webui, openai_node, openai_python
 from tests.acceptance.clients.client import CHAT, Client
 
 CLIENTS = (
     Client("openai-python", openai_python.run, openai_python.FAILURES),
     Client("openai-python-async", openai_python.run_async, openai_python.FAILURES),
     Client("openai-node", openai_node.run, openai_python.FAILURES, missing=openai_node.missing),
+    Client("openai-in-a-page", browser.run, openai_python.FAILURES, missing=browser.missing),
     Client(
         "langchain",
         langchain_chat.run,
