@@ -3,9 +3,9 @@
 import subprocess
 import sys
 
-from tests.acceptance.clients import openai_node
+from tests.acceptance.clients import openai_go, openai_node
 
-INSTALLERS = {"openai for JavaScript": openai_node.install}
+INSTALLERS = {"openai for JavaScript": openai_node.install, "openai for Go": openai_go.install}
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The clients, one table."""
 
-from tests.acceptance.clients import browser, langchain_chat, open_webui, openai_node, openai_python
+from tests.acceptance.clients import browser, langchain_chat, open_webui, openai_go, openai_node, openai_python
 from tests.acceptance.clients.client import CHAT, Client
 
 CLIENTS = (
@@ -8,6 +8,7 @@ CLIENTS = (
     Client("openai-python-async", openai_python.run_async, openai_python.FAILURES),
     Client("openai-node", openai_node.run, openai_python.FAILURES, missing=openai_node.missing),
     Client("openai-in-a-page", browser.run, openai_python.FAILURES, missing=browser.missing),
+    Client("openai-go", openai_go.run, openai_go.FAILURES, missing=openai_go.missing),
     Client(
         "langchain",
         langchain_chat.run,
