@@ -48,18 +48,28 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="package")
-def reports() -> dict[str, Report]:
-    """What each client has reported, by its name: it is run once for all facts."""
+def reports() -> dict[str, Report | Exception]:
+    """What each client has reported, or why it could not, by its name: it is run once for all facts."""
     return {}
 
 
 @pytest.fixture
-def seen(request: pytest.FixtureRequest, reports: dict[str, Report]) -> Seen:
+def seen(request: pytest.FixtureRequest, reports: dict[str, Report | Exception]) -> Seen:
     """What the client of this parameter has seen."""
     client: Client = request.param
     if reason := client.missing():
         pytest.skip(reason)
     target: Target = request.getfixturevalue("target")
     if client.name not in reports:
-        reports[client.name] = client.run(target)
-    return Seen(client, target, reports[client.name])
+        reports[client.name] = _run(client, target)
+    report = reports[client.name]
+    if isinstance(report, Exception):
+        raise report
+    return Seen(client, target, report)
+
+
+def _run(client: Client, target: Target) -> Report | Exception:
+    try:
+        return client.run(target)
+    except Exception as error:  # raised for every fact
+        return error

@@ -3,9 +3,13 @@
 import subprocess
 import sys
 
-from tests.acceptance.clients import openai_go, openai_node
+from tests.acceptance.clients import litellm_sdk, openai_go, openai_node
 
-INSTALLERS = {"openai for JavaScript": openai_node.install, "openai for Go": openai_go.install}
+INSTALLERS = {
+    "openai for JavaScript": openai_node.install,
+    "openai for Go": openai_go.install,
+    "LiteLLM": litellm_sdk.install,
+}
 
 
 def main() -> None:

@@ -1,6 +1,14 @@
 """The clients, one table."""
 
-from tests.acceptance.clients import browser, langchain_chat, open_webui, openai_go, openai_node, openai_python
+from tests.acceptance.clients import (
+    browser,
+    langchain_chat,
+    litellm_sdk,
+    open_webui,
+    openai_go,
+    openai_node,
+    openai_python,
+)
 from tests.acceptance.clients.client import CHAT, Client
 
 CLIENTS = (
@@ -18,4 +26,5 @@ CLIENTS = (
         without_links=langchain_chat.WITHOUT_LINKS,
     ),
     Client("open-webui", open_webui.run, open_webui.FAILURES, ways=CHAT, lacks=open_webui.LACKS),
+    Client("litellm", litellm_sdk.run, litellm_sdk.FAILURES, missing=litellm_sdk.missing),
 )
