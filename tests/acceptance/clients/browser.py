@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.acceptance.clients.installed import HERE, RUN_SECONDS, environment, not_installed
 from tests.acceptance.clients.openai_node import PACKAGE
@@ -37,12 +38,17 @@ def missing() -> str | None:
 
 
 def run(target: Target) -> Report:
-    """Everything, as the page tells it once Chromium has opened it. `PAGE` is entered."""
-    PAGE.target = target
-    with _opened(PAGE.url):
-        told = PAGE.wait(RUN_SECONDS)
+    """Everything, in a page of the origin that the service knows."""
+    told = told_by_page(target, PAGE.url)
     assert "error" not in told, told
     return Report.model_validate(told["report"])
+
+
+def told_by_page(target: Target, url: str) -> dict[str, Any]:
+    """What the page tells once Chromium has opened it at `url`: a report, or an error. `PAGE` is entered."""
+    PAGE.target = target
+    with _opened(url):
+        return PAGE.wait(RUN_SECONDS)
 
 
 def _browser() -> str | None:

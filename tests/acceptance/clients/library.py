@@ -25,7 +25,7 @@ HELD_QUESTION = "What does the litany of the warden say?"
 HELD_WORD = "litany"
 QUOTES = (
     ("moorings.pdf", 3, "In winter the warden will keep the spare anchor beneath the chapel stairs."),
-    ("handbook.pdf", 2, "The warden keeps each spare anchor in the winter loft above the forge."),
+    ("handbook.pdf", 2, "The warden keeps each spare anchor in the winter loft above Sørens forge."),
 )
 """In which document, on which page: what answers the question."""
 

@@ -46,6 +46,7 @@ class Report(QuietModel):
     """What a client has seen. None is what it has no way to ask for."""
 
     version: str
+    """The client's; a fact that fails shows it."""
     models: list[str] | None
     answers: dict[str, Answer]
     """By way: `chat`, `chat stream`, `response`, `response stream`, `background`."""
