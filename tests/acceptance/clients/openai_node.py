@@ -18,7 +18,7 @@ def install() -> None:
     """Raises `OSError` without npm, `CalledProcessError` when it fails."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "package.json").write_bytes((HERE / "node" / "package.json").read_bytes())
-    options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--fetch-retries=1"]
     subprocess.run(["npm", "install", *options], cwd=FOLDER, check=True)
 
 
