@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
-	test-parts test-services \
+	test-parts test-services clients \
 	bench bench-index bench-worker bench-api bench-ingest bench-retrieval drill
 
 help:  ## list the commands
@@ -61,6 +61,10 @@ test-parts: install-dev  ## half of the tests: the parts by themselves, and atta
 test-services: install-dev  ## the other half: all other tests, on real services
 	$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS:%=--ignore=%)
 
+clients: install-dev  ## other languages' clients of OpenAI's protocol: install those that can be, and test all
+	$(RUN) -m tests.acceptance.clients.install
+	$(RUN) -m pytest tests/acceptance/clients
+
 lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -106,4 +110,4 @@ lock: install-dev  ## renew requirements.lock and requirements-dev.lock (names, 
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate -c requirements.lock --group dev -o requirements-dev.lock pyproject.toml
 
 clean:  ## remove .venv and caches; DATA_DIR stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .clients_cache

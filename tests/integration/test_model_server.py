@@ -200,6 +200,12 @@ def test_a_hang_ends_with_the_clients_time_out_and_counts_as_cancelled(
     assert (stats["requests"], stats["cancelled"], stats["completed"], stats["by_status"]) == (1, 1, 0, {})
 
 
+def test_a_question_that_is_held_waits_while_another_is_answered(server: ModelServer, client: openai.OpenAI) -> None:
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.3).chat.completions.create(model="test-hold=boat", messages=PROMPT)
+    assert outcome(client, "test-hold=boat") == "ok", "the word stands in the question, not only in a source"
+
+
 def test_a_stream_that_the_client_closes_is_generated_no_further(server: ModelServer, client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(model="test-gap=20ms-tokens=500", messages=HELLO, stream=True)
     for chunk in stream:

@@ -19,6 +19,7 @@ A model's name is a family (one of `FAMILIES`), followed by knobs, each behind a
     dims=<n>             length of an embedding, when the request does not say (384)
     context=<n>          a prompt of more than n tokens is refused: 400 context_length_exceeded (128000)
     rpm=<n>  tpm=<n>     requests and tokens a minute, kept by a bucket that refills steadily; beyond it, 429
+    hold=<word>          a question that has this word is never answered
     manner=<name>        the answer is sent as `tests.support.model_manners` has it under this name, vectors as
                          `tests.support.embedding_manners` has it
     whole                the answer comes in one piece, though a stream was asked for
@@ -155,6 +156,7 @@ class Knobs:
     context: int = 128_000
     rpm: int | None = None
     tpm: int | None = None
+    hold: str | None = None
     manner: str | None = None
     whole: bool = False
     retry: float = 1.0
@@ -204,6 +206,8 @@ def parse_knobs(text: str, base: Knobs | None = None) -> Knobs:
                 changed[name] = True
             case "manner" if value in MANNERS or value in EMBEDDING_MANNERS:
                 changed["manner"] = value
+            case "hold" if value:
+                changed["hold"] = value
             case _ if name in FAULTS and value.endswith("x"):
                 counted.append((name, int(value[:-1])))
             case _ if name in FAULTS:
@@ -268,7 +272,7 @@ def compose(messages: Sequence[Json]) -> str:
     when two sources answer equally well, both are quoted.
     """
     given = [(str(m.get("role")), text_of(m)) for m in messages]
-    asked = next((text for role, text in reversed(given) if role == "user"), "")
+    asked = _asked(messages)
     before = "\n\n".join(text for role, text in given if role != "assistant" and text is not asked)
     sources_text, question = _split_question(asked)
     sources = _numbered_sources(f"{before}\n\n{sources_text}")
@@ -286,6 +290,15 @@ def compose(messages: Sequence[Json]) -> str:
     top = max((matched for matched, _ in best), default=0)
     quotes = [quote for matched, quote in best if matched == top]
     return " ".join(quotes[:2]) or NOT_FOUND_ANSWER
+
+
+def _asked(messages: Sequence[Json]) -> str:
+    """The user's last message."""
+    return next((text_of(m) for m in reversed(messages) if m.get("role") == "user"), "")
+
+
+def _question(messages: Sequence[Json]) -> str:
+    return _split_question(_asked(messages))[1]
 
 
 def _split_question(asked: str) -> tuple[str, str]:
@@ -668,6 +681,8 @@ class App:
             raise ApiError(400, "'messages' must be a non-empty list of messages with a role.", param="messages")
         prompt_tokens = sum(len(text_of(message).split()) for message in messages)
         fault = await self._admit(call, model, knobs, prompt_tokens)
+        if knobs.hold is not None and knobs.hold in _question(messages):
+            await call.pause(float("inf"))
         tokens, finish = _answer(request, messages, knobs, fault)
         options = request.get("stream_options")
         completion = Completion(

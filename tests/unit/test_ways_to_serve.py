@@ -28,11 +28,12 @@ ELSEWHERE = {
 }
 
 
-def files() -> Iterator[Path]:
+def files(folder: Path = ROOT) -> Iterator[Path]:
     """What a person wrote."""
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        if path.is_file() and path.suffix in KINDS and not any(p in OTHERS or p.endswith("_cache") for p in parts):
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in OTHERS and not path.name.endswith("_cache"):
+            yield from files(path)
+        elif path.is_file() and path.suffix in KINDS:
             yield path
 
 
