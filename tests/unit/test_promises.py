@@ -74,6 +74,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/app/test_disconnects::a_job_that_somebody_may_come_for_goes_on",
         "integration/app/test_disconnects::the_operator_may_let_every_job_go_on",
     ),
+    "`make clients` runs OpenAI's SDKs": (
+        "acceptance/clients/test_clients::a_client_shows",
+        "acceptance/clients/test_open_webui::a_request_of_open_webui_gets_what_it_can_use",
+    ),
     "Citations come as `annotations`": (f"{OPENAI}::a_completion_is_the_answer_with_its_citations",),
     "No link or image of a model's making": (
         "unit/worker/answer/test_sanitize::no_renderer_finds_a_link_an_image_or_html_in_it",
