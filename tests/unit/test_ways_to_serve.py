@@ -31,7 +31,9 @@ ELSEWHERE = {
 def files(folder: Path = ROOT) -> Iterator[Path]:
     """What a person wrote."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in OTHERS and not path.name.endswith("_cache"):
+        if path.name in OTHERS or path.name.endswith("_cache"):
+            continue
+        if path.is_dir():
             yield from files(path)
         elif path.is_file() and path.suffix in KINDS:
             yield path

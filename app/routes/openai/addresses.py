@@ -3,6 +3,8 @@
 Whoever shows no key is told that first, as on every route: not even which addresses there are.
 """
 
+from dataclasses import replace
+
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
@@ -21,6 +23,8 @@ NOT_SERVED = {
     "/v1/engines": "Engines are not served: GET /v1/models lists the models.",
     "/v1/edits": "Edits are not served: ask with POST /v1/chat/completions.",
     "/v1/chat/completions": "Completions are not stored: POST /v1/responses makes answers that can be retrieved.",
+    "/v1/responses/input_tokens": "Tokens are not counted before they are used: a response's `usage` has them.",
+    "/v1/responses/compact": "Conversations are not compacted: earlier turns are not read.",
     "/v1/assistants": "Assistants are not served: ask with POST /v1/responses.",
     "/v1/threads": "Threads are not served: ask with POST /v1/responses.",
     "/v1/conversations": "Conversations are not served here: ask with POST /v1/responses.",
@@ -58,8 +62,12 @@ async def respond(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code in (404, 405):
         error = await _refusal(request) or error
     problem = problems.problem_of(request, error) or UNEXPECTED.details(request, error)
+    advice = _advice(_path(request))
     if problem.status == 404 and isinstance(error, HTTPException):
-        return answered(OpenAIError(404, _advice(_path(request)), code="unknown_url"))
+        message = advice or f"There is nothing at this address. {SERVED}"
+        return answered(OpenAIError(404, message, code="unknown_url"))
+    if problem.status == 405 and advice:  # another method of it serves, or a parameter of the path has met a name
+        problem = replace(problem, detail=f"{problem.detail} {advice}")
     return answered(translated(problem, error))
 
 
@@ -83,6 +91,6 @@ async def _refusal(request: Request) -> Exception | None:
 
 
 def _advice(path: str) -> str:
-    """What serves instead of `path`. Of the path itself nothing is repeated."""
+    """What serves instead of `path`, if that is known. Of the path itself nothing is repeated."""
     known = (advice for prefix, advice in NOT_SERVED.items() if path == prefix or path.startswith(f"{prefix}/"))
-    return next(known, f"There is nothing at this address. {SERVED}")
+    return next(known, "")

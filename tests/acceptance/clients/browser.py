@@ -5,7 +5,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tests.acceptance.clients.installed import HERE, RUN_SECONDS, environment, not_installed
@@ -60,13 +59,11 @@ def _opened(url: str) -> Iterator[None]:
     browser = _browser()
     assert browser is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:  # it may write a moment longer
-        log = (Path(profile) / "log").open("wb")
-        process = subprocess.Popen(
-            [browser, *OPTIONS, f"--user-data-dir={profile}", url], env=environment(), stdout=log, stderr=log
-        )
+        kept = environment({"HOME": profile, "TMPDIR": profile})
+        command = [browser, *OPTIONS, f"--user-data-dir={profile}", url]
+        process = subprocess.Popen(command, env=kept, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             yield
         finally:
             process.terminate()
             process.wait(30)
-            log.close()

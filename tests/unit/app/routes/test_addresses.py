@@ -208,6 +208,20 @@ def test_a_method_that_an_address_below_v1_does_not_take_is_openais_405(app: Fas
                 assert_openai_error(client.request(method, filled(path)), 405, "method_not_allowed")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "hint"),
+    [("POST", "responses/input_tokens", "usage"), ("POST", "responses/compact", "not compacted"),
+     ("GET", "chat/completions", "POST /v1/responses")],
+)  # fmt: skip
+def test_a_405_says_what_serves_instead_where_openai_takes_the_method(
+    client: TestClient, method: str, path: str, hint: str
+) -> None:
+    """These are calls of OpenAI's own SDKs that fall on an address of ours."""
+    response = client.request(method, f"/v1/{path}")
+    assert response.headers["allow"]
+    assert hint in assert_openai_error(response, 405, "method_not_allowed")
+
+
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/models", "/v1/chat/completions", "/v1"])
 @pytest.mark.parametrize("method", METHODS)
 def test_who_shows_no_key_is_told_that_alone(keyed: TestClient, method: str, path: str) -> None:
