@@ -1,148 +1,197 @@
-"""How servers of OpenAI's protocol answer POST /embeddings, odd habits from public complaints about them: one table.
+"""How servers of OpenAI's protocol send vectors, odd habits from public complaints about them: one table.
 
-The model server's knob `manner=NAME` takes them by name, as those of `tests.support.model_manners`.
+Each manner says what the server takes at once and how it refuses more, what the vectors and their order become, and
+how the body goes over the wire. The model server's knob `vectors=NAME` takes them by name.
 """
 
+import base64
 import gzip
-from base64 import b64encode
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
+import numpy as np
 import orjson
 
 Json = dict[str, Any]
-Vector = Sequence[float]
+Vector = np.ndarray[Any, np.dtype[np.float32]]
+REFUSED = 400
 
 
-def as_told(data: list[Json]) -> Any:
-    """What stands in `data`."""
-    return data
-
-
-def same(body: bytes) -> bytes:
-    """`body` as it is."""
-    return body
+def same(given: Any) -> Any:
+    """What is given, as it is."""
+    return given
 
 
 @dataclass(frozen=True)
 class EmbeddingManner:
-    """One habit: what it refuses, what it makes of the `data` of a right answer, and how that goes over the wire."""
+    """One habit. `most` and `most_words` are the texts and the words that a request may have; more is `refusal`."""
 
-    texts_max: int | None = None
-    words_max: int | None = None
-    """Of all texts of a request together."""
-    refusal: tuple[int, Json] = (400, {"error": {"message": "too large", "type": "invalid_request_error"}})
-    data: Callable[[list[Json]], Any] = as_told
-    body: Json | None = None
+    most: int | None = None
+    most_words: int | None = None
+    status: int = REFUSED
+    refusal: object = None
+    refuses_base64: bool = False
+    vector: Callable[[Vector], object] = np.ndarray.tolist
+    items: Callable[[list[Json]], object] = same
+    body: object = None
     """Instead of any vectors."""
+    raw: bytes | None = None
+    """Instead of any body."""
+    before: bytes = b""
     pack: Callable[[bytes], bytes] = same
     encoding: bytes | None = None
-    dims: int | None = None
 
-    def refuses(self, texts: Sequence[str]) -> bool:
-        """Whether a request with `texts` is more than it takes."""
-        words = sum(len(text.split()) for text in texts)
-        return (self.texts_max is not None and len(texts) > self.texts_max) or (
-            self.words_max is not None and words > self.words_max
-        )
+    def refuses(self, request: Json, texts: list[str]) -> bool:
+        """Whether the request is more than is taken, or asked as it is not."""
+        is_too_many = self.most is not None and len(texts) > self.most
+        is_too_long = self.most_words is not None and sum(len(text.split()) for text in texts) > self.most_words
+        return is_too_many or is_too_long or (self.refuses_base64 and request.get("encoding_format") == "base64")
 
-
-PLAIN = EmbeddingManner()
-"""None at all."""
-
-
-def each(change: Callable[[Json, int], Json]) -> Callable[[list[Json]], list[Json]]:
-    """Every item as `change` has it, by its place."""
-    return lambda data: [change(dict(item), place) for place, item in enumerate(data)]
-
-
-def numbered(number: Callable[[int, int], Any]) -> Callable[[list[Json]], list[Json]]:
-    """Every item with the `index` that `number` gives for its place and their count, ordered by it downwards."""
-    return lambda data: [item | {"index": number(place, len(data))} for place, item in enumerate(data)][::-1]
+    def content(self, vectors: list[Vector], envelope: Json) -> bytes:
+        """The body of the answer."""
+        if self.raw is not None:
+            return self.raw
+        items = [
+            {"object": "embedding", "index": at, "embedding": self.vector(each)} for at, each in enumerate(vectors)
+        ]
+        body = {**envelope, "data": self.items(items)} if self.body is None else self.body
+        return self.pack(self.before + orjson.dumps(body))
 
 
-def vector(change: Callable[[Vector], Any]) -> Callable[[list[Json]], list[Json]]:
-    """Every item with its vector as `change` has it."""
-    return each(lambda item, _: item | {"embedding": change(item["embedding"])})
+def message(words: str, **more: object) -> Json:
+    """OpenAI's form of an error."""
+    return {"error": {"message": words, "type": "invalid_request_error", "param": None, "code": None, **more}}
 
 
-def packed(numbers: Vector) -> str:
-    """In base64 of 32-bit floats, the least significant byte first."""
-    return b64encode(numpy.asarray(numbers, dtype="<f4").tobytes()).decode()
+def packed(vector: Vector) -> str:
+    """Base64, as OpenAI's clients ask for it."""
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
 
 
-def _message(text: str, **more: object) -> Json:
-    return {"error": {"message": text, "type": "invalid_request_error", **more}}
+def first_is(number: object) -> Callable[[Vector], object]:
+    """Another thing where the first number of each vector would be."""
+    return lambda vector: [number, *vector.tolist()[1:]]
 
 
-EMBEDDING_MANNERS: dict[str, EmbeddingManner] = {
-    # As much as one request takes, as Hugging Face, OpenAI, Cohere, Voyage, DashScope, vLLM and llama.cpp say it
-    "texts_413": EmbeddingManner(4, refusal=(413, {"error": "batch size 9 > maximum allowed batch size 4"})),
-    "texts_400": EmbeddingManner(4, refusal=(400, _message("'$.input' is invalid: at most 4 inputs"))),
-    "texts_422": EmbeddingManner(1, refusal=(422, {"detail": "input must be a single text"})),
-    "texts_cohere": EmbeddingManner(4, refusal=(400, {"message": "total number of texts must be at most 4"})),
-    "tokens_openai": EmbeddingManner(
-        words_max=60, refusal=(400, _message("Invalid 'input': maximum request size is 60 tokens per request."))
+def without(*names: str) -> Callable[[list[Json]], object]:
+    """The items without some fields."""
+    return lambda items: [{name: value for name, value in item.items() if name not in names} for item in items]
+
+
+def indexes(index: Callable[[int], object]) -> Callable[[list[Json]], object]:
+    """The items with other indexes."""
+    return lambda items: [{**item, "index": index(at)} for at, item in enumerate(items)]
+
+
+REFUSALS: dict[str, tuple[int, object]] = {
+    "tei": (422, {"error": "batch size 8 > maximum allowed batch size 2", "error_type": "Validation"}),
+    "siliconflow": (
+        413,
+        {"code": 20042, "message": "input batch size 8 > maximum allowed batch size 2", "data": None},
     ),
-    "tokens_voyage": EmbeddingManner(
-        words_max=60, refusal=(400, {"detail": "The max allowed tokens per submitted batch is 60."})
-    ),
-    "tokens_context": EmbeddingManner(
-        words_max=60, refusal=(400, _message("This model's maximum context length is 60 tokens"))
-    ),
-    "tokens_500": EmbeddingManner(
-        words_max=60,
-        refusal=(
-            500,
-            _message("input is too large to process. increase the physical batch size", type="server_error"),
+    "openai": (
+        400,
+        message(
+            "Invalid 'input': array too long. Expected an array with maximum length 2, but got an array with length "
+            "8 instead.",
+            code="array_above_max_length",
         ),
     ),
-    "nothing_fits": EmbeddingManner(words_max=0, refusal=(400, _message("input is too long", type="invalid"))),
-    # The order, and how it is told
-    "reversed": EmbeddingManner(data=numbered(lambda place, _: place)),
-    "from_one": EmbeddingManner(data=numbered(lambda place, _: place + 1)),
-    "index_missing": EmbeddingManner(data=each(lambda item, _: {"embedding": item["embedding"]})),
-    "index_zero": EmbeddingManner(data=each(lambda item, _: item | {"index": 0})),
-    "index_twice": EmbeddingManner(data=numbered(lambda place, count: min(place, max(count - 2, 0)))),
-    "index_gap": EmbeddingManner(data=each(lambda item, place: item | {"index": 3 * place + (place > 0)})),
-    "index_words": EmbeddingManner(data=each(lambda item, place: item | {"index": f"no. {place}"})),
-    # The vector
-    "base64": EmbeddingManner(data=vector(packed)),
-    "nested": EmbeddingManner(data=vector(lambda numbers: [list(numbers)])),
-    "by_token": EmbeddingManner(data=vector(lambda numbers: [list(numbers), list(numbers)])),
-    "base64_cut": EmbeddingManner(data=vector(lambda numbers: b64encode(b"abcde").decode())),
-    "no_base64": EmbeddingManner(data=vector(lambda _: "one, two")),
-    "null": EmbeddingManner(data=vector(lambda _: None)),
-    "null_within": EmbeddingManner(data=vector(lambda numbers: [None, *list(numbers)[1:]])),
-    "words": EmbeddingManner(data=vector(lambda numbers: [str(number) for number in numbers])),
-    "no_number": EmbeddingManner(data=vector(lambda numbers: packed([float("nan"), *list(numbers)[1:]]))),
-    "infinite": EmbeddingManner(data=vector(lambda numbers: packed([float("inf"), *list(numbers)[1:]]))),
-    "empty": EmbeddingManner(data=vector(lambda _: [])),
-    "uneven": EmbeddingManner(
-        data=each(lambda item, place: item | {"embedding": list(item["embedding"])[: None if place else -1]})
+    "openai_tokens": (
+        400,
+        message("Requested 350000 tokens, max 300000 tokens per request", code="max_tokens_per_request"),
     ),
-    "other_size": EmbeddingManner(dims=8),
-    # The list
-    "one_less": EmbeddingManner(data=lambda data: data[:-1]),
-    "one_more": EmbeddingManner(data=lambda data: [*data, data[0] | {"index": len(data)}]),
-    "none": EmbeddingManner(data=lambda _: []),
-    "no_list": EmbeddingManner(data=lambda _: None),
-    # Instead of it
-    "error": EmbeddingManner(body={"object": "error", "message": "CUDA error", "type": "InternalServerError"}),
-    "error_rate": EmbeddingManner(body=_message("slow down", code="rate_limit_exceeded")),
-    "nothing": EmbeddingManner(body={}),
-    # The wire
-    "bom": EmbeddingManner(pack=lambda body: b"\xef\xbb\xbf" + body),
-    "gzip": EmbeddingManner(pack=gzip.compress, encoding=b"gzip"),
-    "html": EmbeddingManner(pack=lambda _: b"<html>Bad Gateway</html>"),
-    "cut": EmbeddingManner(pack=lambda body: body[: len(body) // 2]),
+    "azure": (400, message("Too many inputs. The max number of inputs is 2.  We hope to increase the number soon.")),
+    "cohere": (400, {"message": "invalid request: total number of texts must be at most 2, received 8."}),
+    "mistral": (400, {"object": "error", "message": "Too many inputs in request, split into more batches."}),
+    "mistral_tokens": (400, {"object": "error", "message": "Too many tokens in batch. Max is 16384 got 20000"}),
+    "voyage": (400, {"detail": "The batch size limit is 2. Your batch size is 8."}),
+    "voyage_tokens": (
+        400,
+        {"detail": "The max allowed tokens per submitted batch is 120000. Your batch has 150000 tokens."},
+    ),
+    "dashscope": (
+        400,
+        message(
+            "<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, "
+            "it should not be larger than 2.: input.contents"
+        ),
+    ),
+    "gemini": (
+        400,
+        {
+            "error": {
+                "code": 400,
+                "message": "* BatchEmbedContentsRequest.requests: at most 2 requests can be in one batch",
+                "status": "INVALID_ARGUMENT",
+            }
+        },
+    ),
+    "infinity": (422, {"detail": [{"type": "too_long", "msg": "List should have at most 2 items after validation"}]}),
+    "zhipu": (400, {"error": {"code": "1214", "message": "input数组最大不得超过2条"}}),
+    "jina": (422, {"detail": "Number of inputs exceeds the maximum of 2"}),
+    "vllm": (400, {"object": "error", "message": "This model's maximum context length is 512 tokens.", "code": 400}),
+    "nginx": (413, "<html><h1>413 Request Entity Too Large</h1></html>"),
+    "wordless_413": (413, ""),
+    "at_most_2048_inputs": (400, message("at most 2048 inputs are allowed")),
 }
+"""How servers say that a request is too much, in their own words."""
 
-
-def answer_of(manner: EmbeddingManner, data: list[Json], model: str, usage: Json) -> bytes:
-    """The body of an answer with these vectors."""
-    whole = {"object": "list", "data": manner.data(data), "model": model, "usage": usage}
-    told = whole if manner.body is None else manner.body
-    return manner.pack(orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY))
+EMBEDDING_MANNERS: dict[str, EmbeddingManner] = {
+    # Limits
+    **{f"most_{name}": EmbeddingManner(2, None, status, said) for name, (status, said) in REFUSALS.items()},
+    "most_words": EmbeddingManner(None, 30, *REFUSALS["openai_tokens"]),
+    "most_in_200": EmbeddingManner(2, None, 200, REFUSALS["mistral"][1]),
+    # Forms
+    "no_base64": EmbeddingManner(refuses_base64=True, refusal=message("encoding_format base64 is not supported")),
+    "base64": EmbeddingManner(vector=packed),
+    "bare": EmbeddingManner(items=without("object")),
+    "gzip": EmbeddingManner(pack=gzip.compress, encoding=b"gzip"),
+    "zlib": EmbeddingManner(pack=zlib.compress, encoding=b"deflate"),
+    "bom": EmbeddingManner(before=b"\xef\xbb\xbf"),
+    # Order
+    "reversed": EmbeddingManner(items=lambda items: items[::-1]),
+    "no_index": EmbeddingManner(items=without("index")),
+    "null_index": EmbeddingManner(items=indexes(lambda _: None)),
+    "same_index": EmbeddingManner(items=indexes(lambda _: 0)),
+    "some_indexes": EmbeddingManner(items=indexes(lambda at: at or None)),
+    "index_from_1": EmbeddingManner(items=indexes(lambda at: at + 1)),
+    "text_index": EmbeddingManner(items=indexes(str)),
+    "one_too_few": EmbeddingManner(items=lambda items: items[:-1]),
+    "one_too_many": EmbeddingManner(items=lambda items: [*items, items[0]]),
+    # Another model
+    "longer": EmbeddingManner(vector=lambda vector: [*vector.tolist(), *vector.tolist()]),
+    "shorter": EmbeddingManner(vector=lambda vector: vector.tolist()[:-1]),
+    # Nothing, or nothing that can be used
+    "no_data": EmbeddingManner(body={"object": "list"}),
+    "null_data": EmbeddingManner(body={"object": "list", "data": None}),
+    "empty_data": EmbeddingManner(body={"object": "list", "data": []}),
+    "null_body": EmbeddingManner(raw=b"null"),
+    "empty_body": EmbeddingManner(raw=b""),
+    "list_body": EmbeddingManner(body=[]),
+    "null_items": EmbeddingManner(items=lambda items: [None for _ in items]),
+    "no_vectors": EmbeddingManner(items=without("embedding")),
+    "null_vectors": EmbeddingManner(vector=lambda _: None),
+    "empty_vectors": EmbeddingManner(vector=lambda _: []),
+    "nested_vectors": EmbeddingManner(vector=lambda vector: [vector.tolist()]),
+    "null": EmbeddingManner(vector=first_is(None)),
+    "nan": EmbeddingManner(raw=b'{"data":[{"index":0,"embedding":[NaN,1]}]}'),
+    "nan_text": EmbeddingManner(vector=first_is("NaN")),
+    "nan_base64": EmbeddingManner(vector=lambda vector: packed(vector * np.float32("nan"))),
+    "huge": EmbeddingManner(vector=first_is(1e300)),
+    "bad_base64": EmbeddingManner(vector=lambda _: "?AAA"),
+    "cut_base64": EmbeddingManner(vector=lambda vector: packed(vector)[:-4]),
+    "uneven": EmbeddingManner(
+        items=lambda items: [{**item, "embedding": [0.5] * (at + 1)} for at, item in enumerate(items)]
+    ),
+    "html": EmbeddingManner(raw=b"<!doctype html><title>Sign in</title>"),
+    "gzip_cut": EmbeddingManner(pack=lambda body: gzip.compress(body)[:-20], encoding=b"gzip"),
+    # Errors in a 200
+    "error_object": EmbeddingManner(body={"object": "error", "message": "it broke", "code": 500}),
+    "error_object_400": EmbeddingManner(body={"object": "error", "message": "no", "code": 400}),
+    "error": EmbeddingManner(body={"error": {"message": "it broke", "type": "server_error"}}),
+    "error_rate": EmbeddingManner(body={"error": {"message": "slow down", "code": "rate_limit_exceeded"}}),
+    "error_key": EmbeddingManner(body={"error": {"message": "no", "code": "invalid_api_key"}}),
+}

@@ -20,8 +20,8 @@ A model's name is a family (one of `FAMILIES`), followed by knobs, each behind a
     context=<n>          a prompt of more than n tokens is refused: 400 context_length_exceeded (128000)
     rpm=<n>  tpm=<n>     requests and tokens a minute, kept by a bucket that refills steadily; beyond it, 429
     hold=<word>          a question that has this word is never answered
-    manner=<name>        the answer is sent as `tests.support.model_manners` has it under this name, vectors as
-                         `tests.support.embedding_manners` has it
+    manner=<name>        the answer is sent as `tests.support.model_manners` has it under this name
+    vectors=<name>       embeddings are sent as `tests.support.embedding_manners` has it under this name
     whole                the answer comes in one piece, though a stream was asked for
     retry=<duration>     Retry-After of error429 and error503 (1s)
     seed=<n>             another order of faults (0); also gives a test a model, and so counters, of its own
@@ -74,7 +74,7 @@ import uvicorn
 import uvloop
 
 from tests.support import ROOT
-from tests.support.embedding_manners import EMBEDDING_MANNERS, PLAIN, answer_of
+from tests.support.embedding_manners import EMBEDDING_MANNERS
 from tests.support.model_manners import MANNERS, Manner
 
 Json = dict[str, object]
@@ -158,6 +158,7 @@ class Knobs:
     tpm: int | None = None
     hold: str | None = None
     manner: str | None = None
+    vectors: str | None = None
     whole: bool = False
     retry: float = 1.0
     seed: int = 0
@@ -204,8 +205,10 @@ def parse_knobs(text: str, base: Knobs | None = None) -> Knobs:
                 changed[name] = int(value)
             case "echo" | "whole" if not value:
                 changed[name] = True
-            case "manner" if value in MANNERS or value in EMBEDDING_MANNERS:
+            case "manner" if value in MANNERS:
                 changed["manner"] = value
+            case "vectors" if value in EMBEDDING_MANNERS:
+                changed["vectors"] = value
             case "hold" if value:
                 changed["hold"] = value
             case _ if name in FAULTS and value.endswith("x"):
@@ -729,6 +732,21 @@ class App:
         self.stats["tokens_sent"] += len(completion.tokens)
         return await call.answer(200, body[:-2] if fault == "badjson" else body)
 
+    async def _mannered_vectors(self, call: Call, request: Json, texts: list[str], knobs: Knobs) -> None:
+        assert knobs.vectors is not None
+        manner = EMBEDDING_MANNERS[knobs.vectors]
+        if manner.refuses(request, texts):
+            said = manner.refusal if isinstance(manner.refusal, str) else orjson.dumps(manner.refusal).decode()
+            return await call.answer(manner.status, said.encode())
+        if manner.encoding is not None:
+            call.headers.append((b"content-encoding", manner.encoding))
+        envelope: Json = {
+            "object": "list",
+            "model": request["model"],
+            "usage": {"prompt_tokens": 1, "total_tokens": 1},
+        }
+        return await call.answer(200, manner.content([embed(text, knobs.dims) for text in texts], envelope))
+
     async def _stream(self, call: Call, completion: Completion, knobs: Knobs, fault: str | None) -> None:
         half = len(completion.tokens) // 2
         await call.pause(knobs.ttft)
@@ -769,20 +787,18 @@ class App:
         words = sum(len(text.split()) for text in texts)
         fault = await self._admit(call, model, knobs, words)
         await call.pause(float("inf") if fault == "stall" else knobs.ttft)
-        manner = EMBEDDING_MANNERS.get(knobs.manner or "", PLAIN)
-        if manner.refuses(texts):
-            status, refusal = manner.refusal
-            return await call.answer(status, orjson.dumps(refusal))
-        dims = manner.dims or dims
+        if knobs.vectors is not None:
+            return await self._mannered_vectors(call, request, texts, knobs)
         as_base64 = request.get("encoding_format") == "base64"
         data = [
             {"object": "embedding", "index": index, "embedding": _encoded(embed(text, dims), as_base64)}
             for index, text in enumerate(texts)
         ]
         usage = {"prompt_tokens": words, "total_tokens": words}
-        body = answer_of(manner, data, model, usage)
-        if manner.encoding is not None:
-            call.headers.append((b"content-encoding", manner.encoding))
+        body = orjson.dumps(
+            {"object": "list", "data": data, "model": model, "usage": usage},
+            option=orjson.OPT_SERIALIZE_NUMPY,
+        )
         if fault == "truncate":
             await call.start(200, b"application/json", len(body))
             return await call.write(body[: len(body) // 2])

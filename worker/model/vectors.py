@@ -13,6 +13,9 @@ from app.core.errors import ErrorCode, ServiceError
 from worker.model.completion_stream import BYTE_ORDER_MARK
 from worker.model.provider_errors import error_in_body
 
+FLOAT_MAX = 3.4e38
+"""The index keeps 32 bits of a number (IEEE 754, binary32)."""
+
 Vectors = list[list[float]]
 
 
@@ -51,6 +54,7 @@ def _vector(told: Any) -> list[float]:
             numbers.byteswap()
     else:
         numbers = array("d", told[0] if len(told) == 1 and isinstance(told[0], list) else told)
-    if not numbers or not isfinite(sum(numbers)):
+    total = sum(numbers)
+    if not numbers or not isfinite(total) or abs(total) > FLOAT_MAX:
         raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
     return numbers.tolist()

@@ -1,217 +1,295 @@
-"""What a server's manner of giving vectors comes to, for documents and for a question: one table for all manners.
+"""What an embedding model's manner comes to, for documents, for questions and for texts: one table for all manners.
 
-The index and the client are the service's own, Qdrant is real, and the model's server has the manner, over HTTP.
+The jobs are the real ones, with Valkey, Qdrant, and a model's server over HTTP that has the manner.
 """
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
 from uuid import uuid4
 
-import httpx
 import pytest
 from langchain_openai import OpenAIEmbeddings
 from pydantic import SecretStr
+from qdrant_client import QdrantClient
+from redis import Redis
 
-from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
-from app.core.errors import ErrorCode, ServiceError
+from app.core.contract import EmbedJob, IngestJob, SearchJob
+from app.core.documents import operations
+from app.core.documents.catalog import Catalog
+from app.core.documents.files import open_store
+from app.core.documents.ids import document_id
+from app.core.documents.records import DocumentRecord, DocumentStatus
+from app.core.errors import ErrorCode
+from app.core.formats import MediaType
 from app.core.settings import Settings
-from ingest.indexing.embedder import Embedder
-from tests.support.documents import HANDBOOK, add_document
-from tests.support.embedding_manners import EMBEDDING_MANNERS
-from tests.support.model_server import ModelServer, embed
-from worker.index.vector_index import VectorIndex, open_index
-from worker.model.batches import Batches
-from worker.model.embeddings import ProviderEmbeddings, open_embeddings
-from worker.retrieval.search import Searcher, open_searcher
+from ingest.indexing import embedder
+from ingest.jobs import index_document
+from tests.support import pdfs
+from tests.support.embedding_manners import EMBEDDING_MANNERS, REFUSALS
+from tests.support.model_server import ModelServer
+from worker.index.vector_index import VectorIndex, WritingHttp, open_index
+from worker.jobs import embed_texts, search_documents
+from worker.model.embeddings import ProviderEmbeddings
+from worker.resources import end
+from worker.runtime.retries import JobFailedError
 
-DIMS = 16
-TEXTS = [f"The boat number {number} is washed with fresh water after rowing." for number in range(9)]
-QUESTION = "When does the harbour open in winter?"
+NAME = "shore.pdf"
+SHORE = document_id("default", "default", NAME)
+PAGES = [
+    "Otters sleep in groups.",
+    "Herons wait for fish.",
+    "The harbour opens at six.",
+    "Gulls steal bread.",
+    "Boats are washed on Mondays.",
+    "Nets are mended in the loft.",
+    "The lighthouse was built of granite.",
+]
+QUESTION = "What do herons wait for?"
+TEXTS = ("otters", "herons", "the harbour", "gulls", "boats")
+SOUND = "test-dims=8"
 
-Outcome = str | ErrorCode
-RIGHT = "right"
-UNAVAILABLE = ErrorCode.MODEL_UNAVAILABLE
+Outcome = ErrorCode | None
+"""None: the vectors are those that the server means."""
+OK = None
+UNAVAILABLE, MISMATCH = ErrorCode.MODEL_UNAVAILABLE, ErrorCode.INDEX_MISMATCH
 
-TABLE: dict[str, tuple[Outcome, Outcome]] = {
-    "texts_413": (RIGHT, RIGHT),
-    "texts_400": (RIGHT, RIGHT),
-    "texts_422": (RIGHT, RIGHT),
-    "texts_cohere": (RIGHT, RIGHT),
-    "tokens_openai": (RIGHT, RIGHT),
-    "tokens_voyage": (RIGHT, RIGHT),
-    "tokens_context": (RIGHT, RIGHT),
-    "tokens_500": (RIGHT, RIGHT),
-    "nothing_fits": (ErrorCode.CONTEXT_TOO_LONG, ErrorCode.CONTEXT_TOO_LONG),
-    "reversed": (RIGHT, RIGHT),
-    "from_one": (RIGHT, RIGHT),
-    "index_missing": (RIGHT, RIGHT),
-    "index_zero": (RIGHT, RIGHT),
-    "index_twice": (UNAVAILABLE, RIGHT),
-    "index_gap": (UNAVAILABLE, RIGHT),
-    "index_words": (UNAVAILABLE, RIGHT),
-    "base64": (RIGHT, RIGHT),
-    "nested": (RIGHT, RIGHT),
-    "by_token": (UNAVAILABLE, UNAVAILABLE),
-    "base64_cut": (UNAVAILABLE, UNAVAILABLE),
-    "no_base64": (UNAVAILABLE, UNAVAILABLE),
-    "null": (UNAVAILABLE, UNAVAILABLE),
-    "null_within": (UNAVAILABLE, UNAVAILABLE),
-    "words": (UNAVAILABLE, UNAVAILABLE),
-    "no_number": (UNAVAILABLE, UNAVAILABLE),
-    "infinite": (UNAVAILABLE, UNAVAILABLE),
-    "empty": (UNAVAILABLE, UNAVAILABLE),
-    "uneven": (UNAVAILABLE, ErrorCode.INDEX_MISMATCH),
-    "other_size": (ErrorCode.INDEX_MISMATCH, ErrorCode.INDEX_MISMATCH),
-    "one_less": (UNAVAILABLE, UNAVAILABLE),
-    "one_more": (UNAVAILABLE, UNAVAILABLE),
-    "none": (UNAVAILABLE, UNAVAILABLE),
-    "no_list": (UNAVAILABLE, UNAVAILABLE),
-    "error": (UNAVAILABLE, UNAVAILABLE),
-    "error_rate": (ErrorCode.MODEL_RATE_LIMITED, ErrorCode.MODEL_RATE_LIMITED),
-    "nothing": (UNAVAILABLE, UNAVAILABLE),
-    "bom": (RIGHT, RIGHT),
-    "gzip": (RIGHT, RIGHT),
-    "html": (UNAVAILABLE, UNAVAILABLE),
-    "cut": (UNAVAILABLE, UNAVAILABLE),
+
+class Says(NamedTuple):
+    """What is said of a document, of a question, and of some texts."""
+
+    document: Outcome
+    question: Outcome
+    texts: Outcome
+
+
+SOUND_VECTORS: list[tuple[dict[int, list[float]], Any]] = []
+"""A sound server's, of the document's chunks and of the texts; made once."""
+
+
+def every(outcome: Outcome) -> Says:
+    return Says(outcome, outcome, outcome)
+
+
+MANY_ONLY = Says(UNAVAILABLE, OK, UNAVAILABLE)
+"""What does not matter for one vector."""
+
+TABLE: dict[str, Says] = {
+    **{f"most_{name}": every(OK) for name in REFUSALS},
+    "most_words": every(OK),
+    "most_in_200": MANY_ONLY,
+    "no_base64": every(OK),
+    "base64": every(OK),
+    "bare": every(OK),
+    "gzip": every(OK),
+    "zlib": every(OK),
+    "bom": every(OK),
+    "reversed": every(OK),
+    "no_index": every(OK),
+    "null_index": every(OK),
+    "same_index": every(OK),
+    "some_indexes": MANY_ONLY,
+    "index_from_1": every(OK),
+    "text_index": MANY_ONLY,
+    "one_too_few": every(UNAVAILABLE),
+    "one_too_many": every(UNAVAILABLE),
+    "longer": Says(MISMATCH, MISMATCH, OK),
+    "shorter": Says(MISMATCH, MISMATCH, OK),
+    "no_data": every(UNAVAILABLE),
+    "null_data": every(UNAVAILABLE),
+    "empty_data": every(UNAVAILABLE),
+    "null_body": every(UNAVAILABLE),
+    "empty_body": every(UNAVAILABLE),
+    "list_body": every(UNAVAILABLE),
+    "null_items": every(UNAVAILABLE),
+    "no_vectors": every(UNAVAILABLE),
+    "null_vectors": every(UNAVAILABLE),
+    "empty_vectors": every(UNAVAILABLE),
+    "nested_vectors": every(OK),
+    "null": every(UNAVAILABLE),
+    "nan": every(UNAVAILABLE),
+    "nan_text": every(UNAVAILABLE),
+    "nan_base64": every(UNAVAILABLE),
+    "huge": every(UNAVAILABLE),
+    "bad_base64": every(UNAVAILABLE),
+    "cut_base64": every(UNAVAILABLE),
+    "uneven": Says(UNAVAILABLE, MISMATCH, UNAVAILABLE),
+    "html": every(UNAVAILABLE),
+    "gzip_cut": every(UNAVAILABLE),
+    "error_object": every(UNAVAILABLE),
+    "error_object_400": every(ErrorCode.MODEL_REJECTED),
+    "error": every(UNAVAILABLE),
+    "error_rate": every(ErrorCode.MODEL_RATE_LIMITED),
+    "error_key": every(ErrorCode.MODEL_AUTH_FAILED),
 }
-"""What comes of some documents' chunks, and of one question."""
 
 
-@dataclass(frozen=True)
-class Service:
-    """The index of a model whose server has a manner, made when it had none yet."""
-
-    index: VectorIndex
-    searcher: Searcher
-    settings: Settings
+@pytest.fixture(scope="module")
+def shore(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path: Path = pdfs.make_pdf(tmp_path_factory.mktemp("pdf") / NAME, PAGES)
+    return path.read_bytes()
 
 
 @pytest.fixture
-def service(
-    request: pytest.FixtureRequest, qdrant_url: str, model: ModelServer, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Service]:
-    monkeypatch.setattr("ingest.indexing.embedder.WAIT_SECONDS_BASE", 0.001)
-    plain = Settings(
-        _env_file=None,
-        qdrant_url=qdrant_url,
-        qdrant_collection=f"t{uuid4().hex}",
-        openai_base_url=model.url,
-        embedding_model=f"test-dims={DIMS}",
+def serve(
+    valkey: Redis, valkey_url: str, qdrant_url: str, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Settings]]:
+    """Makes the model of a name this process's, with a collection that was made under that name by a sound one."""
+    monkeypatch.setattr(embedder, "WAIT_SECONDS_MAX", 0.001)
+
+    def serve(name: str) -> Settings:
+        end()
+        stated = {
+            "REDIS_URL": valkey_url,
+            "QDRANT_URL": qdrant_url,
+            "QDRANT_COLLECTION": f"t{uuid4().hex}",
+            "OPENAI_BASE_URL": model.url,
+            "EMBEDDING_MODEL": name,
+        }
+        for variable, value in stated.items():
+            monkeypatch.setenv(variable, value)
+        settings = Settings()
+        http = WritingHttp(qdrant_url, api_key=None, timeout_seconds=10)
+        index = VectorIndex(
+            http,
+            settings.qdrant_collection,
+            embeddings=lambda: ProviderEmbeddings(settings, SOUND),
+            embedding_model=name,
+        )
+        with closing(index):
+            index.ensure()
+        return settings
+
+    yield serve
+    end()
+
+
+def index_file(valkey: Redis, content: bytes) -> None:
+    """Index the file as the queue's job does; raises `JobFailedError`."""
+    now, sha256 = datetime.now(UTC), open_store(Settings()).put_file("default", io.BytesIO(content))[0]
+    record = DocumentRecord(
+        document_id=SHORE,
+        collection="default",
+        filename=NAME,
+        sha256=sha256,
+        size_bytes=len(content),
+        media_type=MediaType.PDF,
+        created_at=now,
+        updated_at=now,
     )
-    settings = plain.model_copy(update={"embedding_model": f"test-dims={DIMS}-manner={request.param}"})
-    with closing(open_index(settings)) as index, closing(open_searcher(settings)) as searcher:
-        index._embeddings = open_embeddings(plain)
-        add_document(index, *HANDBOOK)
-        index._embeddings.close()  # type: ignore[union-attr]
-        index._embeddings = None
-        model.reset()
-        yield Service(index, searcher, settings)
+    Catalog(valkey).do(operations.put("default", record))
+    index_document(IngestJob(document_id=SHORE, filename=NAME, sha256=sha256).model_dump(mode="json"))
 
 
-def code_of(act: Callable[[], object]) -> ErrorCode:
-    with pytest.raises(ServiceError) as raised:
+def search() -> list[Any]:
+    job = SearchJob(query=QUESTION, tenant="default", collection="default", top_k=3)
+    hits: list[Any] = search_documents(job.model_dump(mode="json"))["hits"]
+    return hits
+
+
+def embed(name: str) -> Any:
+    return embed_texts(EmbedJob(texts=TEXTS, model=name).model_dump(mode="json"))["vectors"]
+
+
+def stored(settings: Settings) -> dict[int, list[float]]:
+    assert settings.qdrant_url
+    with closing(QdrantClient(url=settings.qdrant_url, check_compatibility=False)) as client:
+        points, _ = client.scroll(settings.qdrant_collection, with_vectors=["dense"], limit=100)
+    return {point.payload["metadata"]["chunk_index"]: point.vector["dense"] for point in points}  # type: ignore[index, call-overload, misc]
+
+
+def code_of(act: Callable[[], object]) -> Outcome:
+    try:
         act()
-    return raised.value.code
+    except JobFailedError as error:
+        return ErrorCode(str(error).partition(":")[0])
+    return None
 
 
 def test_every_manner_is_in_the_table() -> None:
     assert set(TABLE) == set(EMBEDDING_MANNERS)
 
 
-@pytest.mark.parametrize("service", EMBEDDING_MANNERS, indirect=True)
-def test_what_comes_of_documents(service: Service, request: pytest.FixtureRequest, model: ModelServer) -> None:
-    expected = TABLE[request.node.callspec.params["service"]][0]
-    embedder = Embedder(service.index)
-    if expected is not RIGHT:
-        assert code_of(lambda: embedder.embed(TEXTS)) is expected
-        sent = {UNAVAILABLE: 3, ErrorCode.MODEL_RATE_LIMITED: 6, ErrorCode.CONTEXT_TOO_LONG: 5}.get(expected, 1)
-        assert model.stats()["requests"] == sent
-        return
-    found = embedder.embed(TEXTS)
-    assert found is not None
-    for text, vector in zip(TEXTS, found, strict=True):
-        assert list(vector) == pytest.approx(list(embed(text, DIMS)), abs=1e-6)
+@pytest.mark.parametrize("name", TABLE)
+def test_a_manner_comes_to_the_same_for_documents_questions_and_texts(
+    serve: Callable[[str], Settings], valkey: Redis, shore: bytes, name: str
+) -> None:
+    says = TABLE[name]
+    if not SOUND_VECTORS:
+        sound = serve(SOUND)
+        index_file(valkey, shore)
+        SOUND_VECTORS.append((stored(sound), embed(SOUND)))
+        valkey.flushall()
+    [(wanted, vectors)] = SOUND_VECTORS
+    assert len(wanted) == len(PAGES)
 
-
-@pytest.mark.parametrize("service", EMBEDDING_MANNERS, indirect=True)
-def test_what_comes_of_a_question(service: Service, request: pytest.FixtureRequest, model: ModelServer) -> None:
-    expected = TABLE[request.node.callspec.params["service"]][1]
-
-    def search() -> list[str]:
-        hits = service.searcher.search(QUESTION, tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION, top_k=1)
-        return [hit.text for hit in hits]
-
-    if expected is RIGHT:
-        assert search() == [HANDBOOK[0]]
+    model = f"{SOUND}-vectors={name}"
+    settings = serve(model)
+    assert code_of(lambda: index_file(valkey, shore)) == says.document
+    record = Catalog(valkey).do(operations.get("default", SHORE))
+    assert record is not None
+    if says.document is OK:
+        assert record.status is DocumentStatus.INDEXED
+        found = stored(settings)
+        assert {at: pytest.approx(vector) for at, vector in wanted.items()} == found
+        assert search()[0]["page"] == 2
     else:
-        assert code_of(search) is expected
-    assert model.stats()["requests"] == 1, "its job is tried again, not the call"
+        assert record.status is DocumentStatus.FAILED
+        assert record.error is not None
+        assert record.error.code == says.document
+        assert stored(settings) == {}
+    assert code_of(search) == says.question
+    assert code_of(lambda: embed(model)) == says.texts
+    if says.texts is OK and says.document is OK:
+        assert embed(model) == vectors
 
 
-@pytest.mark.parametrize("service", ["gzip"], indirect=True)
-def test_the_vectors_are_those_that_langchain_would_have(service: Service) -> None:
-    stated = service.settings
+@pytest.mark.parametrize(
+    "name", [name for name, says in TABLE.items() if name.startswith("most_") and says.texts is OK]
+)
+def test_what_the_server_takes_is_asked_from_then_on(
+    serve: Callable[[str], Settings], model: ModelServer, name: str
+) -> None:
+    texts = [f"word {at} of some" for at in range(17)]
+    with closing(ProviderEmbeddings(serve(SOUND), f"{SOUND}-vectors={name}")) as embeddings:
+        embeddings.embed_documents(texts)
+        model.reset()
+        embeddings.embed_documents(texts)
+        embeddings.embed_few(texts)
+    stats = model.stats()
+    assert set(stats["by_status"]) == {"200"}
+    if name != "most_words":
+        assert stats["requests"] == 2 * 9
+
+
+def test_a_collection_made_anew_with_another_length_is_taken_as_it_is(
+    serve: Callable[[str], Settings], valkey: Redis, shore: bytes, model: ModelServer, qdrant_url: str
+) -> None:
+    """By a worker that knew the old one."""
+    settings = serve(f"{SOUND}-vectors=longer")
+    assert code_of(lambda: index_file(valkey, shore)) is MISMATCH
+    assert code_of(search) is MISMATCH
+    with closing(QdrantClient(url=qdrant_url, check_compatibility=False)) as client:
+        client.delete_collection(settings.qdrant_collection)
+    with closing(open_index(settings)) as another:
+        another.ensure()
+    index_file(valkey, shore)
+    assert search()[0]["page"] == 2
+    assert {len(vector) for vector in stored(settings).values()} == {16}
+
+
+def test_the_vectors_are_those_that_langchain_would_have(
+    serve: Callable[[str], Settings], model: ModelServer
+) -> None:
     theirs = OpenAIEmbeddings(
-        model=stated.embedding_model or "",
-        openai_api_base=stated.openai_base_url,
+        model=SOUND,
+        openai_api_base=model.url,
         openai_api_key=SecretStr("none"),
         check_embedding_ctx_length=False,
     )
-    found = Embedder(service.index).embed(TEXTS)
-    assert found is not None
-    for ours, its in zip(found, theirs.embed_documents(TEXTS), strict=True):
-        assert list(ours) == pytest.approx(its, abs=1e-6)
-
-
-@pytest.mark.parametrize("service", ["texts_413", "tokens_500"], indirect=True)
-def test_what_a_server_takes_is_remembered(service: Service, model: ModelServer) -> None:
-    embedder = Embedder(service.index)
-    embedder.embed(TEXTS)
-    refused = sum(count for status, count in model.stats()["by_status"].items() if status != "200")
-    assert refused > 0
-    model.reset()
-    embedder.embed(TEXTS)
-    assert set(model.stats()["by_status"]) == {"200"}
-
-
-@pytest.mark.parametrize("service", ["texts_400"], indirect=True)
-def test_a_text_that_is_refused_alone_fails_and_nothing_is_remembered_of_it(service: Service) -> None:
-    embeddings = open_embeddings(service.settings)
-    assert isinstance(embeddings, ProviderEmbeddings)
-    with closing(embeddings):
-        before = embeddings._batches._size
-        assert code_of(lambda: embeddings.embed_documents(["", "a", "b"])) is ErrorCode.MODEL_REJECTED
-        assert embeddings._batches._size == before
-
-
-def test_long_texts_say_nothing_about_how_many_others_fit() -> None:
-    """Who sends long texts must not make everybody's batches small."""
-
-    def call(texts: object) -> list[list[float]]:
-        assert isinstance(texts, list)
-        if sum(map(len, texts)) > 10_000:
-            raise ServiceError(ErrorCode.CONTEXT_TOO_LONG)
-        return [[float(len(text))] for text in texts]
-
-    batches = Batches(8)
-    assert batches.embed(["x" * 5_000] * 8, call) == [[5000.0]] * 8
-    assert batches._size == 8
-    assert batches.embed(["x" * 1_500] * 8, call) == [[1500.0]] * 8
-    assert batches._size == 4
-
-
-@pytest.mark.parametrize("service", ["bom"], indirect=True)
-def test_a_collection_that_was_made_anew_with_other_vectors_is_found_out(service: Service) -> None:
-    """By processes that have known it as it was."""
-    searched = {"tenant": DEFAULT_TENANT, "collection": DEFAULT_COLLECTION, "top_k": 1}
-    assert service.searcher.search(QUESTION, **searched)  # type: ignore[arg-type]
-    old = service.settings.embedding_model
-    assert old is not None
-    larger = service.settings.model_copy(update={"embedding_model": old.replace(f"dims={DIMS}", "dims=32")})
-    httpx.delete(f"{service.settings.qdrant_url}{service.index._path}").raise_for_status()
-    with closing(open_index(larger)) as index:
-        index._embedding_model = old
-        add_document(index, *HANDBOOK)
-    assert code_of(lambda: service.searcher.search(QUESTION, **searched)) is ErrorCode.INDEX_MISMATCH  # type: ignore[arg-type]
-    assert code_of(lambda: add_document(service.index, *HANDBOOK)) is ErrorCode.INDEX_MISMATCH
+    with closing(ProviderEmbeddings(serve(SOUND), SOUND)) as ours:
+        for our, its in zip(ours.embed_documents(PAGES), theirs.embed_documents(PAGES), strict=True):
+            assert our == pytest.approx(its, abs=1e-6)
