@@ -22,6 +22,7 @@ from app.core.contract import (
     is_signing_secret,
 )
 from app.core.errors import JobError
+from app.core.model_findings import ModelRole
 from app.core.models import QuietModel
 
 
@@ -251,10 +252,14 @@ class Health(QuietModel):
 
 
 class Readiness(QuietModel):
-    """Whether questions would be answered now; each part is "ok", "unavailable" or "full"."""
+    """Whether questions would be answered now; each part is "ok", "unavailable" or "full".
+
+    `warnings` are there when a worker has found something wrong with a model's settings: in words, by model.
+    """
 
     status: Literal["ok", "unavailable"]
     checks: dict[str, Literal["ok", "unavailable", "full"]]
+    warnings: dict[ModelRole, str] = Field({})
 
 
 class Root(QuietModel):

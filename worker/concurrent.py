@@ -121,6 +121,8 @@ class ConcurrentWorker(SimpleWorker):
         ]
         for thread in background:
             thread.start()
+        # Nobody waits for it at the end: it may be waiting for a model's server.
+        threading.Thread(target=self._check_models, args=(settings,), daemon=True).start()
         log.info("worker_started", concurrency={name: concurrency(name, settings) for name in self.queue_names()})
         for thread in threads:
             thread.join()
@@ -233,6 +235,12 @@ class ConcurrentWorker(SimpleWorker):
                 log.info("catalog_checked", repaired=repair(index, self.connection))
         except (ServiceError, RedisError) as error:
             log.warning("catalog_not_checked", reason=type(error).__name__)
+
+    def _check_models(self, settings: Settings) -> None:
+        """Ask for the models that the settings name, and say what is wrong."""
+        from worker.model.check_at_start import check_models
+
+        check_models(settings, self.connection, self.queue_names(), self._finished)
 
     def _listen(self) -> None:
         """RQ's commands for all workers of this process, over one connection."""

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
+from app.core.model_findings import MESSAGES, ModelRole
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobQueue
 from app.core.services import qdrant_server
@@ -38,9 +39,16 @@ async def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is unavailable or full"}})
+@router.get(
+    "/readyz",
+    response_model_exclude_defaults=True,
+    responses={503: {"model": Readiness, "description": "Something is unavailable or full"}},
+)
 async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness:
-    """Whether a question would be answered now; 503 names what is unavailable, or that the queue is full."""
+    """Whether a question would be answered now; 503 names what is unavailable, or that the queue is full.
+
+    What a worker has found wrong with the models' settings stands in `warnings`.
+    """
     checks: dict[str, Check] = {"valkey": "unavailable", "workers": "unavailable", "queue": "unavailable"}
     checks |= await _queue(api.queue, api.settings)
     checks["qdrant"] = await _qdrant(request.app.state.http, api.settings)
@@ -48,7 +56,8 @@ async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness
     if not is_ready:
         response.status_code = 503
         response.headers["Retry-After"] = str(VALKEY_RETRY_SECONDS)
-    return Readiness(status="ok" if is_ready else "unavailable", checks=checks)
+    warnings = await _model_warnings(api.queue) if checks["valkey"] == "ok" else {}
+    return Readiness(status="ok" if is_ready else "unavailable", checks=checks, warnings=warnings)
 
 
 async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
@@ -62,6 +71,15 @@ async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
     except VALKEY_UNAVAILABLE as error:
         log.warning("valkey_unavailable", during="readyz", reason=type(error).__name__)
         return {}
+
+
+async def _model_warnings(queue: JobQueue) -> dict[ModelRole, str]:
+    """What a worker has found wrong with the models, which is no reason to send no questions: it may be mended."""
+    try:
+        found = await queue.model_findings()
+    except VALKEY_UNAVAILABLE:
+        return {}
+    return {role: MESSAGES[problem] for role, problem in found.items()}
 
 
 async def _qdrant(http: httpx.AsyncClient, settings: Settings) -> Check:

@@ -42,6 +42,7 @@ from worker.http.qdrant import NotFoundError, QdrantHttp
 from worker.index.langchain_store import open_client
 from worker.model.chat import ChatModel
 from worker.model.embeddings import ProviderEmbeddings
+from worker.model.model_check import check, servers_of
 from worker.model.opening import open_chat_model
 from worker.retrieval.rerank import EndpointReranker
 from worker.webhooks import send
@@ -66,6 +67,7 @@ ANSWERS: dict[str, bytes] = {
     "/v1/chat/completions": CHAT,
     "/v1/responses": RESPONSE,
     "/v1/embeddings": b'{"object":"list","model":"m","data":[{"object":"embedding","index":0,"embedding":[0.5]}]}',
+    "/v1/models": b'{"object":"list","data":[{"id":"m"},{"id":"e"}]}',
     "/rerank": b'{"results":[{"index":0,"relevance_score":0.5}]}',
     "/x": b'{"result":1}',
     "/collections": b'{"result":{"collections":[]},"status":"ok","time":0}',
@@ -175,6 +177,13 @@ def embedded_documents(url: str) -> None:
         assert model.embed_documents(["why"]) == [[0.5]]
 
 
+def models_asked_for(url: str) -> None:
+    settings = settings_for(url)
+    [server] = servers_of(settings)
+    if check(server, settings):
+        raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)  # it only says so
+
+
 def rerank(url: str) -> None:
     with closing(EndpointReranker(settings_for(url))) as model:
         if model("why?", ["so"]) != [0.5]:
@@ -236,6 +245,7 @@ WAYS = (
     Way(chat_by_langchain, "worker/model/responses_api.py"),
     Way(embedded_question, "worker/http/wire.py"),
     Way(embedded_documents, "worker/http/wire.py"),
+    Way(models_asked_for, "worker/http/wire.py"),
     Way(rerank, "worker/http/wire.py"),
     Way(qdrant, "worker/http/qdrant.py"),
     Way(vector_store, "worker/index/langchain_store.py"),

@@ -6,7 +6,8 @@
         client = OpenAI(base_url=server.url, api_key="x")
 
 It serves POST /v1/chat/completions (plain and streamed), POST /v1/embeddings, GET /v1/models,
-GET /v1/models/{id}, GET /healthz, GET /stats and POST /stats/reset.
+GET /v1/models/{id}, GET /as/{manner}/v1/models, which answers as `tests.support.models_manners` has it, GET /healthz,
+GET /stats and POST /stats/reset.
 
 A model's name is a family (one of `FAMILIES`), followed by knobs, each behind a hyphen:
 
@@ -76,6 +77,7 @@ import uvloop
 from tests.support import ROOT
 from tests.support.embedding_manners import EMBEDDING_MANNERS
 from tests.support.model_manners import MANNERS, Manner
+from tests.support.models_manners import MODELS_MANNERS, ModelsManner
 
 Json = dict[str, object]
 Vector = np.ndarray[Any, np.dtype[np.float32]]
@@ -604,12 +606,23 @@ class App:
             case "GET", ["v1", "models"]:
                 self._check_key(call)
                 await call.answer(200, orjson.dumps({"object": "list", "data": [_model(f) for f in FAMILIES]}))
+            case "GET", ["as", name, "v1", "models"] if name in MODELS_MANNERS:
+                await self._mannered_list(call, MODELS_MANNERS[name])
             case "GET", ["v1", "models", name]:
                 self._check_key(call)
                 parse_model(name, self.defaults)
                 await call.answer(200, orjson.dumps(_model(name)))
             case method, _:
                 raise ApiError(404, f"Invalid URL ({method} {call.path})", code="unknown_url")
+
+    async def _mannered_list(self, call: Call, manner: ModelsManner) -> None:
+        if manner.hangs:
+            await call.body()
+            await call.pause(float("inf"))
+        if manner.breaks_off:
+            await call.start(200, b"application/json", 100)
+            return await call.write(b"{")
+        return await call.answer(manner.status, manner.body)
 
     # -- what both kinds of model call begin with
 

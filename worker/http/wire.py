@@ -5,7 +5,7 @@ request itself takes, and for an answer in pieces again as much for each piece.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 
 from worker.http.connection import Connections, Server, plain_headers
@@ -48,18 +48,25 @@ class Wire:
         """Close the connections that no call uses."""
         self._connections.close()
 
-    @contextmanager
-    def post(self, path: str, body: bytes) -> Iterator[HTTPResponse]:
+    def post(self, path: str, body: bytes) -> AbstractContextManager[HTTPResponse]:
         """The server's response; read its body within the context. The whole takes `timeout_seconds` at most.
 
         Raises `CallTimeoutError` and `CallFailedError`, also for what happens within the context.
         """
+        return self._called("POST", path, body)
+
+    def get(self, path: str) -> AbstractContextManager[HTTPResponse]:
+        """As `post`, without a body."""
+        return self._called("GET", path, b"")
+
+    @contextmanager
+    def _called(self, method: str, path: str, body: bytes) -> Iterator[HTTPResponse]:
         limit: CallLimit | None = None
         try:
             with self._connections.one() as connection:
                 limit = CallLimit(connection, self._timeout_seconds)
                 with limit, own_calls().waiting(connection):
-                    response = connection.request("POST", path, body)
+                    response = connection.request(method, path, body)
                     if self._on_response is not None:
                         self._on_response(response.status, plain_headers(response))
                     yield response

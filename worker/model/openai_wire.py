@@ -5,7 +5,7 @@ OpenAI's client and LangChain's take a second to import, which a stock worker wo
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPResponse
 from typing import Any
 
@@ -52,13 +52,20 @@ class OpenAiWire:
         """Close the connections."""
         self._wire.close()
 
-    @contextmanager
-    def post(self, path: str, payload: Mapping[str, Any]) -> Iterator[HTTPResponse]:
+    def post(self, path: str, payload: Mapping[str, Any]) -> AbstractContextManager[HTTPResponse]:
         """The response, when its status is 200. Raises `ServiceError` with one of the model's codes, also for what
         happens within the context; a `StatusError` for any other status.
         """
+        return self._ok(self._wire.post(path, orjson.dumps(payload)))
+
+    def get(self, path: str) -> AbstractContextManager[HTTPResponse]:
+        """As `post`, without a payload."""
+        return self._ok(self._wire.get(path))
+
+    @contextmanager
+    def _ok(self, call: AbstractContextManager[HTTPResponse]) -> Iterator[HTTPResponse]:
         try:
-            with self._wire.post(path, orjson.dumps(payload)) as response:
+            with call as response:
                 if response.status != OK:
                     raise StatusError(response.status, b"".join(pieces(response)), plain_headers(response))
                 yield response

@@ -25,6 +25,7 @@ from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegis
 from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
+from app.core import model_findings
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, DeleteJob, IngestJob, JobStatus, Webhook
 from app.core.events import log_key
 from app.core.queue import scripts
@@ -354,6 +355,14 @@ class JobQueue:
         except ResponseError:
             return False
         return bool(0 < memory["maxmemory"] <= memory["used_memory"])
+
+    async def model_findings(self) -> model_findings.Findings:
+        """What workers have found wrong with the models; nothing for what is not of their making."""
+        try:
+            kept: Any = await self._valkey.getrange(model_findings.KEY, 0, model_findings.BYTES_MAX)
+        except ResponseError:  # the key is of another type
+            return {}
+        return model_findings.read(kept)
 
     async def oldest_enqueued_at(self, queue: str) -> datetime | None:
         """Since when the job that is next has waited."""
