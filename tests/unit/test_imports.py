@@ -66,6 +66,12 @@ def test_a_question_imports_neither_langchain_nor_a_providers_client() -> None:
     assert not loaded & HEAVY_FOR_A_QUESTION
 
 
+def test_the_check_of_the_models_at_a_workers_start_imports_nothing_heavy() -> None:
+    code = "import sys, worker.model.check_at_start; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {name.partition(".")[0] for name in done.stdout.split()} & HEAVY_FOR_A_QUESTION
+
+
 def test_a_stock_worker_told_of_our_jobs_has_all_that_a_question_needs_before_it_forks() -> None:
     code = "import sys, worker; worker.OwnJob; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -78,6 +78,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "acceptance/clients/test_clients::a_client_shows",
         "acceptance/clients/test_open_webui::a_request_of_open_webui_gets_what_it_can_use",
     ),
+    "A worker asks for the models once at its start": (
+        "integration/worker/test_model_check::a_base_url_without_v1_is_told_with_the_right_one",
+        "integration/worker/test_model_check::what_is_wrong_is_said_in_one_line_with_the_address_and_without_credentials",
+        "integration/worker/test_model_check::a_worker_works_beside_it_and_readyz_shows_it_and_stays_ready",
+    ),
     "Citations come as `annotations`": (f"{OPENAI}::a_completion_is_the_answer_with_its_citations",),
     "No link or image of a model's making": (
         "unit/worker/answer/test_sanitize::no_renderer_finds_a_link_an_image_or_html_in_it",

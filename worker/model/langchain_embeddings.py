@@ -5,12 +5,11 @@ from collections.abc import Callable, Generator
 from langchain.embeddings import init_embeddings
 from langchain.embeddings.base import _BUILTIN_PROVIDERS
 
-from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from worker.model.batches import Batches
 from worker.model.bounded import read_within
 from worker.model.langchain_client import open_client
-from worker.model.vectors import Vectors
+from worker.model.vectors import Vectors, checked
 
 BATCH_SIZE = 96
 """Texts in one call at first, which MODEL_TIMEOUT_SECONDS bounds: as many as Cohere takes."""
@@ -58,9 +57,7 @@ class LangchainEmbeddings:
         got: list[Vectors] = []
 
         def read() -> Generator[Vectors, None, None]:
-            yield call()
+            yield [list(map(float, vector)) for vector in call()]  # some packages give numpy's
 
         read_within(self._timeout_seconds, read, got.append)
-        if len(got[0]) != count:
-            raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
-        return got[0]
+        return checked(got[0], count)

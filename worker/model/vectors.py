@@ -4,7 +4,6 @@ import sys
 from array import array
 from base64 import b64decode
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import orjson
@@ -28,10 +27,20 @@ def read_vectors(body: bytes, count: int) -> Vectors:
     data = parsed.get("data") if isinstance(parsed, dict) else None
     if not isinstance(data, list) or not data:
         raise error_in_body(parsed)
-    vectors = [_vector(item["embedding"]) for item in _in_order(data)]
-    if len(vectors) != count or len({len(vector) for vector in vectors}) != 1:
+    return checked([_vector(item["embedding"]) for item in _in_order(data)], count)
+
+
+def checked(vectors: Vectors, count: int) -> Vectors:
+    """`vectors`, when they are `count` of one size, and their numbers finite. Raises `ServiceError` else."""
+    sizes = {len(vector) for vector in vectors}
+    if len(vectors) != count or len(sizes) != 1 or 0 in sizes or not all(map(_is_finite, vectors)):
         raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
     return vectors
+
+
+def _is_finite(vector: list[float]) -> bool:
+    """By its sum, which is no more finite than what it is made of."""
+    return abs(sum(vector)) <= FLOAT_MAX
 
 
 def _in_order(data: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
@@ -54,7 +63,4 @@ def _vector(told: Any) -> list[float]:
             numbers.byteswap()
     else:
         numbers = array("d", told[0] if len(told) == 1 and isinstance(told[0], list) else told)
-    total = sum(numbers)
-    if not numbers or not isfinite(total) or abs(total) > FLOAT_MAX:
-        raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)
     return numbers.tolist()

@@ -51,6 +51,29 @@ def test_many_texts_go_in_calls_of_a_size_that_every_provider_takes(monkeypatch:
     assert [len(body["input"]) for body in server.bodies] == [BATCH_SIZE, BATCH_SIZE, 1]
 
 
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_is_too_much_for_one_call_goes_in_halves_from_then_on(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    said = b"" if status == 413 else b'{"error":"batch size 8 > maximum allowed batch size 3"}'
+
+    def few(body: Body) -> Reply:
+        return vectors(body) if len(body["input"]) <= 3 else Reply(status, [said])
+
+    with serving(monkeypatch, few) as (server, model):
+        for _ in range(2):
+            assert [vector[0] for vector in model.embed_documents(["a", "bb", "ccc", "d", "ee"])] == [1, 2, 3, 1, 2]
+    assert [len(body["input"]) for body in server.bodies] == [5, 3, 2, 3, 2]
+
+
+@pytest.mark.parametrize("number", [b"null", b"1e300"])
+def test_what_is_no_vector_is_an_error(monkeypatch: pytest.MonkeyPatch, number: bytes) -> None:
+    reply = Reply(200, [b'{"model":"m","embeddings":[[%s,1]]}' % number], {"content-type": "application/json"})
+    with serving(monkeypatch, lambda _: reply) as (_, model), pytest.raises(ServiceError) as raised:
+        model.embed_query("why?")
+    assert raised.value.code is ErrorCode.MODEL_UNAVAILABLE
+
+
 @pytest.mark.parametrize(
     ("reply", "code"),
     [
