@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.core.models import HIDDEN
+
 KEY = "rag:model-check"
 EXPIRES_SECONDS = 150
 """After the last worker that has found it has gone: longer than it waits before it asks again."""
@@ -41,7 +43,7 @@ MESSAGES: dict[Problem, str] = {
 }
 """Fit for the public; the worker's log, under `model_check_failed`, has the address and the names."""
 
-_FINDINGS = TypeAdapter(Findings)
+_FINDINGS = TypeAdapter(Findings, config=HIDDEN)
 
 
 def written(findings: Findings) -> bytes:
