@@ -322,7 +322,14 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| a job stays `queued` |": (f"{JOBS}::queues_show_depth_age_and_workers",),
     "| a job has `failed` |": (f"{JOBS}::failed_jobs_are_listed_sent_back_and_removed",),
-    "| `index_mismatch` |": (f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",),
+    "| `warnings` in `/readyz` |": (
+        "integration/worker/test_model_check::a_worker_works_beside_it_and_readyz_shows_it_and_stays_ready",
+        "integration/worker/test_model_check::what_is_wrong_is_said_in_one_line_with_the_address_and_without_credentials",
+    ),
+    "| `index_mismatch` |": (
+        f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",
+        "integration/worker/test_embedding_manners::a_collection_made_anew_with_another_length_is_taken_as_it_is",
+    ),
     "| `grounded` is false |": (
         "unit/worker/answer/test_citations::grounded_is_an_answer_of_which_every_citation_holds",
         "integration/worker/test_events::a_search_finds_chunks_and_calls_no_model",
