@@ -64,3 +64,7 @@ class Links:
         if cited.url is None or cited.url != page_url(cited.document_id, cited.page):
             return cited
         return cited.model_copy(update={"url": self.page(cited.document_id, cited.page)})
+
+
+PLAIN = Links()
+"""Paths as they are, which nobody needs a key to follow."""

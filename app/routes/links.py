@@ -7,7 +7,7 @@ from starlette.types import Scope
 
 from app.auth.dependencies import Principal
 from app.auth.gate import Gate
-from app.core.links import Links
+from app.core.links import PLAIN, Links
 from app.core.settings import Settings
 from app.dependencies import api_of
 
@@ -51,6 +51,8 @@ async def whole_links_for(request: Request, principal: Principal) -> Links:
 
 async def _links(request: Request, principal: Principal, base: str) -> Links:
     secret = cast(Gate, request.app.state.gate).secret
+    if secret is None and not base:
+        return PLAIN
     signing = await secret.get() if secret is not None else None
     return Links(base, signing, principal.tenant, principal.name)
 
