@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ingest.reading.document_text import DocumentText
     from ingest.reading.pool import ReaderPool
 
-EMBED_BATCH = 128
-"""Texts in one request to the embedding model at first: enough to keep it busy, and soon over when it fails."""
 EMBED_IN_FLIGHT = 4
 FILENAME_CHARACTERS_MAX = 255
 TITLE_CHARACTERS_MAX = 500
@@ -111,7 +109,8 @@ class Writer:
     def _embedded(
         self, texts: Sequence[str], on_embedded: Callable[[int], None] | None
     ) -> Iterator[Sequence[float]] | None:
-        slices = [texts[start : start + EMBED_BATCH] for start in range(0, len(texts), EMBED_BATCH)]
+        size = self._index.batch_size  # a turn in the budget is one request
+        slices = [texts[start : start + size] for start in range(0, len(texts), size)]
         requests = [self._requests.submit(self._embed, part) for part in slices]
         vectors: list[Sequence[Sequence[float]]] = []
         try:

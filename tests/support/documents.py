@@ -19,6 +19,8 @@ SIZE = 1021
 class WordEmbeddings(Embeddings):
     """Deterministic vectors in which texts that share words are near each other."""
 
+    batch_size = 1_000
+
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         return [self.embed_query(text) for text in texts]
 

@@ -130,6 +130,11 @@ class VectorIndex:
                     self._put("/index?wait=true", body)
             self._is_ensured = True
 
+    @property
+    def batch_size(self) -> int:
+        """How many texts `embed` sends in one request to the embedding model, as far as is known."""
+        return self._opened_embeddings().batch_size
+
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
         """The texts' dense vectors, or None when retrieval is BM25 alone."""
         if self._make_embeddings is None or not texts:

@@ -25,6 +25,11 @@ class Batches:
     def __init__(self, size: int) -> None:
         self._size = size
 
+    @property
+    def size(self) -> int:
+        """How many texts go in one request, as far as is known."""
+        return self._size
+
     def embed(self, texts: Sequence[str], call: Callable[[Sequence[str]], Vectors]) -> Vectors:
         """A vector for each text, in order. Raises what `call` raises for a text alone, or for another reason."""
         vectors: Vectors = []

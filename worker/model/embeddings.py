@@ -17,6 +17,10 @@ BATCH_SIZE = 128
 class ClosableEmbeddings(Protocol):
     """The methods of LangChain's `Embeddings`, and an end to it; their class takes 0.2 s of CPU to import."""
 
+    @property
+    def batch_size(self) -> int:
+        """How many texts go in one request, as far as is known."""
+
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """A vector for each text, in order."""
 
@@ -62,6 +66,11 @@ class ProviderEmbeddings:
     def close(self) -> None:
         """Close the connections."""
         self._wire.close()
+
+    @property
+    def batch_size(self) -> int:
+        """As `Batches` has found it."""
+        return self._batches.size
 
     def embed_documents(self, texts: list[str]) -> Vectors:
         """A vector for each text, in order: each request is sent once, and what a server finds too much in halves."""

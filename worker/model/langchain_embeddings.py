@@ -37,6 +37,11 @@ class LangchainEmbeddings:
     def close(self) -> None:
         """Do nothing: LangChain's clients have no end, and Anthropic's share their connections with one another."""
 
+    @property
+    def batch_size(self) -> int:
+        """As `Batches` has found it."""
+        return self._batches.size
+
     def embed_documents(self, texts: list[str]) -> Vectors:
         """A vector for each text, in order."""
         return self._batches.embed(

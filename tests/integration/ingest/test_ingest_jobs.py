@@ -248,7 +248,7 @@ def test_pages_are_counted_while_they_are_embedded(
     otter: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ingest.indexing.writer.EMBED_BATCH", 1)
+    monkeypatch.setattr("worker.model.embeddings.BATCH_SIZE", 1)
     monkeypatch.setenv("EMBEDDING_MODEL", "test-dims=8")
     seen: list[int] = []
     monkeypatch.setattr(jobs.Progress, "embedding", lambda _self, _document, pages_done: seen.append(pages_done))

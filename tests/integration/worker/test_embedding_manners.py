@@ -4,7 +4,7 @@ The jobs are the real ones, with Valkey, Qdrant, and a model's server over HTTP 
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,13 +172,14 @@ def serve(
     end()
 
 
-def index_file(valkey: Redis, content: bytes) -> None:
+def index_file(valkey: Redis, content: bytes, name: str = NAME) -> None:
     """Index the file as the queue's job does; raises `JobFailedError`."""
+    identity = document_id("default", "default", name)
     now, sha256 = datetime.now(UTC), open_store(Settings()).put_file("default", io.BytesIO(content))[0]
     record = DocumentRecord(
-        document_id=SHORE,
+        document_id=identity,
         collection="default",
-        filename=NAME,
+        filename=name,
         sha256=sha256,
         size_bytes=len(content),
         media_type=MediaType.PDF,
@@ -186,7 +187,7 @@ def index_file(valkey: Redis, content: bytes) -> None:
         updated_at=now,
     )
     Catalog(valkey).do(operations.put("default", record))
-    index_document(IngestJob(document_id=SHORE, filename=NAME, sha256=sha256).model_dump(mode="json"))
+    index_document(IngestJob(document_id=identity, filename=name, sha256=sha256).model_dump(mode="json"))
 
 
 def search() -> list[Any]:
@@ -298,3 +299,24 @@ def test_the_vectors_are_those_of_langchains_client(serve: Callable[[str], Setti
     with closing(ProviderEmbeddings(serve(SOUND), SOUND)) as ours:
         for our, its in zip(ours.embed_documents(PAGES), theirs.embed_documents(PAGES), strict=True):
             assert our == pytest.approx(its, abs=1e-6)
+
+
+def test_each_request_is_a_turn_in_the_budget_once_the_size_is_known(
+    serve: Callable[[str], Settings], valkey: Redis, shore: bytes, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[int] = []
+    embed_in_turn = embedder.Embedder.embed
+
+    def counted(self: embedder.Embedder, texts: Sequence[str]) -> Any:
+        turns.append(len(texts))
+        return embed_in_turn(self, texts)
+
+    monkeypatch.setattr(embedder.Embedder, "embed", counted)
+    serve(f"{SOUND}-vectors=most_tei")
+    index_file(valkey, shore)
+    turns.clear()
+    model.reset()
+    for name in ("again.pdf", "and-again.pdf"):
+        index_file(valkey, shore, name)
+    assert turns == [2, 2, 2, 1] * 2
+    assert model.stats()["requests"] == len(turns)
