@@ -32,7 +32,9 @@ MESSAGES_WHEN_INDEXING: dict[ErrorCode, str] = {
     ErrorCode.MODEL_TIMEOUT: "The embedding model did not answer within MODEL_TIMEOUT_SECONDS. Run again.",
     ErrorCode.MODEL_RATE_LIMITED: "The embedding model's provider limits our requests. Run again in a while.",
     ErrorCode.MODEL_AUTH_FAILED: "The embedding model's provider refused the key. Set OPENAI_API_KEY.",
-    ErrorCode.MODEL_REJECTED: "The embedding model refused the text. Are EMBEDDING_MODEL and CHUNK_SIZE right?",
+    ErrorCode.MODEL_REJECTED: (
+        "The embedding model refused. Are EMBEDDING_MODEL, CHUNK_SIZE and its address, which ends in /v1, right?"
+    ),
     ErrorCode.CONTEXT_TOO_LONG: "A chunk is longer than the embedding model can read. Set a smaller CHUNK_SIZE.",
     ErrorCode.CONTENT_FILTERED: "The embedding model's provider refused the text for its content.",
     ErrorCode.JOB_TIMEOUT: "Its job took longer than INGEST_TIMEOUT_SECONDS.",
