@@ -15,7 +15,7 @@ from app.core.queue.records import JobView
 from app.jobs.streams import PING, EventStream
 from app.request_headers import IdempotencyKey
 from app.routes.openai.citations import annotations
-from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, job_failed
+from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, job_cancelled, job_failed
 from app.routes.openai.jobs import AskingDep, RestartedError, Transcript, delta_text
 from app.routes.openai.questions import chat_question, collection_of
 from app.routes.openai.schemas import (
@@ -84,7 +84,7 @@ def _outcome(view: JobView) -> _Outcome:
     if view.error is not None:
         raise job_failed(view.error)
     if view.status is JobStatus.STOPPED:
-        raise OpenAIError(409, "The job was cancelled.", code="cancelled", headers={"x-should-retry": "false"})
+        raise job_cancelled()
     if view.result is None:
         raise _not_there(view.job_id)
     result = cast(AnswerResult, view.result)

@@ -17,7 +17,7 @@ from app.core.queue.producer import JobNotFoundError, JobRunningError
 from app.core.queue.records import JobView
 from app.dependencies import request_id_of
 from app.routes import job_actions
-from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, job_failed, unsupported
+from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, job_cancelled, job_failed, unsupported
 from app.routes.openai.jobs import Asking, AskingDep
 from app.routes.openai.schemas import Embedding, EmbeddingList, EmbeddingsRequest
 
@@ -70,7 +70,7 @@ def _outcome(view: JobView) -> tuple[str, ...]:
     if view.error is not None:
         raise job_failed(view.error)
     if view.status is JobStatus.STOPPED:
-        raise OpenAIError(409, "The job was cancelled.", code="cancelled", headers={"x-should-retry": "false"})
+        raise job_cancelled()
     if view.result is None:
         raise OpenAIError(504, "The vectors are not there in time.", code="timeout")
     return cast(EmbedResult, view.result).vectors

@@ -89,6 +89,11 @@ def job_failed(error: JobError) -> OpenAIError:
     return OpenAIError(status, error.message, code=code, headers=headers)
 
 
+def job_cancelled() -> OpenAIError:
+    """What a cancelled job is to a client that waits for it."""
+    return OpenAIError(409, "The job was cancelled.", code="cancelled", headers={"x-should-retry": "false"})
+
+
 def unsupported(param: str, message: str) -> OpenAIError:
     """The request asks for what this service can't do, and ignoring that would be wrong."""
     return OpenAIError(400, message, param=param, code="unsupported_parameter")

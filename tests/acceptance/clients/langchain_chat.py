@@ -1,15 +1,13 @@
 """LangChain's `ChatOpenAI` by either of OpenAI's protocols, and `OpenAIEmbeddings`."""
 
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-import openai
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import SecretStr
 
-from tests.acceptance.clients.openai_python import failure
+from tests.acceptance.clients.openai_python import failure_of
 from tests.acceptance.clients.report import Answer, Failure, Link, Report, Target
 
 LACKS = {
@@ -47,8 +45,8 @@ def run(target: Target) -> Report:
             "response stream": _answer(_joined(responses, target.question)),
         },
         failures={
-            "unknown model": _failure(lambda: _model(target, model=target.unknown_model).invoke("?")),
-            "wrong key": _failure(lambda: _model(target, key=target.wrong_key, responses=True).invoke("?")),
+            "unknown model": failure_of(lambda: _model(target, model=target.unknown_model).invoke("?")),
+            "wrong key": failure_of(lambda: _model(target, key=target.wrong_key, responses=True).invoke("?")),
         },
         background=None,
         cancelled=None,
@@ -80,11 +78,3 @@ def _link(citation: Any) -> Link:
     return Link(
         url=citation["url"], title=citation["title"], start=citation["start_index"], end=citation["end_index"]
     )
-
-
-def _failure(ask: Callable[[], object]) -> Failure:
-    try:
-        ask()
-    except openai.APIStatusError as error:
-        return failure(error)
-    raise AssertionError("there was no error")

@@ -68,8 +68,8 @@ def run(target: Target) -> Report:
                 "background": response_answer(background),
             },
             failures={
-                "unknown model": _failure(lambda: client.responses.create(model=target.unknown_model, input="?")),
-                "wrong key": _failure(stranger.models.list),
+                "unknown model": failure_of(lambda: client.responses.create(model=target.unknown_model, input="?")),
+                "wrong key": failure_of(stranger.models.list),
             },
             background=states,
             cancelled=_cancelled(client, target),
@@ -134,7 +134,7 @@ def _cancelled(client: OpenAI, target: Target) -> str:
     return str(client.responses.cancel(response.id).status)
 
 
-def _failure(ask: Callable[[], object]) -> Failure:
+def failure_of(ask: Callable[[], object]) -> Failure:
     try:
         ask()
     except openai.APIStatusError as error:

@@ -65,7 +65,7 @@ def otter(tmp_path: Path) -> Path:
     return pdfs.make_pdf(tmp_path / NAME, ["Otters sleep in groups.", "They hold hands."], title="Otters")
 
 
-def _upload(catalog: Catalog, store: DocumentStore, content: bytes, name: str = NAME) -> IngestJob:
+def uploaded(catalog: Catalog, store: DocumentStore, content: bytes, name: str = NAME) -> IngestJob:
     """What the API does before it puts the job on the queue."""
     now, sha256 = datetime.now(UTC), store.put_file("default", io.BytesIO(content))[0]
     record = DocumentRecord(
@@ -108,7 +108,7 @@ def _result(job: Job) -> dict[str, Any]:
 def test_a_stored_file_is_indexed_and_the_catalog_says_so(
     valkey: Redis, catalog: Catalog, store: DocumentStore, index: VectorIndex, otter: Path
 ) -> None:
-    job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
+    job = _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()))
     assert _result(job) == {
         "document_id": OTTER,
         "status": "indexed",
@@ -131,9 +131,9 @@ def test_the_same_bytes_again_are_not_read_again(
     otter: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
+    _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()))
     monkeypatch.setattr("ingest.jobs.parse", None)  # would fail when called
-    job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
+    job = _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()))
     assert _result(job)["status"] == "unchanged"
     record = catalog.do(operations.get("default", OTTER))
     assert record is not None
@@ -143,9 +143,9 @@ def test_the_same_bytes_again_are_not_read_again(
 def test_a_new_version_replaces_the_old_one(
     valkey: Redis, catalog: Catalog, store: DocumentStore, index: VectorIndex, otter: Path
 ) -> None:
-    _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
+    _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()))
     pdfs.make_pdf(otter, ["Otters eat urchins."])
-    _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
+    _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()))
     assert [document.chunks for document in _documents(index)] == [1]
     assert index.chunk_counts(tenant="default", collection="default") == {OTTER: 1}
 
@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_read_fails_at_once_with_its_reason(
     valkey: Redis, catalog: Catalog, store: DocumentStore, tmp_path: Path
 ) -> None:
     scan = pdfs.scanned_pdf(tmp_path / "scan.pdf").read_bytes()
-    job = _run(valkey, INGEST_JOB, _upload(catalog, store, scan), retries=3)
+    job = _run(valkey, INGEST_JOB, uploaded(catalog, store, scan), retries=3)
     assert job.get_status() is JobStatus.FAILED
     assert job.meta["error"] == "document_unreadable"
     record = catalog.do(operations.get("default", OTTER))
@@ -167,7 +167,7 @@ def test_an_absent_index_is_tried_again_and_the_document_waits(
     valkey: Redis, catalog: Catalog, store: DocumentStore, otter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:9")
-    job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()), retries=3)
+    job = _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()), retries=3)
     assert job.get_status() is JobStatus.SCHEDULED
     record = catalog.do(operations.get("default", OTTER))
     assert record is not None
@@ -177,8 +177,8 @@ def test_an_absent_index_is_tried_again_and_the_document_waits(
 def test_a_job_whose_upload_was_replaced_or_deleted_gives_way(
     valkey: Redis, catalog: Catalog, store: DocumentStore, index: VectorIndex, otter: Path
 ) -> None:
-    old = _upload(catalog, store, otter.read_bytes())
-    _upload(catalog, store, pdfs.make_pdf(otter, ["Otters eat urchins."]).read_bytes())
+    old = uploaded(catalog, store, otter.read_bytes())
+    uploaded(catalog, store, pdfs.make_pdf(otter, ["Otters eat urchins."]).read_bytes())
     assert _result(_run(valkey, INGEST_JOB, old))["status"] == "unchanged"
     catalog.do(operations.delete("default", OTTER))
     assert _result(_run(valkey, INGEST_JOB, old))["status"] == "deleted"
@@ -201,7 +201,7 @@ def test_a_document_deleted_while_it_is_written_does_not_come_back(
         catalog.do(operations.delete("default", OTTER))
 
     monkeypatch.setattr(VectorIndex, "write_many", deleted_meanwhile)
-    job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
+    job = _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()))
     assert _result(job)["status"] == "deleted"
     assert index.chunk_counts(tenant="default", collection="default") == {}
 
@@ -209,7 +209,7 @@ def test_a_document_deleted_while_it_is_written_does_not_come_back(
 def test_a_deleted_document_leaves_the_index_unless_it_was_uploaded_again(
     valkey: Redis, catalog: Catalog, store: DocumentStore, index: VectorIndex, otter: Path
 ) -> None:
-    _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
+    _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()))
     delete = DeleteJob(document_id=OTTER)
     assert _result(_run(valkey, DELETE_JOB, delete))["status"] == "unchanged"
     assert len(_documents(index)) == 1
@@ -223,7 +223,7 @@ def test_a_job_waits_for_another_of_its_document_and_goes_on_when_it_is_the_same
 ) -> None:
     monkeypatch.setattr(jobs, "WAIT_FOR_OTHER_SECONDS", 0.0)
     valkey.set(f"rag:ingest:default/{OTTER}", "another job", ex=60)
-    job = _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()), retries=1)
+    job = _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()), retries=1)
     assert job.get_status() is JobStatus.SCHEDULED
     valkey.set(f"rag:ingest:default/{OTTER}", job.id, ex=60)
     queue = Queue(INGEST_QUEUE, connection=valkey, serializer=PlainSerializer)
@@ -254,7 +254,7 @@ def test_pages_are_counted_while_they_are_embedded(
     monkeypatch.setattr(jobs.Progress, "embedding", lambda _self, _document, pages_done: seen.append(pages_done))
     with ModelServer() as server:
         monkeypatch.setenv("EMBEDDING_BASE_URL", server.url)
-        _result(_run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes())))
+        _result(_run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes())))
     assert seen == [0, 1, 2]
 
 
@@ -314,7 +314,7 @@ def test_repair_ends_what_a_lost_job_left_unfinished(
     valkey: Redis, catalog: Catalog, store: DocumentStore, index: VectorIndex, otter: Path, is_indexed: bool
 ) -> None:
     """The index tells how: a worker may die between its last write and its last word."""
-    payload = _upload(catalog, store, otter.read_bytes())
+    payload = uploaded(catalog, store, otter.read_bytes())
     queue = Queue(INGEST_QUEUE, connection=valkey, serializer=PlainSerializer)
     waiting = queue.enqueue(INGEST_JOB, payload.model_dump(mode="json"))
     catalog.do(operations.update("default", OTTER, job_id=waiting.id))
@@ -351,7 +351,7 @@ def test_a_job_that_is_told_to_end_leaves_before_it_writes(
         return parse(*arguments)
 
     monkeypatch.setattr(jobs, "parse", told_meanwhile)
-    _run(valkey, INGEST_JOB, _upload(catalog, store, otter.read_bytes()))
+    _run(valkey, INGEST_JOB, uploaded(catalog, store, otter.read_bytes()))
     assert _documents(index) == []
     record = catalog.do(operations.get("default", OTTER))
     assert record is not None

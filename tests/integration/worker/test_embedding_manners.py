@@ -3,10 +3,8 @@
 The jobs are the real ones, with Valkey, Qdrant, and a model's server over HTTP that has the manner.
 """
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -17,17 +15,17 @@ from pydantic import SecretStr
 from qdrant_client import QdrantClient
 from redis import Redis
 
-from app.core.contract import EmbedJob, IngestJob, SearchJob
+from app.core.contract import EmbedJob, SearchJob
 from app.core.documents import operations
 from app.core.documents.catalog import Catalog
 from app.core.documents.files import open_store
 from app.core.documents.ids import document_id
-from app.core.documents.records import DocumentRecord, DocumentStatus
+from app.core.documents.records import DocumentStatus
 from app.core.errors import ErrorCode
-from app.core.formats import MediaType
 from app.core.settings import Settings
 from ingest.indexing import embedder
 from ingest.jobs import index_document
+from tests.integration.ingest.test_ingest_jobs import uploaded
 from tests.support import pdfs
 from tests.support.embedding_manners import EMBEDDING_MANNERS, REFUSALS
 from tests.support.model_server import ModelServer
@@ -174,20 +172,8 @@ def serve(
 
 def index_file(valkey: Redis, content: bytes, name: str = NAME) -> None:
     """Index the file as the queue's job does; raises `JobFailedError`."""
-    identity = document_id("default", "default", name)
-    now, sha256 = datetime.now(UTC), open_store(Settings()).put_file("default", io.BytesIO(content))[0]
-    record = DocumentRecord(
-        document_id=identity,
-        collection="default",
-        filename=name,
-        sha256=sha256,
-        size_bytes=len(content),
-        media_type=MediaType.PDF,
-        created_at=now,
-        updated_at=now,
-    )
-    Catalog(valkey).do(operations.put("default", record))
-    index_document(IngestJob(document_id=identity, filename=name, sha256=sha256).model_dump(mode="json"))
+    job = uploaded(Catalog(valkey), open_store(Settings()), content, name)
+    index_document(job.model_dump(mode="json"))
 
 
 def search() -> list[Any]:
