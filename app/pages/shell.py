@@ -29,5 +29,7 @@ def _templates() -> Environment:
 def shell(view: str, base: str) -> HTMLResponse:
     """The view named `view`; `base` goes before every address of ours, as the client knows us."""
     digest = load().digest
-    html = _templates().get_template(f"{view}.html").render(view=view, base=base, static=f"{base}/page/static/{digest}")
+    html = (
+        _templates().get_template(f"{view}.html").render(view=view, base=base, static=f"{base}/page/static/{digest}")
+    )
     return HTMLResponse(html, headers=HEADERS)
