@@ -33,6 +33,12 @@ async def root(
     return Response(told.model_dump_json(), media_type="application/json", headers={"Vary": "Accept"})
 
 
+@router.get("/page/documents", include_in_schema=False)
+async def documents(request: Request, api: ApiDep) -> Response:
+    """The view of documents, for a browser."""
+    return shell("documents", link_base(request.scope, api.settings))
+
+
 @router.get("/page/static/{digest}/{name}", include_in_schema=False)
 async def static_file(
     digest: str, name: str, accept_encoding: Annotated[str, Header(include_in_schema=False)] = ""
