@@ -5,8 +5,8 @@ ligatures spelt out, a table's cells in a row. So it is looked for without layou
 where these have another order, piece by piece. A wrong mark is worse than none: what is not certain is not marked.
 """
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pypdfium2.raw as pdfium
@@ -32,22 +32,29 @@ def find_boxes(page: Any, quote: str) -> list[MarkBox]:
 
     Of several places with the same words the first one is taken, one with whole words before others.
     """
-    wanted = letters_of(quote[:QUOTE_CHARACTERS_MAX])
-    if not wanted or len(quote) > QUOTE_CHARACTERS_MAX:
-        return []
+    wanted = wanted_letters(quote)
+    with looked_at(page) as (letters, shown):
+        for place in letters.places(wanted):
+            if boxes := shown.boxes(letters.printed(place)):
+                return boxes
+        pieces = in_pieces(letters, wanted, shown.box)
+        return shown.boxes([index for piece in pieces for index in letters.printed(piece)])
+
+
+def wanted_letters(quote: str) -> str:
+    """What is looked for; "" for a quote that is none by its length."""
+    return letters_of(quote) if len(quote) <= QUOTE_CHARACTERS_MAX else ""
+
+
+@contextmanager
+def looked_at(page: Any) -> Iterator[tuple[PageLetters, "Shown"]]:
+    """The letters of a pypdfium2 page, and where they are shown."""
     with closing(page.get_textpage()) as words:
         look = Look(page.raw.contents, words.raw.contents, page.get_bbox())
-        letters = PageLetters(look.characters(words.count_chars()))
-        shown = _Shown(page, look)
-        for place in letters.places(wanted):
-            boxes = shown.boxes(letters.printed(place))
-            if boxes:
-                return _lines(boxes)
-        pieces = in_pieces(letters, wanted, shown.box)
-        return _lines(shown.boxes([index for piece in pieces for index in letters.printed(piece)]))
+        yield PageLetters(look.characters(words.count_chars())), Shown(page, look)
 
 
-class _Shown:
+class Shown:
     """Characters' boxes on the page as it is shown: turned and cropped."""
 
     def __init__(self, page: Any, look: Look) -> None:
@@ -65,9 +72,9 @@ class _Shown:
         return x0, y0, x1 - x0, y1 - y0
 
     def boxes(self, indices: Sequence[int]) -> list[MarkBox]:
-        """The characters' boxes; none when one of them is not on what is shown of the page."""
+        """The boxes of the characters' lines; none when one of them is not on what is shown of the page."""
         boxes = [self.box(index) for index in dict.fromkeys(indices)]
-        return boxes if all(map(self._is_shown, boxes)) else []
+        return _lines(boxes) if all(map(self._is_shown, boxes)) else []
 
     def _is_shown(self, box: MarkBox) -> bool:
         x, y = box[0] + box[2] / 2, box[1] + box[3] / 2

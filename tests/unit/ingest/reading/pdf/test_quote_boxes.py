@@ -10,6 +10,7 @@ import pytest
 from fpdf import FPDF
 
 from ingest.reading.pdf.quote_boxes import MarkBox, find_boxes
+from ingest.reading.pdf.quote_over_pages import find_over_pages
 from tests.support import pdfs
 
 SIZE = 10
@@ -178,3 +179,19 @@ def test_pieces_drawn_in_another_order_are_marked_where_each_stands_once() -> No
 def test_pieces_that_may_be_others_are_not_marked() -> None:
     lines = [(X, Y + 14, "behind the third oar."), (X, Y + 80, "behind the third oar."), (X, Y, "The key hangs up")]
     assert find_boxes(written(*lines), "The key hangs up behind the third oar.") == []
+
+
+@pytest.mark.parametrize("end", ["The key hangs behind", "The key hangs be-"])
+def test_a_sentence_over_a_pages_end_is_marked_on_both_pages(end: str) -> None:
+    start = QUOTE.removeprefix(end.removesuffix("-")).strip()
+    page = written((X, Y, "The key hangs high."), (X, 700, end))
+    following = written((X, Y, start), (X, Y + 14, "Behind the third oar is a door."))
+    ((first,), (second,)) = find_over_pages(page, following, QUOTE)
+    assert stands_at(first, X, 700, end)
+    assert stands_at(second, X, Y, start)
+
+
+@pytest.mark.parametrize("start", ["the third door.", "behind the third oar.", ""])
+def test_a_sentence_whose_parts_are_not_certain_is_marked_on_neither_page(start: str) -> None:
+    page = written((X, 700, "The key hangs behind"))
+    assert find_over_pages(page, written((X, Y, start)), QUOTE) == ([], [])
