@@ -8,6 +8,8 @@ from worker.page_layout import LAYOUT
 
 HYPHENS = ("-", "\u2010", "\u2011", "\x02", "\ufffe")
 """As pages and pdfium have them, the last two where a line breaks a word."""
+PLACES_MAX = 1_000
+"""Which are looked at: pages and quotes may be made of one letter."""
 
 
 class PageLetters:
@@ -30,7 +32,7 @@ class PageLetters:
         Unless it must be `in_whole_words`, others are taken where there are none: some writing has no blanks.
         """
         found, at = [], self.text.find(wanted) if wanted else -1
-        while at >= 0:
+        while at >= 0 and len(found) < PLACES_MAX:
             found.append(range(at, at + len(wanted)))
             at = self.text.find(wanted, at + 1)
         whole = [place for place in found if not self._is_cut(place, str.isdecimal)]

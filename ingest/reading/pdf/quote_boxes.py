@@ -18,6 +18,8 @@ from ingest.reading.pdf.quote_pieces import in_pieces
 
 QUOTE_CHARACTERS_MAX = 4_000
 """Ten times what a citation quotes."""
+PLACES_MAX = 20
+"""Of a quote, on a page on which those before are not shown."""
 SAME_LINE = 0.5
 """Of the lesser height, which neighbours on a line share."""
 GAP_MAX = 2.5
@@ -34,7 +36,7 @@ def find_boxes(page: Any, quote: str) -> list[MarkBox]:
     """
     wanted = wanted_letters(quote)
     with looked_at(page) as (letters, shown):
-        for place in letters.places(wanted):
+        for place in letters.places(wanted)[:PLACES_MAX]:
             if boxes := shown.boxes(letters.printed(place)):
                 return boxes
         pieces = in_pieces(letters, wanted, shown.box)
