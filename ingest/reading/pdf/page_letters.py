@@ -31,7 +31,8 @@ class PageLetters:
 
         Unless it must be `in_whole_words`, others are taken where there are none: some writing has no blanks.
         """
-        found, at = [], self.text.find(wanted) if wanted else -1
+        found: list[range] = []
+        at = self.text.find(wanted) if wanted else -1
         while at >= 0 and len(found) < PLACES_MAX:
             found.append(range(at, at + len(wanted)))
             at = self.text.find(wanted, at + 1)
