@@ -30,7 +30,7 @@ from app.jobs.webhooks import Webhooks
 from app.middleware.body_limit import BodyLimitMiddleware
 from app.middleware.head import HeadMiddleware
 from app.openapi import document as openapi
-from app.routes import chat, docs, documents, health, jobs, openai, queues, search
+from app.routes import chat, docs, documents, health, jobs, openai, queues, search, session
 from app.stopping import on_stop
 from app.version import VERSION
 
@@ -89,7 +89,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
     app.add_middleware(BodyLimitMiddleware, larger=larger)
     app.add_middleware(HeadMiddleware)
-    for routes in (chat, jobs, search, openai, queues, health, documents, docs):  # matched in this order
+    for routes in (chat, jobs, search, openai, queues, health, documents, session, docs):  # matched in this order
         app.include_router(routes.router)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
     middleware.install(app, settings)
