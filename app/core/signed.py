@@ -23,7 +23,7 @@ TOKEN_MAX_CHARACTERS = 2048
 
 
 class Purpose(StrEnum):
-    """What it is for: to read the file of a document, opened at a page; a job's state, events and result; a session."""
+    """What it is for: to read a document's file, opened at a page; a job's state, events and result; a session."""
 
     FILE = "file"
     JOB = "job"
