@@ -144,8 +144,8 @@ def test_what_changes_nothing_may_be_opened_from_anywhere(client: httpx.Client, 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}], ids=str)
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_another_site_signs_nobody_in_or_out(client: httpx.Client, method: str, headers: Mapping[str, str]) -> None:
-    body = {"json": {"key": KEYS[Role.ASK][0]}} if method == "POST" else {}
-    answer = client.request(method, "/session", headers=headers, **body)
+    body = {"key": KEYS[Role.ASK][0]} if method == "POST" else None
+    answer = client.request(method, "/session", headers=headers, json=body)
     assert kind(answer) == (403, "other-site")
     assert "set-cookie" not in answer.headers
 
