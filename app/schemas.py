@@ -193,6 +193,15 @@ class SignIn(QuietModel):
 
     key: SecretStr = Field(min_length=1, max_length=CREDENTIAL_MAX_CHARACTERS, description="An API key or a JWT")
 
+    @field_validator("key")
+    @classmethod
+    def _is_text(cls, key: SecretStr) -> SecretStr:
+        try:
+            key.get_secret_value().encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be text in UTF-8") from None
+        return key
+
 
 class Session(QuietModel):
     """Who asks. `expires_at` is null where nothing expires: for a key, and for a service without keys."""
