@@ -31,7 +31,7 @@ from app.middleware.body_limit import BodyLimitMiddleware
 from app.middleware.head import HeadMiddleware
 from app.openapi import document as openapi
 from app.pages import routes as pages
-from app.routes import chat, docs, documents, health, jobs, openai, queues, search
+from app.routes import chat, docs, documents, health, jobs, openai, queues, search, session
 from app.stopping import on_stop
 from app.version import VERSION
 
@@ -90,7 +90,18 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
     app.add_middleware(BodyLimitMiddleware, larger=larger)
     app.add_middleware(HeadMiddleware)
-    for routes in (chat, jobs, search, openai, queues, health, documents, docs, pages):  # matched in this order
+    for routes in (
+        chat,
+        jobs,
+        search,
+        openai,
+        queues,
+        health,
+        documents,
+        session,
+        docs,
+        pages,
+    ):  # matched in this order
         app.include_router(routes.router)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
     middleware.install(app, settings)

@@ -25,6 +25,9 @@ from app.core.errors import JobError
 from app.core.model_findings import ModelRole
 from app.core.models import QuietModel
 
+CREDENTIAL_MAX_CHARACTERS = 8192
+"""Longer than tokens of identity providers are."""
+
 
 class SearchRequest(QuietModel):
     """A search in the documents."""
@@ -181,6 +184,32 @@ class Removed(QuietModel):
     """How many jobs were removed."""
 
     removed: int = Field(ge=0)
+
+
+class SignIn(QuietModel):
+    """What to sign in with."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"key": "rag_..."}]})
+
+    key: SecretStr = Field(min_length=1, max_length=CREDENTIAL_MAX_CHARACTERS, description="An API key or a JWT")
+
+    @field_validator("key")
+    @classmethod
+    def _is_text(cls, key: SecretStr) -> SecretStr:
+        try:
+            key.get_secret_value().encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be text in UTF-8") from None
+        return key
+
+
+class Session(QuietModel):
+    """Who asks. `expires_at` is null where nothing expires: for a key, and for a service without keys."""
+
+    tenant: str
+    name: str
+    role: Literal["ask", "ingest", "admin"]
+    expires_at: datetime | None
 
 
 class WorkerState(QuietModel):

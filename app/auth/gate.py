@@ -1,5 +1,6 @@
 """Who is let in: whoever shows a key or a token, or, where none are configured, this machine."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -8,8 +9,10 @@ from starlette.types import Scope
 
 from app.auth.api_keys import KeyRing
 from app.auth.loopback import is_local, is_local_origin
+from app.auth.origins import SAFE_METHODS, check_no_other_page, check_own_page
 from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError, Principal, Role
 from app.auth.rate_limits import RateLimitedError, RateLimits
+from app.auth.sessions import cookie_of, open_session, whose_session
 from app.auth.signed import BadLinkError, grant_of
 from app.core.errors import ConfigurationError
 from app.core.link_secret import LinkSecret
@@ -40,6 +43,12 @@ class Gate(Protocol):
         Raises one of the errors of `app.auth.principals`, or `RateLimitedError`.
         """
 
+    async def sign_in(self, request: Request, key: bytes) -> tuple[str | None, Principal]:
+        """Who has this key or token, and what their browser shows from now on; None where nobody need show anything.
+
+        Raises as `admit`.
+        """
+
 
 class LocalGate:
     """Without credentials: everyone on this machine is the same admin."""
@@ -51,6 +60,10 @@ class LocalGate:
         if not is_local(request.scope):
             raise NotLocalError
         return ANONYMOUS
+
+    async def sign_in(self, request: Request, key: bytes) -> tuple[str | None, Principal]:
+        """`ANONYMOUS`, whatever `key` is. Raises `NotLocalError`."""
+        return None, await self.admit(request)
 
 
 class CredentialGate:
@@ -65,23 +78,37 @@ class CredentialGate:
         settings: Settings,
     ) -> None:
         self.secret: LinkSecret | None = secret
+        self._secret = secret
         self._ring = ring
         self._verifier = verifier
         self._limits = limits
         self._rate = settings.rate_limit
+        self._public_url = settings.public_url
         self._address_rate = settings.address_rate_limit
 
     async def admit(self, request: Request, by: Purpose | None = None) -> Principal:
-        """The principal that the request's key or token stands for; without one, for whom its address was signed.
+        """The principal that the request's key or token stands for; without one, for whom its address was signed, or
+        whose session its cookie is.
 
-        Raises `NotAuthenticatedError`, `KeysUnavailableError`, `RateLimitedError` or one of `VALKEY_UNAVAILABLE`.
+        Raises `NotAuthenticatedError`, `OtherSiteError`, `KeysUnavailableError`, `RateLimitedError` or one of
+        `VALKEY_UNAVAILABLE`.
         Valkey is asked only where a rate applies, once.
         """
         shown = credential(request.scope)
+        return await self._counted(request, self._unshown(request, by) if shown is None else self._identify(shown))
+
+    async def sign_in(self, request: Request, key: bytes) -> tuple[str | None, Principal]:
+        """Who has this key or token, and the session that it opens. Raises as `admit`."""
+        check_no_other_page(request, self._public_url)
+        principal = await self._counted(request, self._identify(key))
+        return await open_session(principal, self._ring, self._secret)
+
+    async def _counted(self, request: Request, found: Awaitable[Principal]) -> Principal:
+        """Who is found, the request counted by them; or by its address, when what it has shown is wrong."""
         try:
-            principal = await self._signed(request, by) if shown is None else await self._identify(shown)
+            principal = await found
         except NotAuthenticatedError as error:
-            if error.is_wrong and not (isinstance(error, BadLinkError) and error.is_over):
+            if error.is_wrong and not error.is_over:
                 await self._count_wrong(request.scope)
             raise
         await self._count(request, principal)
@@ -95,9 +122,23 @@ class CredentialGate:
             raise NotAuthenticatedError(is_wrong=True)
         return await self._verifier.principal(shown)
 
+    async def _unshown(self, request: Request, by: Purpose | None) -> Principal:
+        """A link says more than a cookie, which goes along with each request; an old one is no reason to refuse."""
+        cookie = cookie_of(request)
+        if cookie is None:
+            return await self._signed(request, by)
+        try:
+            return await self._signed(request, by)
+        except NotAuthenticatedError:
+            has_tokens = self._verifier is not None
+            principal = await whose_session(cookie, self._ring, self._secret, takes_tokens=has_tokens)
+        if request.method not in SAFE_METHODS:
+            check_own_page(request, self._public_url)
+        return principal
+
     async def _signed(self, request: Request, by: Purpose | None) -> Principal:
         """Whose link or ticket it is, who must still have a key of that name; they may read, and no more."""
-        grant = await grant_of(request, by, self.secret) if by is not None and self.secret is not None else None
+        grant = await grant_of(request, by, self._secret) if by is not None else None
         if grant is None:
             raise NotAuthenticatedError(is_wrong=False)
         principal = Principal(grant.tenant, grant.name, Role.ASK)

@@ -79,6 +79,7 @@ EXAMPLES: dict[str, Any] = {
     "JobList": {"jobs": [FAILED]},
     "JobResult": {"job_id": JOB, "status": "finished", "result": RESULT, "error": None},
     "Removed": {"removed": 12},
+    "Session": {"tenant": "acme", "name": "anna", "role": "ingest", "expires_at": MOMENT},
     "Queues": {
         "queues": [
             {

@@ -12,8 +12,15 @@ from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError
+from app.auth.principals import (
+    ForbiddenError,
+    KeysUnavailableError,
+    NotAuthenticatedError,
+    NotLocalError,
+    OtherSiteError,
+)
 from app.auth.rate_limits import RateLimitedError
+from app.auth.sessions import BadSessionError
 from app.auth.signed import BadLinkError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
@@ -183,6 +190,13 @@ TABLE: tuple[Row[Any], ...] = (
         headers=_challenge,
     ),
     Row(
+        BadSessionError,
+        401,
+        "session-ended",
+        "The session has ended: sign in again, with POST /session.",
+        headers=_challenge,
+    ),
+    Row(
         NotAuthenticatedError,
         401,
         "unauthorized",
@@ -196,6 +210,13 @@ TABLE: tuple[Row[Any], ...] = (
         "This needs a key with a role that may do more.",
         exactly=lambda _, error: f"This needs a key with the role {error.needed}.",
         headers=_scope_challenge,
+    ),
+    Row(
+        OtherSiteError,
+        403,
+        "other-site",
+        "A page of another site has sent this, or something that does not say whose page it is. A session is for the "
+        "pages of this service; a program shows its key: `Authorization: Bearer ...`.",
     ),
     Row(
         NotLocalError,

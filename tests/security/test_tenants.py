@@ -561,6 +561,7 @@ QUICK = {
     ("GET", "/documents/{document_id}/file"),
     ("POST", "/jobs/{job_id}/ticket"),
     ("GET", "/v1/responses/{response_id}/input_items"),
+    ("GET", "/session"),
 }
 """Routes that answer at once."""
 

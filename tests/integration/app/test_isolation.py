@@ -14,6 +14,7 @@ from fastapi.routing import iter_route_contexts
 from redis import Redis
 
 from app.auth.principals import Role
+from app.auth.sessions import COOKIE
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support.api import serving
@@ -40,6 +41,7 @@ NOBODY: Mapping[str, Mapping[str, str]] = {
     "a token signed by someone else": bearer(token(**OWN_CLAIMS, key="another secret of enough bytes, 32")),
     "a token for another service": bearer(token(**OWN_CLAIMS, aud="another-service")),
     "a token of another issuer": bearer(token(**OWN_CLAIMS, iss="https://evil.example")),
+    "a cookie of one's own making": {"Cookie": f"{COOKIE}=WyJzZXNzaW9uIl0.c2lnbmF0dXJl"},
 }
 """Who gets 401."""
 STRANGERS = {
@@ -117,9 +119,17 @@ ROLES: Mapping[Route, Role] = {
     ("DELETE", "/jobs"): Role.ADMIN,
     ("POST", "/jobs/{job_id}/requeue"): Role.ADMIN,
     ("GET", "/queues"): Role.ADMIN,
+    ("GET", "/session"): Role.ASK,
 }
 """The least role that each route is for."""
 PUBLIC = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"}
+SIGNING = {("POST", "/session"), ("DELETE", "/session")}
+"""Routes for who shows no key in the header: to sign in, and out."""
+
+
+def is_public(route: Route) -> bool:
+    """Whether the route asks nobody who they are."""
+    return route[1] in PUBLIC or route in SIGNING
 
 
 def routes() -> list[Route]:
@@ -128,7 +138,7 @@ def routes() -> list[Route]:
     found = [
         (method, str(c.path_format)) for c in iter_route_contexts(app.routes) for method in sorted(c.methods or ())
     ]
-    return [(method, path) for method, path in found if path not in PUBLIC]
+    return [route for route in found if not is_public(route)]
 
 
 ROUTES = routes()

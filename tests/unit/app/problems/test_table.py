@@ -19,8 +19,16 @@ from starlette.exceptions import HTTPException
 from structlog.testing import LogCapture
 
 from app import problems
-from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError, Role
+from app.auth.principals import (
+    ForbiddenError,
+    KeysUnavailableError,
+    NotAuthenticatedError,
+    NotLocalError,
+    OtherSiteError,
+    Role,
+)
 from app.auth.rate_limits import RateLimitedError, Standing
+from app.auth.sessions import BadSessionError
 from app.auth.signed import BadLinkError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
@@ -107,6 +115,9 @@ SAMPLES = [
     Sample(
         BadLinkError(is_over=True), 401, "link-expired", {"www-authenticate": f'{BEARER}, error="invalid_token"'},
     ),
+    Sample(
+        BadSessionError(is_over=True), 401, "session-ended", {"www-authenticate": f'{BEARER}, error="invalid_token"'},
+    ),
     Sample(NotAuthenticatedError(is_wrong=False), 401, "unauthorized", {"www-authenticate": BEARER}),
     Sample(
         NotAuthenticatedError(is_wrong=True), 401, "unauthorized",
@@ -115,6 +126,7 @@ SAMPLES = [
     Sample(
         ForbiddenError(Role.ADMIN), 403, "forbidden", {"www-authenticate": f'{BEARER}, error="insufficient_scope"'}
     ),
+    Sample(OtherSiteError(), 403, "other-site"),
     Sample(NotLocalError(), 403, "keys-required"),
     Sample(
         RateLimitedError(STANDING), 429, "quota-exceeded", {"retry-after": "7"}, {"violated-policies": ["default"]}

@@ -46,7 +46,7 @@ def routes(client: TestClient) -> list[str]:
 
 
 def text_for(path: str) -> str:
-    fields: dict[str, object] = {"query": QUESTION}
+    fields: dict[str, object] = {"key": QUESTION} if path == "/session" else {"query": QUESTION}
     if path.startswith("/v1/"):
         fields = FIELDS | {
             "model": "rag-queue",
