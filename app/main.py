@@ -31,7 +31,7 @@ from app.middleware.body_limit import BodyLimitMiddleware
 from app.middleware.head import HeadMiddleware
 from app.openapi import document as openapi
 from app.pages import routes as pages
-from app.routes import chat, docs, documents, health, jobs, openai, queues, search, session
+from app.routes import chat, docs, document_pages, documents, health, jobs, openai, queues, search, session
 from app.stopping import on_stop
 from app.version import VERSION
 
@@ -98,6 +98,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         queues,
         health,
         documents,
+        document_pages,
         session,
         docs,
         pages,

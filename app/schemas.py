@@ -15,6 +15,7 @@ from app.core.contract import (
     IngestResult,
     JobStatus,
     Label,
+    PageResult,
     Query,
     SearchFilters,
     SearchResult,
@@ -176,7 +177,7 @@ class JobResult(QuietModel):
 
     job_id: str
     status: JobStatus
-    result: AnswerResult | SearchResult | EmbedResult | IngestResult | None
+    result: AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult | None
     error: JobError | None
 
 

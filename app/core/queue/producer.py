@@ -26,7 +26,16 @@ from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from app.core import model_findings
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, DeleteJob, IngestJob, JobStatus, Webhook
+from app.core.contract import (
+    INGEST_QUEUE,
+    PAGE_QUEUE,
+    QUERY_QUEUE,
+    WEBHOOK_QUEUE,
+    DeleteJob,
+    IngestJob,
+    JobStatus,
+    Webhook,
+)
 from app.core.events import log_key
 from app.core.queue import scripts
 from app.core.queue.outbox import OPEN, OUTBOX
@@ -64,7 +73,9 @@ LIST_BATCH = 1000
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The characters that RQ allows in a job's id."""
 
-QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE)
+QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
+SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
+"""Those whose jobs are a client's own."""
 _WAITING = {
     queue: (
         f"{Queue.redis_queue_namespace_prefix}{queue}",
@@ -161,10 +172,10 @@ class JobQueue:
         Raises `QueueFullError`, `QueueShareError`, and `IdempotencyConflictError` when the key was used with another
         request.
         """
-        settings, job_id = self._settings, urandom(16).hex()
+        settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
         fields, enqueued_at = _new_record(payload, settings)
-        expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
-        queue_key, scheduled_key, counts_key = _WAITING[KINDS[type(payload)].queue]
+        expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
+        queue_key, scheduled_key, counts_key = _WAITING[kind.queue]
         outcome, *rest = await self.link.run(
             SUBMIT,
             keys=[
@@ -181,7 +192,7 @@ class JobQueue:
                 self._depth,
                 job_id,
                 _fingerprint(payload, webhook) if idempotency else "",
-                settings.result_ttl_seconds + settings.failure_ttl_seconds,
+                kind.result_seconds(settings) + kind.failure_seconds(settings),
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
@@ -397,7 +408,7 @@ class JobQueue:
 
     async def _record_of(self, tenant: str, job_id: str) -> Record:
         record = await self._record(job_id)
-        if record is None or record.queue not in (QUERY_QUEUE, INGEST_QUEUE) or record.tenant != tenant:
+        if record is None or record.queue not in SHOWN_QUEUES or record.tenant != tenant:
             raise JobNotFoundError(job_id)
         return record
 
