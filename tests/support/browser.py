@@ -90,11 +90,16 @@ needs_chromium = pytest.mark.skipif(chromium() is None, reason=MISSING)
 def install() -> int:
     """Exit code: always 0, since tests that need it say that it is missing."""
     if chromium() is None and shutil.which("apt-get") and os.geteuid() == 0:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", "-qq", *command], check=False, env=environment, **quiet)
-    print(f"browser tests: {chromium() or MISSING}")
+            subprocess.run(
+                ["apt-get", "-qq", *command],
+                check=False,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+    sys.stdout.write(f"tests of the page: {chromium() or MISSING}\n")
     return 0
 
 
