@@ -35,6 +35,23 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
+_PICTURE = f"/documents/{_EXAMPLE['document_id']}/pages/12.png?version={_EXAMPLE['sha256']}&width="
+_PAGE_EXAMPLE: dict[str, Any] = {
+    "page": 12,
+    "pages": 120,
+    "page_label": "",
+    "version": _EXAMPLE["sha256"],
+    "width": 612.0,
+    "height": 792.0,
+    "picture": {str(width): f"{_PICTURE}{width}" for width in get_args(PictureWidth)},
+    "found": True,
+    "boxes": [[72.0, 211.4, 183.2, 12.6]],
+    "next_boxes": [],
+    "words": "Guarantee\n\nThe pump is guaranteed for two years.",
+    "span": [11, 48],
+}
+
+
 class DocumentUrls(QuietModel):
     """Where to look next."""
 
@@ -123,6 +140,8 @@ def document_view(record: DocumentRecord, base: str = "") -> DocumentView:
 class PageView(QuietModel):
     """A page as it is shown, with a quote marked on it. Boxes are left, top, width and height, in points."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_PAGE_EXAMPLE]})
+
     page: int = Field(ge=1, description="Counted from 1")
     pages: int = Field(ge=1, description="How many the document has")
     page_label: str = Field(description="What the document calls the page: iv, A-3; empty when its number")
@@ -146,7 +165,7 @@ class PageView(QuietModel):
 def page_view(result: PageResult, document_id: str, version: str, base: str) -> PageView:
     """What a client sees of `result`; `base` goes before each path of its addresses."""
     path = f"{base}/documents/{document_id}/pages/{result.page}.png"
-    picture = {str(width): f"{path}?width={width}&version={version}" for width in get_args(PictureWidth)}
+    picture = {str(width): f"{path}?version={version}&width={width}" for width in get_args(PictureWidth)}
     return PageView(
         **result.model_dump(exclude={"has_picture"}),
         version=version,
