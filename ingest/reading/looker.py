@@ -27,7 +27,7 @@ class Looker:
         seconds_max: float = limits.PAGE_SECONDS_MAX,
         memory_bytes_max: int = limits.MEMORY_BYTES_MAX,
     ) -> None:
-        self._seconds_max = seconds_max
+        self.seconds_max = seconds_max
         self._child = Child(memory_bytes_max)
         self._turn = Lock()
 
@@ -55,7 +55,7 @@ class Looker:
         with self._turn:
             try:
                 self._child.ask(LookRequest(str(path.absolute()), name, wish))
-                sight = self._child.sight(self._seconds_max)
+                sight = self._child.sight(self.seconds_max)
                 picture = _picture(sight)
             except (ChildLostError, Base64Error) as error:
                 reason = error.reason if isinstance(error, ChildLostError) else Reason.CRASHED
