@@ -19,6 +19,10 @@ from ingest.reading.page_look import Wish
 from ingest.reading.reasons import FileError, Reason
 from worker.resources import Process, shared
 from worker.runtime.boundary import boundary
+from worker.runtime.retries import Backoff
+
+BACKOFF = Backoff(base_seconds=1.0, max_seconds=1.0)
+"""Somebody waits. What a retry cannot help, a page that takes too long above all, has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def show_page(payload: Mapping[str, Any]) -> dict[str, Any]:
     Its picture is in the store then, if it has one. Raises `JobFailedError` when the file cannot be read, or the page
     takes too long; the job's metadata then holds the code.
     """
-    with boundary("page", backoff=None, classify=failure_of_document):
+    with boundary("page", backoff=BACKOFF, classify=failure_of_document):
         job = PageJob.model_validate(payload)
         structlog.contextvars.bind_contextvars(request_id=job.request_id)
         looking = shared(open_looking)

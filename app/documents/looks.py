@@ -3,13 +3,14 @@
 import hashlib
 from contextlib import nullcontext
 
-from app.core.contract import PageJob, PageResult
+from app.core.contract import JobStatus, PageJob, PageResult
 from app.core.errors import ErrorCode, Limit
-from app.core.queue.producer import Idempotency, JobNotFoundError, JobQueue
+from app.core.queue.producer import Enqueued, Idempotency, JobQueue
 from app.core.queue.records import JobView
 from app.jobs.places import Places
 from app.jobs.waiters import Waiters
 
+UNREADABLE = ErrorCode.DOCUMENT_UNREADABLE
 OWNER = "\0pages"
 """Of the keys under which equal looks are one job; no client's."""
 
@@ -57,13 +58,15 @@ class Looks:
         `LimitReachedError` when the client may not wait.
         """
         with self._places.held(Limit.WAITS, key) if seconds else nullcontext():
-            try:
-                taken = await self._queue.submit(job, idempotency=Idempotency(OWNER, _name(job)))
-                view = await self._queue.view(taken.job_id, tenant=job.tenant)
-                view = await self._waiters.wait_for_end(view, seconds, tenant=job.tenant)
-            except JobNotFoundError as error:  # it has just expired
-                raise PagePendingError from error
+            taken, view = await self._taken(job, Idempotency(OWNER, _name(job)))
+            if taken.is_replay and _is_worth_another(view):
+                taken, view = await self._taken(job)
+            view = await self._waiters.wait_for_end(view, seconds, tenant=job.tenant)
         return _result(view, job)
+
+    async def _taken(self, job: PageJob, idempotency: Idempotency | None = None) -> tuple[Enqueued, JobView]:
+        taken = await self._queue.submit(job, idempotency=idempotency)
+        return taken, await self._queue.view(taken.job_id, tenant=job.tenant)
 
 
 def _name(job: PageJob) -> str:
@@ -71,10 +74,16 @@ def _name(job: PageJob) -> str:
     return hashlib.sha256(job.model_dump_json(exclude={"request_id"}).encode()).hexdigest()
 
 
+def _is_worth_another(view: JobView) -> bool:
+    """Whether a look that another client asked for came to nothing, for no fault of the page's."""
+    is_told = view.status is JobStatus.FINISHED or (view.error is not None and view.error.code is UNREADABLE)
+    return view.status.is_terminal and not is_told
+
+
 def _result(view: JobView, job: PageJob) -> PageResult:
     if not view.status.is_terminal:
         raise PagePendingError
-    if view.error is not None and view.error.code is ErrorCode.DOCUMENT_UNREADABLE:
+    if view.error is not None and view.error.code is UNREADABLE:
         raise PageUnreadableError
     if not isinstance(view.result, PageResult) or view.result.page != job.page:
         raise PageNotDrawnError
