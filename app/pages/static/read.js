@@ -6,6 +6,7 @@ import { press } from "./marks.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const FIT = "900", ZOOMED = "1800"; // of a picture, in pixels
+const BESIDE_PX = 24; // left of a mark, in view
 const read = byId("read");
 let cited = null, page = 0, turn = 0, view = null;
 let over = []; // boxes on the page after the cited one, where the quote runs over
@@ -67,7 +68,17 @@ function draw(found) {
   byId("sheet").replaceChildren(...(found.picture === null ? [] : [picture()]));
   const mark = spell(found);
   tell(...note(found));
-  (byId("sheet").querySelector("rect") ?? mark ?? byId("sheet")).scrollIntoView({ block: "center", inline: "nearest" });
+  bringIntoView(mark);
+}
+
+/** The marked words' middle, and where zoomed their left edge; without any the page's beginning. */
+function bringIntoView(mark) {
+  const rects = [...byId("sheet").querySelectorAll("rect")];
+  read.scrollTop = 0;
+  (rects[0] ?? mark ?? read).scrollIntoView({ block: rects[0] ?? mark ? "center" : "nearest" });
+  if (rects.length === 0) return;
+  const left = Math.min(...rects.map((rect) => rect.getBoundingClientRect().left));
+  byId("sheet").scrollLeft += left - byId("sheet").getBoundingClientRect().left - BESIDE_PX;
 }
 
 function picture() {
@@ -75,6 +86,7 @@ function picture() {
   const boxes = page === cited.page + 1 ? over : view.boxes;
   const { width, height } = view;
   byId("sheet").classList.toggle("zoomed", isZoomed);
+  byId("sheet").tabIndex = isZoomed ? 0 : -1; // it scrolls then
   const label = `Page ${page} of ${cited.filename}${boxes.length > 0 ? ", the quote marked" : ""}`;
   const image = node("image", { href: view.picture[isZoomed ? ZOOMED : FIT], width, height });
   image.addEventListener("error", () => image.isConnected && fail("The page's picture could not be had.", 0));
