@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
-	test-parts test-services clients \
+	test-parts test-services browser clients \
 	bench bench-index bench-worker bench-api bench-ingest bench-retrieval drill
 
 help:  ## list the commands
@@ -44,7 +44,7 @@ key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] 
 worker: install  ## one more worker beside the running service
 	@exec $(RUN) -m worker
 
-test: install-dev  ## lint, types, imports and all tests
+test: install-dev browser  ## lint, types, imports and all tests
 	@$(MAKE) --no-print-directory -j2 lint types imports
 	@$(MAKE) --no-print-directory -j2 test-parts test-services
 
@@ -60,6 +60,9 @@ test-parts: install-dev  ## half of the tests: the parts by themselves, and atta
 
 test-services: install-dev  ## the other half: all other tests, on real services
 	$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS:%=--ignore=%)
+
+browser: install-dev  # the tests of the page need one; elsewhere they are skipped with a word
+	@$(RUN) -m tests.support.browser
 
 clients: install-dev  ## other languages' clients of OpenAI's protocol: install those that can be, and test all
 	$(RUN) -m tests.acceptance.clients.install

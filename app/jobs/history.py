@@ -74,8 +74,7 @@ for i = 3, #ARGV do found[ARGV[i]] = i - 2 end
 local histograms = {w = {}, t = {}}
 for _, all in pairs(histograms) do for i = 1, buckets do all[i] = 0 end end
 local function number(text)
-  local value = #text < 17 and tonumber(text)
-  return value and value >= 0 and value == math.floor(value) and value or 0
+  return #text < 16 and string.find(text, '^%d+$') and tonumber(text) or 0
 end
 for n, key in ipairs(KEYS) do
   local counts = {}
@@ -87,9 +86,9 @@ for n, key in ipairs(KEYS) do
       local name, value = pairs[i], number(pairs[i + 1])
       if found[name] then
         counts[found[name]] = value
-      elseif #name < 4 then
+      elseif #name < 4 and string.find(name, '^[wt]%d+$') then
         local all, bucket = histograms[string.sub(name, 1, 1)], tonumber(string.sub(name, 2))
-        if all and bucket and all[bucket + 1] then all[bucket + 1] = all[bucket + 1] + value end
+        if all[bucket + 1] then all[bucket + 1] = all[bucket + 1] + value end
       end
     end
   end

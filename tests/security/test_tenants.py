@@ -574,6 +574,7 @@ QUICK = {
     ("POST", "/jobs/{job_id}/ticket"),
     ("GET", "/v1/responses/{response_id}/input_items"),
     ("GET", "/session"),
+    ("GET", "/page/answers/{job_id}"),
 }
 """Routes that answer at once."""
 

@@ -82,6 +82,7 @@ WITH_ID: Mapping[Route, Entry] = {
     ("POST", "/jobs/{job_id}/requeue"): Entry(add_job),
     ("POST", "/jobs/{job_id}/ticket"): Entry(add_job),
     ("GET", "/jobs/{job_id}/timeline"): Entry(add_job),
+    ("GET", "/page/answers/{job_id}"): Entry(add_job),
     ("GET", "/documents/{document_id}"): Entry(add_document),
     ("DELETE", "/documents/{document_id}"): Entry(add_document),
     ("GET", "/documents/{document_id}/file"): Entry(add_document),
@@ -126,16 +127,19 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/queues/history"): Role.ADMIN,
     ("GET", "/workers"): Role.ADMIN,
     ("GET", "/session"): Role.ASK,
+    ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
 """The least role that each route is for."""
 PUBLIC = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"}
+VIEWS = {"/page/documents", "/page/watch", "/page/jobs/{job_id}", "/page/static/{digest}/{name}"}
+"""The page's shells and files, which are the same for everyone."""
 SIGNING = {("POST", "/session"), ("DELETE", "/session")}
 """Routes for who shows no key in the header: to sign in, and out."""
 
 
 def is_public(route: Route) -> bool:
     """Whether the route asks nobody who they are."""
-    return route[1] in PUBLIC or route in SIGNING
+    return route[1] in PUBLIC | VIEWS or route in SIGNING
 
 
 def routes() -> list[Route]:
