@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -104,7 +105,6 @@ def test_a_running_job_that_is_stopped_counts(settings: Settings, valkey: Redis)
         stated = settings.model_copy(update={"openai_base_url": slow.url, "chat_model": "test"})
         queue = JobQueue(valkey, stated)
         job_id = queue.submit(AnswerJob(query="When does the harbour open?")).job_id
-        from threading import Thread
 
         def run() -> None:
             assert stated.redis_url

@@ -153,7 +153,7 @@ def test_a_long_log_has_its_first_word_alone(api: httpx.Client, valkey: Redis) -
     with valkey.pipeline() as pipeline:
         pipeline.xadd(log_key(job_id), {"t": "job.started", "d": "{}", "at": "1764000000000"}, id="0-*")
         for number in range(3_000):
-            event = {"t": "answer.delta", "d": '{"text":"a"}', "at": str(1764000000100 + number)}
+            event: dict[Any, Any] = {"t": "answer.delta", "d": '{"text":"a"}', "at": str(1764000000100 + number)}
             pipeline.xadd(log_key(job_id), event, id="0-*")
         pipeline.execute()
     steps = timeline(api, job_id)["steps"]
