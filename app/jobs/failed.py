@@ -1,8 +1,8 @@
 """A tenant's failed jobs, the latest first, a page at a time: those that a filter lets through.
 
 RQ's registries of failed jobs are sorted by when their jobs expire, which is when they failed, to the second. A page
-begins after the job that its cursor names, also when that is gone by now, and looks at `LOOK_MAX` jobs at most: it
-may be empty and not the last one.
+begins after the job that its cursor names, also when that is gone by now. It looks at so many of the tenant's jobs
+that it may be empty and not the last one, when few fit its filter.
 """
 
 import re
@@ -19,7 +19,9 @@ from app.core.queue.producer import JobQueue
 from app.core.queue.records import KINDS, JobView
 
 LOOK_MAX = 1_000
-"""Jobs of a queue that one page looks at, a millisecond of Valkey's and some 0.1 s of an API process's at most."""
+"""The tenant's jobs that one page looks at, give or take: some 0.1 s of an API process's time."""
+STEP = 1_000
+"""Jobs of all tenants that are looked through in one step for a tenant's, a millisecond of Valkey's."""
 CHUNK = 100
 """Records that are read at once."""
 CURSOR = re.compile(r"^(?P<score>[0-9]{1,17}(?:\.[0-9]{1,9})?):(?P<job_id>[A-Za-z0-9_-]{1,128})$")
@@ -132,38 +134,42 @@ class FailedJobs:
 
         `cursor` is as `CURSOR` has it, and begins after that job.
         """
-        places, horizon = await self._places(tenant, wanted.queues, cursor)
-        found: list[JobView] = []
-        cursors: list[str] = []
-        for start in range(0, len(places), CHUNK):
-            chunk = places[start : start + CHUNK]
-            views = await self._queue.views([place.job_id.decode() for place in chunk], tenant=tenant)
-            for place, view in zip(chunk, views, strict=True):
-                if view is not None and wanted.fits(view):
-                    found.append(view)
-                    cursors.append(place.cursor)
-                    if len(found) == limit:
-                        is_end = place == places[-1] and horizon is None
-                        return FailedPage(found, cursors, None if is_end else place.cursor)
-        return FailedPage(found, cursors, horizon.cursor if horizon is not None else None)
+        found: list[tuple[JobView, str]] = []
+        looked, horizon = 0, cursor
+        while True:  # others' jobs alone may fill many a step, at a millisecond of Valkey's each
+            places, horizon = await self._places(tenant, wanted.queues, horizon)
+            for start in range(0, len(places), CHUNK):
+                chunk = places[start : start + CHUNK]
+                views = await self._queue.views([place.job_id.decode() for place in chunk], tenant=tenant)
+                fitting = ((view, place.cursor) for place, view in zip(chunk, views, strict=True) if view is not None)
+                found += [(view, after) for view, after in fitting if wanted.fits(view)]
+                if len(found) > limit or (len(found) == limit and chunk[-1] != places[-1]):
+                    return _page(found[:limit], found[limit - 1][1])
+            looked += len(places)
+            if horizon is None or len(found) == limit or looked >= LOOK_MAX:
+                return _page(found, horizon)
 
-    async def _places(
-        self, tenant: str, queues: Sequence[str], cursor: str | None
-    ) -> tuple[list[Place], Place | None]:
-        """Where the tenant's next jobs are, and up to where that is known; None: to the end."""
+    async def _places(self, tenant: str, queues: Sequence[str], cursor: str | None) -> tuple[list[Place], str | None]:
+        """Where the tenant's next jobs are, and the cursor up to which that is known; None: to the end."""
         score, job_id = _parsed(cursor)
         places: list[Place] = []
         horizons: list[Place] = []
         for queue in queues:
             own, last, is_end = await self._from_cursor(
                 keys=[FailedJobRegistry.key_template.format(queue)],
-                args=[Job.redis_job_namespace_prefix, tenant, score, job_id, LOOK_MAX],
+                args=[Job.redis_job_namespace_prefix, tenant, score, job_id, STEP],
             )
             places += [Place.of(entry) for entry in own]
             if not is_end and last:
                 horizons.append(Place.of(last))
         horizon = max(horizons, default=None)
-        return sorted((p for p in places if horizon is None or p >= horizon), reverse=True), horizon
+        return sorted((p for p in places if horizon is None or p >= horizon), reverse=True), (
+            horizon.cursor if horizon is not None else None
+        )
+
+
+def _page(found: Sequence[tuple[JobView, str]], next_cursor: str | None) -> FailedPage:
+    return FailedPage([view for view, _ in found], [after for _, after in found], next_cursor)
 
 
 def _parsed(cursor: str | None) -> tuple[str, str]:

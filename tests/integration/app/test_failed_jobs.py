@@ -113,14 +113,16 @@ def test_a_page_goes_on_after_a_job_that_is_gone_by_now(api: httpx.Client, valke
 def test_a_page_looks_at_so_many_jobs_and_says_where_it_goes_on(
     api: httpx.Client, valkey: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failed, "LOOK_MAX", 3)
-    monkeypatch.setattr(failed, "CHUNK", 2)
-    others = [fail(valkey, ask(api, key=OTHER), at=at) for at in range(5, 12)]
-    mine = [fail(valkey, ask(api), at=at) for at in (4, 20)]
-    found = pages(api)
-    assert [] in found, "pages of others' jobs alone"
-    assert [job_id for page in found for job_id in page] == [mine[1], mine[0]]
-    assert not set(others) & set(listed(api))
+    for name, number in {"LOOK_MAX": 3, "STEP": 2, "CHUNK": 2}.items():
+        monkeypatch.setattr(failed, name, number)
+    for at in range(5, 12):
+        fail(valkey, ask(api, key=OTHER), at=at)
+    mine = [fail(valkey, ask(api), at=at) for at in (4, 3, 2, 1, 20)]
+    assert pages(api, limit=2) == [[mine[4], mine[0]], mine[1:3], [mine[3]]], "others' are looked through at once"
+    other = fail(valkey, ask(api), at=0, code="model_auth_failed")
+    found = pages(api, code="model_auth_failed")
+    assert [] in found, "pages of own jobs that do not fit"
+    assert [job_id for page in found for job_id in page] == [other]
 
 
 FILTERS: list[tuple[dict[str, str], set[str]]] = [
