@@ -39,6 +39,18 @@ async def documents(request: Request, api: ApiDep) -> Response:
     return shell("documents", link_base(request.scope, api.settings))
 
 
+@router.get("/page/watch", include_in_schema=False)
+async def watch(request: Request, api: ApiDep) -> Response:
+    """The view for operators, for a browser."""
+    return shell("watch", link_base(request.scope, api.settings))
+
+
+@router.get("/page/jobs/{job_id}", include_in_schema=False)
+async def job(job_id: Annotated[str, Path()], request: Request, api: ApiDep) -> Response:
+    """A job's page, for a browser: the same for every job, and for none."""
+    return shell("job", link_base(request.scope, api.settings))
+
+
 @router.get("/page/static/{digest}/{name}", include_in_schema=False)
 async def static_file(
     digest: str, name: str, accept_encoding: Annotated[str, Header(include_in_schema=False)] = ""
