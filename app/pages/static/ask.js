@@ -70,7 +70,10 @@ function notTaken(one, refusal) {
 function watch(id) {
   const mine = question.current();
   mine.jobId = id;
-  stop = () => request(`/jobs/${id}/cancel`, { method: "POST" }).then(() => stage.say("Stopping"), (refusal) => stage.remark(refusal.message, true));
+  stop = () => {
+    stage.say("Stopping");
+    request(`/jobs/${id}/cancel`, { method: "POST" }).catch((refusal) => stage.remark(refusal.message, true));
+  };
   question.begin();
   let timer, tell;
   const now = (telling) => { clearTimeout(timer); (tell = telling)(); };

@@ -4,7 +4,7 @@ import { byId, counted, element } from "./dom.js";
 import { isReady, newest } from "./library.js";
 import { samples } from "./samples.js";
 
-const LOOK_MS = 2000; // between two looks at documents that are being read
+const LOOK_MS = 2000; // between two looks at documents, while there are none to ask or some are being read
 let turn = 0;
 
 /** Show it. `ask(question)` is called for a question that is chosen; `mayAdd`: whether this reader may add documents. */
@@ -18,7 +18,7 @@ export async function welcome(ask, mayAdd) {
   const reading = documents.filter((one) => !["indexed", "failed"].includes(one.status));
   offer(samples(ready), ask);
   hint(ready.length, reading.length, isAll, mayAdd);
-  if (reading.length > 0) again(ask, mayAdd, mine);
+  if (ready.length === 0 || reading.length > 0) again(ask, mayAdd, mine);
 }
 
 function again(ask, mayAdd, mine) {

@@ -37,3 +37,19 @@ def words_of(page: Page) -> list[str]:
             }"""
         )
     ).split()
+
+
+REMEMBER_PLAIN = """
+addEventListener("DOMContentLoaded", () => {
+  const answer = document.getElementById("answer");
+  new MutationObserver(() => {
+    if (answer.classList.contains("plain")) window.lastPlain = answer.textContent;
+  }).observe(answer, {childList: true, subtree: true, characterData: true});
+});
+"""
+"""An init script: keeps what was written word by word, which the answer's HTML replaces at its end."""
+
+
+def written(page: Page) -> list[str]:
+    """The words that the stream brought, as `REMEMBER_PLAIN` has kept them."""
+    return str(page.evaluate("window.lastPlain")).split()

@@ -54,7 +54,8 @@ def posted(page: Page, question: str) -> dict[str, object]:
     with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/chat")) as sent:
         ask(page, question)
     found: Request = sent.value
-    body: dict[str, object] = found.post_data_json
+    body: dict[str, object] | None = found.post_data_json
+    assert body is not None
     return body
 
 
