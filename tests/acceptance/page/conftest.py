@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +87,13 @@ class Site:
         return self.running.services.http_url
 
     def kill(self) -> None:
-        """As a machine without power does."""
+        """All its processes, as when the power fails."""
+        processes = psutil.Process(self.running.process.pid).children(recursive=True)
         self.running.stop(signal.SIGKILL)
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes)
 
     def start(self) -> None:
         self.running = start(self.folder, **self.variables)
