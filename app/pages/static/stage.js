@@ -39,8 +39,8 @@ export function remarkOn({ grounded, citations, finish_reason: reason }, scope) 
   if (reason === "length") return remark("The model came to its limit, so that the answer is cut off. Ask for less at once.");
   if (grounded) return remark();
   if (citations.length > 0) return remark("Not everything in this answer could be found in the documents: check it against its sources.");
-  const where = isEverything(scope) ? "in all documents" : `in ${phrase(scope)}${isEverything({ ...scope, collection: "default" }) ? "" : " alone"}`;
-  return remark(`No passage proves an answer. Searched was ${where}. Try the words that a document itself would use, or add the document that knows.`);
+  const searched = isEverything(scope) ? "All documents were searched." : `Only this was searched: ${phrase(scope)}.`;
+  return remark(`No passage proves an answer. ${searched} Try the words that a document itself would use, or add the document that knows.`);
 }
 
 /** Why there is no answer; the service's own words, which say what to do. */

@@ -185,9 +185,9 @@ def test_a_document_that_does_not_answer_says_what_was_searched_and_what_to_try(
     page = visit.page(f"/?document={hostile_id}")
     expect(page.locator("#scope-phrase")).to_have_text(MARKUP_NAME)
     ask(page, "zork blorf")
-    expect(page.locator("#note")).to_contain_text(f"Searched was in {MARKUP_NAME} alone")
+    expect(page.locator("#note")).to_contain_text(f"Only this was searched: {MARKUP_NAME}.")
     page.get_by_role("button", name="Ask all documents", exact=True).click()
-    expect(page.locator("#note")).to_contain_text("Searched was in all documents")
+    expect(page.locator("#note")).to_contain_text("All documents were searched.")
 
 
 def test_markup_of_a_question_a_name_and_an_answer_is_text(visit: Visit, hostile_id: str) -> None:
