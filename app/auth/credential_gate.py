@@ -11,7 +11,7 @@ from app.auth.api_keys import KeyRing
 from app.auth.origins import SAFE_METHODS, check_no_other_page, check_own_page
 from app.auth.principals import NotAuthenticatedError, Principal, Role
 from app.auth.rate_limits import RateLimitedError, RateLimits
-from app.auth.sessions import cookie_of, open_session, whose_session
+from app.auth.sessions import Marks, cookie_of, open_session, whose_session
 from app.auth.signed import BadLinkError, grant_of
 from app.core.link_secret import LinkSecret
 from app.core.loopback import one_client
@@ -41,6 +41,7 @@ class CredentialGate:
         self._ring = ring
         self._verifier = verifier
         self._limits = limits
+        self._marks = Marks(ring, _token_secret(settings) if verifier is not None else None)
         self._rate = settings.rate_limit
         self._public_url = settings.public_url
         self._address_rate = settings.address_rate_limit
@@ -60,7 +61,11 @@ class CredentialGate:
         """Who has this key or token, and the session that it opens. Raises as `admit`."""
         check_no_other_page(request, self._public_url)
         principal = await self._counted(request, self._identify(key))
-        return await open_session(principal, self._ring, self._secret)
+        return await open_session(principal, self._marks, self._secret)
+
+    def is_shown_nothing(self, request: Request) -> bool:
+        """Whether there is neither key nor token nor cookie; what they are worth is not asked."""
+        return credential(request.scope) is None and cookie_of(request) is None
 
     async def _counted(self, request: Request, found: Awaitable[Principal]) -> Principal:
         """Who is found, the request counted by them; or by its address, when what it has shown is wrong."""
@@ -89,8 +94,8 @@ class CredentialGate:
         try:
             return await self._signed(request, by)
         except NotAuthenticatedError:
-            has_tokens = self._verifier is not None
-            principal = await whose_session(cookie, self._ring, self._secret, takes_tokens=has_tokens)
+            principal = await whose_session(cookie, self._marks, self._secret)
+        request.state.principal = principal  # for the log, should the next line refuse
         if request.method not in SAFE_METHODS:
             check_own_page(request, self._public_url)
         return principal
@@ -135,6 +140,11 @@ def credential(scope: Scope) -> bytes | None:
         if name == b"authorization" and value[:7].lower() == b"bearer ":
             bearer = bytes(value[7:].strip())
     return bearer
+
+
+def _token_secret(settings: Settings) -> bytes:
+    """Empty with JWT_JWKS_URL: there the issuer alone has a secret."""
+    return b"" if settings.jwt_secret is None else settings.jwt_secret.get_secret_value().encode()
 
 
 def _address(scope: Scope) -> str:

@@ -41,6 +41,9 @@ class Gate(Protocol):
         Raises as `admit`.
         """
 
+    def is_shown_nothing(self, request: Request) -> bool:
+        """Whether something must be shown here and the request shows nothing, so that a page asks for it at once."""
+
 
 class LocalGate:
     """Without credentials: everyone on this machine is the same admin."""
@@ -56,6 +59,10 @@ class LocalGate:
     async def sign_in(self, request: Request, key: bytes) -> tuple[str | None, Principal]:
         """`ANONYMOUS`, whatever `key` is. Raises `NotLocalError`."""
         return None, await self.admit(request)
+
+    def is_shown_nothing(self, request: Request) -> bool:
+        """Never: nothing need be shown."""
+        return False
 
 
 def open_gate(settings: Settings, link: Link) -> Gate:

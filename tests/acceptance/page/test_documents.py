@@ -1,0 +1,1 @@
+"""Documents in a browser: sent, followed, found, asked, replaced and deleted."""
