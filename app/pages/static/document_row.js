@@ -3,7 +3,7 @@
 import { address } from "./api.js";
 import { isAtWork } from "./catalog.js";
 import { element } from "./dom.js";
-import { day, size } from "./units.js";
+import { day, exactly, number, size } from "./units.js";
 import { may } from "./session.js";
 
 const WORDS = { queued: "waiting", parsing: "reading", embedding: "indexing" };
@@ -34,8 +34,8 @@ function fill([pick, name, added, pages, passages, state, buttons], one, acts) {
   pick.replaceChildren(...(isReady ? [element("label", {}, element("input", { type: "checkbox", checked: acts.isChosen(one), "aria-label": `Ask ${one.filename}`, on: { change: (event) => acts.choose(one, event.target.checked) } }))] : []));
   name.replaceChildren(element("a", { href: address(`/documents/${encodeURIComponent(one.document_id)}/file`), target: "_blank", rel: "noopener", title: `${one.title ? `${one.title} · ` : ""}${size(one.size_bytes)}` }, element("bdi", {}, one.filename)),
     ...(one.collection === "default" ? [] : [" ", element("span", { class: "tag" }, one.collection)]));
-  added.replaceChildren(element("time", { datetime: one.created_at, title: new Date(one.created_at).toLocaleString() }, day(one.created_at)));
-  passages.textContent = one.chunks ? one.chunks.toLocaleString() : "";
+  added.replaceChildren(element("time", { datetime: one.created_at, title: exactly(one.created_at) }, day(one.created_at)));
+  passages.textContent = one.chunks ? number(one.chunks) : "";
   progress([, , , pages, , state], one);
   buttons.replaceChildren(...actions(one, acts));
 }
@@ -51,9 +51,9 @@ function actions(one, acts) {
 }
 
 function progress([, , , pages, , state], one) {
-  pages.textContent = one.pages ? one.pages.toLocaleString() : "";
+  pages.textContent = one.pages ? number(one.pages) : "";
   if (one.pages) pages.dataset.unit = one.pages === 1 ? "page" : "pages"; // for where no heading stands above
-  const told = `${one.pages_done.toLocaleString()} of ${one.pages.toLocaleString()} pages`;
+  const told = `${number(one.pages_done)} of ${number(one.pages)} pages`;
   const bar = state.querySelector("progress");
   if (bar !== null && isAtWork(one) && one.pages) {
     Object.assign(bar, { max: one.pages, value: one.pages_done });
@@ -79,5 +79,5 @@ function advice({ error, job_id: job }) {
 function missing({ missing_pages: pages }) {
   if (pages.length === 0) return [];
   const [which, has] = pages.length === 1 ? ["page", "has"] : ["pages", "have"];
-  return [element("p", { class: "why muted", title: pages.slice(0, 50).join(", ") }, `${pages.length.toLocaleString()} ${which} ${has} no text that could be read`)];
+  return [element("p", { class: "why muted", title: pages.slice(0, 50).join(", ") }, `${number(pages.length)} ${which} ${has} no text that could be read`)];
 }

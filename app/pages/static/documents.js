@@ -10,6 +10,7 @@ import { filters } from "./filters.js";
 import { rowOf } from "./document_row.js";
 import { Table } from "./table.js";
 import { dropped, picked } from "./picked.js";
+import { number } from "./units.js";
 import { enqueue, isSending } from "./upload_queue.js";
 
 const table = new Table(byId("rows"), (one) => rowOf(one, { remove, stop, again, replace, choose: chosen.toggle, isChosen: chosen.has }));
@@ -24,8 +25,8 @@ function draw() {
   byId("nothing").hidden = isEmpty || shown > 0;
   byId("none").hidden = !isEmpty || !catalog.isWhole() || isSending();
   byId("none-ask").hidden = may("ingest");
-  const all = `${documents.length.toLocaleString()}${catalog.isWhole() ? "" : "+"} ${documents.length === 1 ? "document" : "documents"}`;
-  byId("count").textContent = shown === documents.length ? all : `${shown.toLocaleString()} of ${all}`;
+  const all = `${number(documents.length)}${catalog.isWhole() ? "" : "+"} ${documents.length === 1 ? "document" : "documents"}`;
+  byId("count").textContent = shown === documents.length ? all : `${number(shown)} of ${all}`;
   byId("into").textContent = filters.collection() === "" ? "" : `, into the collection ${filters.collection()}`;
   chosen.draw(catalog.get);
 }

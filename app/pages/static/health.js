@@ -2,6 +2,7 @@
 
 import { address } from "./api.js";
 import { byId } from "./dom.js";
+import { time } from "./units.js";
 
 const WELL_MS = 20_000, UNWELL_MS = 2_000; // between two looks
 const PATIENCE_MS = 5_000; // who is silent for longer does not answer
@@ -42,7 +43,7 @@ async function found() {
 }
 
 function say(wrong) {
-  const words = wrong === null ? "" : `${wrong} since ${since.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}, trying again`;
+  const words = wrong === null ? "" : `${wrong} since ${time(since)}, trying again`;
   if (byId("health").textContent !== words) byId("health").textContent = words; // said once, not at each look
 }
 
