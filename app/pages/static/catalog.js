@@ -10,7 +10,7 @@ const WHOLE_EVERY = 20; // looks, of which one goes through all pages: a documen
 const documents = new Map(); // by id
 let order = []; // of ids
 let changed = new Set(); // by this page since the walk under way began, which may tell of before
-let isWhole = false, looks = 0, tell = () => {}, notify = () => {};
+let isWhole = false, isQuiet = false, looks = 0, wake = () => {}, notify = () => {};
 
 export const isAtWork = ({ status }) => status !== "indexed" && status !== "failed";
 
@@ -26,22 +26,22 @@ export const catalog = {
     if (!documents.has(one.document_id)) order.unshift(one.document_id);
     documents.set(one.document_id, one);
     notify();
+    if (isQuiet && isAtWork(one)) wake();
+  },
+
+  /** A document that is no more. */
+  drop(id) {
+    changed.add(id);
+    keep(order.filter((other) => other !== id));
   },
 
   /** One document anew. Throws `Refusal`. */
   async lookAt(id) {
-    try {
-      catalog.put(await withSession(() => request(`/documents/${id}`)));
-    } catch (refusal) {
-      if (refusal.status !== 404) throw refusal;
-      changed.add(id);
-      keep(order.filter((other) => other !== id));
-    }
+    catalog.put(await withSession(() => request(`/documents/${id}`)));
   },
 
   /** Show what there is, from now on and for good; `tell(words)` what is wrong, or that nothing is. */
-  async follow(telling) {
-    tell = telling;
+  async follow(tell) {
     let isTold = false;
     for (;;) {
       let waits = QUIET_MS;
@@ -52,15 +52,18 @@ export const catalog = {
       } catch (refusal) {
         tell(refusal.status === 0 ? "The service does not answer; the list is as it was, and goes on by itself." : refusal.message);
         isTold = true;
-        waits = Math.max(waits, 1000 * refusal.retryAfter);
+        waits = Math.max(waits, 1000 * (refusal.retryAfter ?? 0));
       }
       await seen(waits);
     }
   },
 };
 
-/** Wait; no longer than until the tab is looked at again. */
-const seen = (milliseconds) => Promise.race([pause(milliseconds), new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }))]);
+/** Wait; no longer than until the tab is looked at again, or something is at work where nothing was. */
+const seen = (milliseconds) => Promise.race([pause(milliseconds), new Promise((done) => {
+  wake = done;
+  document.addEventListener("visibilitychange", done, { once: true });
+})]);
 
 /** Look at the first pages, as far as anything is at work or new; how long to wait then. */
 async function walk() {
@@ -79,7 +82,8 @@ async function walk() {
     merge(walked, rest);
     isEnough = !isThrough && known >= 0 && !rest.some(isIdAtWork);
   } while (cursor !== null && !isEnough);
-  return pages * (order.some(isIdAtWork) ? WORKING_MS : QUIET_MS);
+  isQuiet = !order.some(isIdAtWork);
+  return pages * (isQuiet ? QUIET_MS : WORKING_MS);
 }
 
 const isIdAtWork = (id) => isAtWork(documents.get(id));

@@ -37,25 +37,25 @@ function tell(message) {
 }
 
 /** Do something to a document, then show what has become of it. */
-async function act(path, options, one, then) {
+async function act(one, path, method, then = catalog.lookAt) {
   try {
-    await withSession(() => request(path, options));
+    await withSession(() => request(path, { method }));
+    await then(one.document_id);
     tell("");
   } catch (refusal) {
-    tell(refusal.status === 404 ? "" : `${one.filename}: ${refusal.message}`);
+    if (refusal.status === 404) catalog.drop(one.document_id); // others were quicker
+    else tell(`${one.filename}: ${refusal.message}`);
   }
-  await then();
 }
 
-const looked = (one) => () => catalog.lookAt(one.document_id).catch((refusal) => tell(refusal.message));
-const stop = (one) => act(`/jobs/${one.job_id}/cancel`, { method: "POST" }, one, looked(one));
-const again = (one) => act(`/jobs/${one.job_id}/requeue`, { method: "POST" }, one, looked(one));
+const stop = (one) => act(one, `/jobs/${one.job_id}/cancel`, "POST");
+const again = (one) => act(one, `/jobs/${one.job_id}/requeue`, "POST");
 
 async function remove(one) {
   const text = `${one.filename} is removed from answers and from storage. This cannot be undone.`;
   if (!await confirmed({ title: "Delete this document?", text, yes: "Delete", no: "Keep it" })) return;
   const next = table.beside(one.document_id);
-  await act(`/documents/${one.document_id}`, { method: "DELETE" }, one, looked(one));
+  await act(one, `/documents/${one.document_id}`, "DELETE", catalog.drop);
   if (document.activeElement === document.body || document.activeElement === null) (next?.querySelector(".row-acts .btn, a") ?? byId("title")).focus();
 }
 

@@ -2,11 +2,11 @@
 
 import { request } from "./api.js";
 import { byId } from "./dom.js";
-import { forget } from "./earlier.js";
 import { pause } from "./health.js";
 import { askForKey } from "./sign_in.js";
 
-const KEPT = "rag-queue session"; // whose questions this browser keeps; other tabs learn by it that somebody left
+const OURS = "rag-queue"; // how the name of everything begins that the page keeps in this browser
+const KEPT = `${OURS} session`; // whose that is; other tabs learn by it that somebody left
 const AGAIN_S = 2; // until the next attempt, where the service did not say
 const ROLES = ["ask", "ingest", "admin"]; // each may what those before it may
 const page = document.documentElement;
@@ -16,9 +16,9 @@ let principal = null, ending;
 export async function signedIn() {
   for (;;) {
     try {
-      return shown("asksForKey" in page.dataset ? await askForKey() : await request("/session"));
+      return await accepted("asksForKey" in page.dataset ? await askForKey() : await request("/session"));
     } catch (refusal) {
-      if (refusal.status === 401) return shown(await askForKey());
+      if (refusal.status === 401) return accepted(await askForKey());
       if (![0, 429, 500, 502, 503, 504].includes(refusal.status)) throw refusal;
       await pause(1000 * (refusal.retryAfter || AGAIN_S));
     }
@@ -34,23 +34,22 @@ export async function withSession(doing) {
     return await doing();
   } catch (refusal) {
     if (refusal.status !== 401) throw refusal;
-    await back();
+    await signedIn();
     return doing();
   }
 }
 
 const isSame = (one, other) => ["tenant", "name", "role"].every((part) => one[part] === other[part]);
 
-/** Sign in over the page as it stands; it begins anew for anybody else. */
-async function back() {
-  const session = await askForKey();
-  if (principal === null || isSame(principal, session)) shown(session);
-  else location.reload();
-}
-
-function shown(session) {
-  principal = session;
+/** Show the session. A page that was somebody else's begins anew, and what waits here is not gone on with. */
+function accepted(session) {
   delete page.dataset.asksForKey;
+  if (principal !== null && !isSame(principal, session)) {
+    own(null);
+    location.reload();
+    return new Promise(() => {});
+  }
+  principal = session;
   const isKeyed = session.expires_at !== null;
   byId("who").textContent = isKeyed ? `${session.name}, ${session.tenant}` : "";
   byId("sign-out").hidden = !isKeyed;
@@ -61,13 +60,14 @@ function shown(session) {
   return session;
 }
 
-/** Nobody sees the questions that somebody else has asked in this browser. */
+/** Nobody sees what somebody else has asked in this browser. */
 function own(who) {
   try {
     if (localStorage.getItem(KEPT) === who) return;
-    forget();
-    if (who === null) localStorage.removeItem(KEPT);
-    else localStorage.setItem(KEPT, who);
+    for (const storage of [localStorage, sessionStorage]) {
+      for (const name of Object.keys(storage)) if (name.startsWith(OURS)) storage.removeItem(name);
+    }
+    if (who !== null) localStorage.setItem(KEPT, who);
   } catch {
     // storage is forbidden, so that nothing was kept either
   }
@@ -86,7 +86,11 @@ async function signOut() {
 }
 
 byId("sign-out").addEventListener("click", signOut);
-document.addEventListener("signed-out", () => principal !== null && back());
+document.addEventListener("signed-out", () => {
+  if (principal === null) return; // who has not signed in yet is being asked
+  page.dataset.asksForKey = "";
+  signedIn();
+});
 window.addEventListener("storage", ({ key, newValue }) => {
   if (key === KEPT && principal !== null && newValue !== `${principal.tenant}/${principal.name}`) location.reload();
 });
