@@ -1,6 +1,7 @@
 """The page's addresses: its views, its files, and an answer as HTML."""
 
 from typing import Annotated, cast
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Header, Path, Request, Response
 from starlette.responses import HTMLResponse
@@ -43,7 +44,7 @@ async def documents(request: Request, api: ApiDep) -> Response:
 def view(name: str, request: Request, api: Api) -> Response:
     """One view's HTML, for everybody: who may see what is asked by its script."""
     asks_for_key = cast(Gate, request.app.state.gate).is_shown_nothing(request)
-    base = link_base(request.scope, api.settings)
+    base = urlsplit(link_base(request.scope, api.settings)).path  # its policy allows no other host, not even ours
     return shell(name, base, asks_for_key=asks_for_key, upload_max_mb=api.settings.upload_max_mb)
 
 

@@ -9,6 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.core.formats import SUFFIXES
 from app.pages.assets import load
 
+FOLDER = Path(__file__).parent / "templates"
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -20,7 +22,7 @@ HEADERS = {"Content-Security-Policy": POLICY, "Vary": "Accept, Cookie", "Cache-C
 @cache
 def _templates() -> Environment:
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -29,7 +31,7 @@ def _templates() -> Environment:
 
 
 def shell(view: str, base: str, *, asks_for_key: bool, upload_max_mb: int) -> HTMLResponse:
-    """The view named `view`; `base` goes before every address of ours, as the client knows us.
+    """The view named `view`; `base`, a path, goes before every address of ours.
 
     With `asks_for_key` the page asks for one at once, instead of being refused first.
     """
