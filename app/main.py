@@ -32,7 +32,20 @@ from app.middleware.body_limit import BodyLimitMiddleware
 from app.middleware.head import HeadMiddleware
 from app.openapi import document as openapi
 from app.pages import routes as pages
-from app.routes import chat, docs, documents, failed_jobs, health, jobs, openai, queues, search, session, timeline
+from app.routes import (
+    chat,
+    docs,
+    document_pages,
+    documents,
+    failed_jobs,
+    health,
+    jobs,
+    openai,
+    queues,
+    search,
+    session,
+    timeline,
+)
 from app.stopping import on_stop
 from app.version import VERSION
 
@@ -102,6 +115,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         queues,
         health,
         documents,
+        document_pages,
         session,
         docs,
         pages,

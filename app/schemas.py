@@ -15,6 +15,7 @@ from app.core.contract import (
     IngestResult,
     JobStatus,
     Label,
+    PageResult,
     Query,
     SearchFilters,
     SearchResult,
@@ -153,7 +154,7 @@ class JobState(QuietModel):
     """Where a job is."""
 
     job_id: str
-    kind: Literal["answer", "search", "embed", "ingest", "delete"]
+    kind: Literal["answer", "search", "embed", "ingest", "delete", "page"]
     status: JobStatus
     position: int | None = Field(description="Place in the queue, from 1; null once started")
     attempt: int = Field(ge=0, description="How many times the job was started")
@@ -170,7 +171,7 @@ class JobResult(QuietModel):
 
     job_id: str
     status: JobStatus
-    result: AnswerResult | SearchResult | EmbedResult | IngestResult | None
+    result: AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult | None
     error: JobError | None
 
 

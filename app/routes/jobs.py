@@ -163,7 +163,12 @@ async def cancel(job_id: JobId, principal: Asker, api: ApiDep) -> JobState:
     return state_of(await job_actions.stop(job_id, principal, api))
 
 
-@router.delete("/jobs/{job_id}", status_code=204, responses=problem_responses(401, 403, 404, 409, 422, 429, 503))
+@router.delete(
+    "/jobs/{job_id}",
+    status_code=204,
+    response_class=Response,  # which names no type of a body that is not there
+    responses=problem_responses(401, 403, 404, 409, 422, 429, 503),
+)
 async def delete(job_id: JobId, principal: Asker, api: ApiDep) -> None:
     """Remove the job with its question, answer and events. A job that runs is stopped first, as by cancelling it."""
     await job_actions.remove(job_id, principal, api)

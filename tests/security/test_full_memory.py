@@ -51,6 +51,8 @@ NEW: Mapping[Route, Mapping[str, Any]] = {
     },
     ("POST", "/v1/responses"): {"json": {"model": "rag-queue", "input": "?", "background": True}},
     ("POST", "/v1/embeddings"): {"json": {"model": "m", "input": "?"}},
+    ("GET", "/documents/{document_id}/pages/{n}"): {},
+    ("GET", "/documents/{document_id}/pages/{n}.png"): {},
 }
 """Routes that put something new on the queue, and how they are called."""
 FAILED = {"params": {"status": "failed"}}

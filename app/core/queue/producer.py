@@ -27,7 +27,16 @@ from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from app.core import model_findings
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, DeleteJob, IngestJob, JobStatus, Webhook
+from app.core.contract import (
+    INGEST_QUEUE,
+    PAGE_QUEUE,
+    QUERY_QUEUE,
+    WEBHOOK_QUEUE,
+    DeleteJob,
+    IngestJob,
+    JobStatus,
+    Webhook,
+)
 from app.core.events import log_key
 from app.core.queue import scripts
 from app.core.queue.outbox import OPEN, OUTBOX
@@ -69,7 +78,9 @@ JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 WORKER_FIELDS = ("state", "current_job", "birth", "hostname", "pid", "last_heartbeat")
 """What is read of RQ's record of a worker."""
 
-QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE)
+QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
+SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
+"""Those whose jobs are a client's own."""
 _WAITING = {
     queue: (
         f"{Queue.redis_queue_namespace_prefix}{queue}",
@@ -166,10 +177,10 @@ class JobQueue:
         Raises `QueueFullError`, `QueueShareError`, and `IdempotencyConflictError` when the key was used with another
         request.
         """
-        settings, job_id = self._settings, urandom(16).hex()
+        settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
         fields, enqueued_at = _new_record(payload, settings)
-        expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
-        queue_key, scheduled_key, counts_key = _WAITING[KINDS[type(payload)].queue]
+        expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
+        queue_key, scheduled_key, counts_key = _WAITING[kind.queue]
         outcome, *rest = await self.link.run(
             SUBMIT,
             keys=[
@@ -186,7 +197,7 @@ class JobQueue:
                 self._depth,
                 job_id,
                 _fingerprint(payload, webhook) if idempotency else "",
-                settings.result_ttl_seconds + settings.failure_ttl_seconds,
+                kind.result_seconds(settings) + kind.failure_seconds(settings),
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
@@ -419,7 +430,7 @@ class JobQueue:
 
     @staticmethod
     def _is_of(tenant: str, record: Record) -> bool:
-        return record.queue in (QUERY_QUEUE, INGEST_QUEUE) and record.tenant == tenant
+        return record.queue in SHOWN_QUEUES and record.tenant == tenant
 
     async def _record(self, job_id: str) -> Record | None:
         if not JOB_ID.fullmatch(job_id):

@@ -28,6 +28,8 @@ from app.core.contract import (
     EMBED_JOB,
     INGEST_JOB,
     INGEST_QUEUE,
+    PAGE_JOB,
+    PAGE_QUEUE,
     QUERY_QUEUE,
     SEARCH_JOB,
     WEBHOOK_JOB,
@@ -40,6 +42,8 @@ from app.core.contract import (
     IngestJob,
     IngestResult,
     JobStatus,
+    PageJob,
+    PageResult,
     SearchJob,
     SearchResult,
     Stage,
@@ -51,8 +55,8 @@ from app.core.queue.packing import unpacked
 from app.core.serializer import DATA_BYTES_MAX, PlainSerializer
 from app.core.settings import Settings
 
-Payload = AnswerJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob
-Result = AnswerResult | SearchResult | EmbedResult | IngestResult
+Payload = AnswerJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob | PageJob
+Result = AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,27 @@ class Kind:
     result: type[BaseModel] | None
     retry_intervals: tuple[int, ...] = ()
     """Seconds before each retry; empty: MAX_ATTEMPTS, and the job itself says when."""
+    keep_seconds: int | None = None
+    """How long the job is kept when it has ended; None: as the settings say."""
+
+    def result_seconds(self, settings: Settings) -> int:
+        """How long a finished job is kept."""
+        return self.keep_seconds or settings.result_ttl_seconds
+
+    def failure_seconds(self, settings: Settings) -> int:
+        """How long a failed job is kept."""
+        return self.keep_seconds or settings.failure_ttl_seconds
 
 
 WEBHOOK_RETRY_SECONDS = (5, 60, 300, 1800, 7200)
 """Close to the schedule that Standard Webhooks recommends ("Deliverability and reliability")."""
 WEBHOOK_TIMEOUT_SECONDS = 60
+PAGE_TIMEOUT_SECONDS = 60
+"""A page has a quarter of that; the rest is for fetching its file."""
+PAGE_RETRY_SECONDS = (1,)
+"""For a look whose worker died, or whose store was away for a moment. Nobody waits for a third."""
+PAGE_KEEP_SECONDS = 60
+"""A look is no answer to be fetched later. While it is kept, who asks the same is given it again."""
 
 KINDS: dict[type[BaseModel], Kind] = {
     AnswerJob: Kind("answer", ANSWER_JOB, QUERY_QUEUE, AnswerResult),
@@ -78,6 +98,7 @@ KINDS: dict[type[BaseModel], Kind] = {
     IngestJob: Kind("ingest", INGEST_JOB, INGEST_QUEUE, IngestResult),
     DeleteJob: Kind("delete", DELETE_JOB, INGEST_QUEUE, IngestResult),
     WebhookJob: Kind("webhook", WEBHOOK_JOB, WEBHOOK_QUEUE, None, WEBHOOK_RETRY_SECONDS),
+    PageJob: Kind("page", PAGE_JOB, PAGE_QUEUE, PageResult, PAGE_RETRY_SECONDS, PAGE_KEEP_SECONDS),
 }
 _KIND_BY_NAME = {kind.name: kind for kind in KINDS.values()}
 
@@ -169,7 +190,12 @@ def _same_for_all(kind: Kind, settings: Settings) -> dict[str, Any]:
     RQ takes 60 microseconds to say it, and a question has few.
     """
     retries = _retries(kind, settings)
-    timeouts = {QUERY_QUEUE: settings.job_timeout_seconds, INGEST_QUEUE: settings.ingest_timeout_seconds}
+    timeouts = {
+        QUERY_QUEUE: settings.job_timeout_seconds,
+        INGEST_QUEUE: settings.ingest_timeout_seconds,
+        WEBHOOK_QUEUE: WEBHOOK_TIMEOUT_SECONDS,
+        PAGE_QUEUE: PAGE_TIMEOUT_SECONDS,
+    }
     record = Job.create(
         kind.function,
         connection=NOWHERE,
@@ -177,9 +203,9 @@ def _same_for_all(kind: Kind, settings: Settings) -> dict[str, Any]:
         origin=kind.queue,
         status=RqStatus.QUEUED,
         description=kind.name,
-        timeout=timeouts.get(kind.queue, WEBHOOK_TIMEOUT_SECONDS),
-        result_ttl=settings.result_ttl_seconds,
-        failure_ttl=settings.failure_ttl_seconds,
+        timeout=timeouts[kind.queue],
+        result_ttl=kind.result_seconds(settings),
+        failure_ttl=kind.failure_seconds(settings),
         # Also RQ's own clean-up, which stock workers run, gives a lost job back while retries are left.
         retry=Retry(max=retries, interval=[*kind.retry_intervals] or 0, enqueue_at_front=True) if retries else None,
     )

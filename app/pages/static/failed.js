@@ -94,7 +94,7 @@ async function doNow(act, which) {
     const { count, isMore } = which.ids ? { count: which.ids.length, isMore: false } : await counted(which.filter);
     const what = `${isMore ? "more than " : ""}${number(count)} failed ${count === 1 ? "job" : "jobs"}`;
     const text = act === "delete" ? "Questions, reasons and events are removed for good." : "Each waits in its queue again, with all its attempts.";
-    if (!(await confirmed({ title: `${word} ${what}?`, text, act: word, isBad: act === "delete" }))) return;
+    if (!(await confirmed({ title: `${word} ${what}?`, text, yes: word, isBad: act === "delete" }))) return;
     isBusy = true;
     drawChoice();
     const { done, problems } = await doWith(act, which, (so_far) => tell(`${number(so_far)} ${past} so far`));

@@ -95,7 +95,7 @@ byId("requeue").addEventListener("click", () => act("requeue", async () => {
   live();
 }));
 byId("delete").addEventListener("click", () => act("delete", async () => {
-  if (!(await confirmed({ title: "Delete 1 failed job?", text: "Question, reason and events are removed for good.", act: "Delete", isBad: true }))) return;
+  if (!(await confirmed({ title: "Delete 1 failed job?", text: "Question, reason and events are removed for good.", yes: "Delete", isBad: true }))) return;
   await request(`/jobs/${id}`, { method: "DELETE" });
   drawn = "";
   live();

@@ -3,6 +3,7 @@
 Routes are read from the application: one that nobody has entered here fails the test.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,8 @@ WITH_ID: Mapping[Route, Entry] = {
     ("GET", "/documents/{document_id}"): Entry(add_document),
     ("DELETE", "/documents/{document_id}"): Entry(add_document),
     ("GET", "/documents/{document_id}/file"): Entry(add_document),
+    ("GET", "/documents/{document_id}/pages/{n}"): Entry(add_document, {"params": {"wait": 0}}),
+    ("GET", "/documents/{document_id}/pages/{n}.png"): Entry(add_document, {"params": {"wait": 0}}),
     ("GET", "/v1/responses/{response_id}"): Entry(add_response),
     ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
@@ -115,6 +118,8 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/documents"): Role.ASK,
     ("GET", "/documents/{document_id}"): Role.ASK,
     ("GET", "/documents/{document_id}/file"): Role.ASK,
+    ("GET", "/documents/{document_id}/pages/{n}"): Role.ASK,
+    ("GET", "/documents/{document_id}/pages/{n}.png"): Role.ASK,
     ("POST", "/documents"): Role.INGEST,
     ("DELETE", "/documents/{document_id}"): Role.INGEST,
     ("GET", "/jobs"): Role.ADMIN,
@@ -191,9 +196,8 @@ def shown(route: Route) -> str:
 
 
 def path_of(template: str, thing_id: str = "0" * 32) -> str:
-    """The path of one thing; a template without an id is a path."""
-    before, brace, rest = template.partition("{")
-    return before + thing_id + rest.partition("}")[2] if brace else template
+    """The path of one thing, and of the first of what it has; a template without an id is a path."""
+    return re.sub(r"{\w+}", "1", re.sub(r"{\w+}", thing_id, template, count=1))
 
 
 def status_of(
