@@ -33,7 +33,7 @@ while looked < tonumber(ARGV[1]) and #steps < tonumber(ARGV[2]) do
     local kind, at = fields.t or '', fields.at or ''
     local is_word = kind == ARGV[5]
     if kind == ARGV[4] then is_silent = true end
-    if #at < 17 and (kind == ARGV[4] or kind == ARGV[6] or (is_word and is_silent)) then
+    if #at < 17 and (kind == ARGV[4] or kind == ARGV[6] or kind == ARGV[7] or (is_word and is_silent)) then
       steps[#steps + 1] = {kind, at}
     end
     if is_word then is_silent = false end
@@ -43,14 +43,16 @@ end
 return {record[1] or '', record[2] or '', steps}
 """
 """KEYS: job, event log. ARGV: most entries to look at, most steps, most bytes of a time, then the types of event that
-begin an attempt, are a word, and say that it has retrieved. When the job was made and sent back, and the type and
-time of each step: of the words the first of each attempt."""
+begin an attempt, are a word, and say that it has retrieved and ended. When the job was made and sent back, and the
+type and time of each step: of the words the first of each attempt."""
 
 _NAMES = {
     EventType.STARTED.value: "started",
     EventType.RETRIEVED.value: "retrieved",
     EventType.DELTA.value: "first_word",
+    EventType.ENDED.value: "failed",  # of a job that was sent back; how it ended at last stands in its record
 }
+_NAMED = (EventType.STARTED, EventType.DELTA, EventType.RETRIEVED, EventType.ENDED)
 _ORDER = ("queued", "started", "retrieved", "parsing", "embedding", "first_word", "finished", "failed", "stopped")
 """Of steps at the same time."""
 
@@ -71,18 +73,19 @@ async def steps_of(valkey: Redis, view: JobView) -> Sequence[Step]:
     """
     created, requeued, events = await valkey.register_script(READ)(
         keys=[Job.key_for(view.job_id), log_key(view.job_id)],
-        args=[ENTRIES_MAX, STEPS_MAX, TIME_BYTES_MAX, EventType.STARTED, EventType.DELTA, EventType.RETRIEVED],
+        args=[ENTRIES_MAX, STEPS_MAX, TIME_BYTES_MAX, *_NAMED],
     )
-    found = [*_from_record(view, created, requeued), *_from_log(events)]
+    sent_back = _time(requeued)
+    found = [*_from_record(view, created, sent_back), *_from_log(events, sent_back)]
     started = [at for name, at in found if name == "started"]
     if view.started_at is not None and not started:  # a worker that keeps no log
         found.append(("started", view.started_at))
     return list(_counted(sorted(found, key=lambda step: (step[1], _ORDER.index(step[0])))))
 
 
-def _from_record(view: JobView, created: bytes, requeued: bytes) -> Iterator[tuple[str, datetime]]:
-    for value in (created, requeued):
-        if (at := _time(value)) is not None:
+def _from_record(view: JobView, created: bytes, sent_back: datetime | None) -> Iterator[tuple[str, datetime]]:
+    for at in (_time(created), sent_back):
+        if at is not None:
             yield "queued", at
     for stage, at in view.stages.items():
         if stage in (Stage.PARSING, Stage.EMBEDDING):
@@ -91,11 +94,12 @@ def _from_record(view: JobView, created: bytes, requeued: bytes) -> Iterator[tup
         yield view.status.value, view.ended_at
 
 
-def _from_log(events: Sequence[Any]) -> Iterator[tuple[str, datetime]]:
+def _from_log(events: Sequence[Any], sent_back: datetime | None) -> Iterator[tuple[str, datetime]]:
     for kind, at in events:
-        moment = moment_of(int(at)) if at.isdigit() else None
-        if moment is not None:
-            yield _NAMES[kind.decode()], moment
+        moment, name = moment_of(int(at)) if at.isdigit() else None, kind.decode()
+        if moment is None or (name == EventType.ENDED and (sent_back is None or moment >= sent_back)):
+            continue
+        yield _NAMES[name], moment
 
 
 def _counted(steps: Sequence[tuple[str, datetime]]) -> Iterator[Step]:

@@ -63,7 +63,7 @@ async def delete_failed(principal: Admin, api: ApiDep, status: FailedOnly) -> Re
     return Removed(removed=await job_actions.remove_failed(principal, api, limit=LIST_MAX))
 
 
-@router.post("/jobs/requeue", responses=problem_responses(401, 403, 422, 429, 503))
+@router.post("/failed-jobs/requeue", responses=problem_responses(401, 403, 422, 429, 503))
 async def requeue_chosen(principal: Admin, api: ApiDep, request: Request, chosen: ChosenJobs) -> BulkDone:
     """Send failed jobs back to the queue, with all their attempts: those named, or all that match, some at a time.
 
@@ -73,7 +73,7 @@ async def requeue_chosen(principal: Admin, api: ApiDep, request: Request, chosen
     return await _each(chosen, principal, api, request, job_actions.send_back)
 
 
-@router.post("/jobs/delete", responses=problem_responses(401, 403, 422, 429, 503))
+@router.post("/failed-jobs/delete", responses=problem_responses(401, 403, 422, 429, 503))
 async def delete_chosen(principal: Admin, api: ApiDep, request: Request, chosen: ChosenJobs) -> BulkDone:
     """Remove failed jobs with their questions and events: those named, or all that match, some at a time."""
     return await _each(chosen, principal, api, request, job_actions.remove_if_failed)

@@ -61,8 +61,8 @@ CALLS: Mapping[Route, Mapping[str, Any]] = {
     **NEW,
     ("GET", "/jobs"): FAILED,
     ("DELETE", "/jobs"): FAILED,
-    ("POST", "/jobs/requeue"): ALL,
-    ("POST", "/jobs/delete"): ALL,
+    ("POST", "/failed-jobs/requeue"): ALL,
+    ("POST", "/failed-jobs/delete"): ALL,
 }
 BY_A_JOB = {("DELETE", "/documents/{document_id}")}
 """What is asked of a job too, though it frees."""

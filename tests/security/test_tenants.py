@@ -278,13 +278,13 @@ ACTS = {
     ("DELETE", "/jobs/{job_id}"): "ask",
     ("POST", "/jobs/{job_id}/requeue"): "admin",
     ("DELETE", "/jobs"): "admin",
-    ("POST", "/jobs/requeue"): "admin",
-    ("POST", "/jobs/delete"): "admin",
+    ("POST", "/failed-jobs/requeue"): "admin",
+    ("POST", "/failed-jobs/delete"): "admin",
     ("POST", "/v1/responses/{response_id}/cancel"): "ask",
     ("DELETE", "/v1/responses/{response_id}"): "ask",
 }
 """Every route that acts on a job that there is, and the role that it is for at least."""
-BULK = {"/jobs", "/jobs/requeue", "/jobs/delete"}
+BULK = {"/jobs", "/failed-jobs/requeue", "/failed-jobs/delete"}
 """Those that act on failed jobs alone, on many at once."""
 
 
@@ -590,8 +590,8 @@ HOLDS: Mapping[tuple[str, str], tuple[Hold, ...]] = {
 QUICK = {
     ("POST", "/jobs/{job_id}/cancel"),
     ("POST", "/jobs/{job_id}/requeue"),
-    ("POST", "/jobs/requeue"),
-    ("POST", "/jobs/delete"),
+    ("POST", "/failed-jobs/requeue"),
+    ("POST", "/failed-jobs/delete"),
     ("GET", "/jobs/{job_id}/timeline"),
     ("GET", "/jobs"),
     ("DELETE", "/jobs"),

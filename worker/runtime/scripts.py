@@ -120,7 +120,9 @@ while i <= #ARGV do
   i = i + size + 1
 end
 if ARGV[6] == '1' then
-  local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, '0-*', 't', 'ended', 'd', '{}')
+  local now = redis.call('TIME')
+  local at = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
+  local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, '0-*', 't', 'ended', 'd', '{}', 'at', at)
   redis.call('PUBLISH', KEYS[2], string.sub(id, 3) .. ' ended {}')
   redis.call('EXPIRE', KEYS[2], keep)
   ended(KEYS[4], KEYS[5], ARGV[7])

@@ -22,7 +22,7 @@ export async function counted(filter) {
 export async function doWith(act, { ids = null, filter = null }, onProgress) {
   const told = { done: 0, problems: [] };
   const add = async (json) => {
-    const { done, problems, next_cursor: next } = await request(`/jobs/${act}`, { method: "POST", json });
+    const { done, problems, next_cursor: next } = await request(`/failed-jobs/${act}`, { method: "POST", json });
     told.done += done;
     told.problems.push(...problems);
     onProgress(told.done);

@@ -39,10 +39,11 @@ function draw(job) {
   document.title = `${title.slice(0, 60)} · rag-queue`;
   byId("reason").textContent = job.error?.message ?? "";
   byId("reason").hidden = job.error === null;
-  byId("facts").replaceChildren(...facts(job).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+  byId("facts").replaceChildren(...facts(job).map(([name, value]) => element("div", { class: name === "Id" ? "wide" : null }, element("dt", {}, name), element("dd", {}, value))));
   byId("steps").replaceChildren(...steps(job.steps));
   byId("no-steps").hidden = job.steps.length > 0;
   byId("answer").hidden = job.kind !== "answer";
+  byId("answer").textContent = `Open the ${job.status === "finished" ? "answer" : "question"}`;
   byId("answer").href = address(`/?job=${id}`);
   for (const act of ["requeue", "delete"]) byId(act).hidden = !isAdmin || job.status !== "failed";
   byId("board").hidden = false;
@@ -50,7 +51,7 @@ function draw(job) {
 
 function facts(job) {
   const took = job.steps.length > 1 ? duration(new Date(job.steps.at(-1).at) - new Date(job.steps[0].at)) : "–";
-  return [["Kind", KINDS[job.kind]], ["Queue", job.queue], ["State", WORDS[job.status]], ["Attempts", number(job.attempt)], [ENDED.has(job.status) ? "Took" : "So far", took],
+  return [["Kind", KINDS[job.kind]], ["Queue", job.queue], ["Attempts", number(job.attempt)], [ENDED.has(job.status) ? "Took" : "So far", took],
     ...(job.error === null ? [] : [["Reason", job.error.code]]), ["Id", job.job_id]];
 }
 

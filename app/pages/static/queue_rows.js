@@ -5,6 +5,7 @@ import { number, span } from "./moments.js";
 import { sparkline } from "./sparkline.js";
 
 const ENDED = { rag_queries: "Answers", rag_ingest: "Documents", rag_webhooks: "Deliveries" };
+const MINUTE_MS = 60000;
 const QUESTIONS = "rag_queries";
 
 /** A cell; on a narrow screen, where no heading stands above it, it names itself. */
@@ -19,7 +20,13 @@ export function gauge(part, whole) {
 
 export const sum = (minutes, name) => minutes.reduce((total, minute) => total + minute[name], 0);
 const both = ({ p50, p95 }) => (p50 === null ? "–" : `${duration(p50)}, ${duration(p95)}`);
-const lastMinute = (minutes) => minutes.at(-2)?.finished ?? 0;
+
+/** How many ended well in the last sixty seconds: the minute that runs, and as much of the one before as is missing. */
+function lastMinute(minutes) {
+  if (minutes.length < 2) return 0;
+  const part = Math.min(1, Math.max(0, (Date.now() - new Date(minutes.at(-1).at)) / MINUTE_MS));
+  return Math.round(minutes.at(-1).finished + minutes.at(-2).finished * (1 - part));
+}
 
 /** One queue's row; `history` is null until it is known. */
 export function queueRow(queue, history) {

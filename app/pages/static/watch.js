@@ -41,6 +41,7 @@ function tell(trouble) {
   const words = trouble === null ? "Live" : `Unavailable since ${clock(trouble.since)}; trying again. ${trouble.refusal.message}`;
   if (told.textContent !== words) told.textContent = words;
   told.classList.toggle("problem", trouble !== null);
+  byId("board").classList.toggle("stale", trouble !== null);
 }
 
 async function begin() {

@@ -167,7 +167,7 @@ def test_a_filter_of_another_form_is_a_422(api: httpx.Client, asked: dict[str, s
 def test_those_chosen_are_sent_back_and_the_others_are_told_why(api: httpx.Client, valkey: Redis) -> None:
     chosen, left, waits = fail(valkey, ask(api)), fail(valkey, ask(api)), ask(api)
     foreign = fail(valkey, ask(api, key=OTHER))
-    answer = api.post("/jobs/requeue", json={"job_ids": [chosen, waits, foreign, "no-such", chosen]}).json()
+    answer = api.post("/failed-jobs/requeue", json={"job_ids": [chosen, waits, foreign, "no-such", chosen]}).json()
     assert (answer["done"], answer["next_cursor"]) == (1, None)
     assert {problem["job_id"]: problem["type"] for problem in answer["problems"]} == {
         waits: "urn:problem:job-not-failed",
@@ -181,7 +181,7 @@ def test_those_chosen_are_sent_back_and_the_others_are_told_why(api: httpx.Clien
 
 def test_those_chosen_are_removed_if_they_have_failed(api: httpx.Client, valkey: Redis) -> None:
     gone, waits, foreign = fail(valkey, ask(api)), ask(api), fail(valkey, ask(api, key=OTHER))
-    answer = api.post("/jobs/delete", json={"job_ids": [gone, waits, foreign]}).json()
+    answer = api.post("/failed-jobs/delete", json={"job_ids": [gone, waits, foreign]}).json()
     assert (answer["done"], len(answer["problems"])) == (1, 2)
     assert [key for key in valkey.scan_iter() if gone.encode() in key] == []
     assert api.get(f"/job-status/{waits}").json()["status"] == "queued"
@@ -199,7 +199,7 @@ def test_all_that_match_are_done_some_at_a_time(
     body: dict[str, Any] = {"filter": {"code": "model_timeout"}}
     done = []
     while True:
-        answer = api.post(f"/jobs/{act}", json=body).raise_for_status().json()
+        answer = api.post(f"/failed-jobs/{act}", json=body).raise_for_status().json()
         done.append(answer["done"])
         assert answer["problems"] == []
         if answer["next_cursor"] is None:
@@ -218,13 +218,13 @@ def test_at_the_tenants_share_the_rest_stays_failed_and_the_cursor_goes_on(api: 
     for _ in range(DEPTH // 2 - 2):
         ask(api)
     body: dict[str, Any] = {"filter": {}}
-    answer = api.post("/jobs/requeue", json=body).json()
+    answer = api.post("/failed-jobs/requeue", json=body).json()
     assert answer["done"] == 2
     assert listed(api) == ids[2::-1]
-    refused = api.post("/jobs/requeue", json=body | {"cursor": answer["next_cursor"]})
+    refused = api.post("/failed-jobs/requeue", json=body | {"cursor": answer["next_cursor"]})
     assert (refused.status_code, refused.json()["type"]) == (429, "urn:problem:queue-share-full")
     valkey.delete(f"rq:queue:{QUERY_QUEUE}", f"rag:waiting:{QUERY_QUEUE}")
-    rest = api.post("/jobs/requeue", json=body | {"cursor": answer["next_cursor"]}).json()
+    rest = api.post("/failed-jobs/requeue", json=body | {"cursor": answer["next_cursor"]}).json()
     assert (rest["done"], rest["next_cursor"]) == (3, None)
 
 
@@ -237,7 +237,7 @@ def test_a_choice_of_another_form_is_a_422_and_nothing_happens(
     api: httpx.Client, valkey: Redis, act: str, body: dict[str, Any]
 ) -> None:
     job_id = fail(valkey, ask(api))
-    assert api.post(f"/jobs/{act}", json=body).status_code == 422
+    assert api.post(f"/failed-jobs/{act}", json=body).status_code == 422
     assert listed(api) == [job_id]
 
 
@@ -250,18 +250,18 @@ def test_a_hostile_registry_hides_nobodys_jobs(api: httpx.Client, valkey: Redis)
     valkey.hset(Job.key_for("nobody"), mapping={"status": "failed", "meta": b"no pickle"})
     assert listed(api) == [job_id]
     assert listed(api, limit=1) == [job_id]
-    assert api.post("/jobs/delete", json={"filter": {}}).json()["done"] == 1
+    assert api.post("/failed-jobs/delete", json={"filter": {}}).json()["done"] == 1
 
 
 def test_a_removed_documents_job_tells_the_catalog(api: httpx.Client, valkey: Redis) -> None:
     sent = api.post("/documents", files={"files": ("a.txt", b"Text.", "text/plain")}).json()["documents"][0]
     fail(valkey, sent["job_id"], code="internal_error")
-    assert api.post("/jobs/delete", json={"filter": {"kind": "ingest"}}).json()["done"] == 1
+    assert api.post("/failed-jobs/delete", json={"filter": {"kind": "ingest"}}).json()["done"] == 1
     assert api.get(f"/documents/{sent['document_id']}").json()["status"] == "failed"
 
 
 def test_a_documents_job_that_is_sent_back_waits_in_the_catalog(api: httpx.Client, valkey: Redis) -> None:
     sent = api.post("/documents", files={"files": ("a.txt", b"Text.", "text/plain")}).json()["documents"][0]
     fail(valkey, sent["job_id"], code="internal_error")
-    assert api.post("/jobs/requeue", json={"filter": {"kind": "ingest"}}).json()["done"] == 1
+    assert api.post("/failed-jobs/requeue", json={"filter": {"kind": "ingest"}}).json()["done"] == 1
     assert api.get(f"/documents/{sent['document_id']}").json()["status"] == "queued"

@@ -10,14 +10,12 @@ from pydantic import SecretStr
 from redis import Redis
 from rq import Queue
 from rq.job import Job
-from rq.utils import now, utcformat
 
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE
 from app.core.events import log_key
 from app.core.queue.connections import connect
 from app.core.queue.producer import enqueue_due
 from app.core.settings import Settings
-from tests.integration.app.test_jobs_api import fail
 from tests.support.api import serving
 from tests.support.contents import everything_in
 from tests.support.model_server import ModelServer
@@ -118,15 +116,19 @@ def test_each_attempt_has_its_steps(api: httpx.Client, settings: Settings, valke
     ]
 
 
-def test_a_job_that_was_sent_back_is_queued_again(api: httpx.Client, settings: Settings, valkey: Redis) -> None:
+def test_a_job_that_was_sent_back_is_queued_again(api: httpx.Client, settings: Settings) -> None:
     job_id = ask(api)
-    fail(valkey, job_id)
-    valkey.hset(Job.key_for(job_id), "ended_at", utcformat(now()))
-    assert names(timeline(api, job_id))[-1] == "failed"
-    assert timeline(api, job_id)["error"]["code"] == "model_timeout"
+    work(settings.model_copy(update={"chat_model": "test-error401"}))
+    end()
+    told = timeline(api, job_id)
+    assert names(told) == ["queued", "started", "retrieved", "failed"]
+    assert told["error"]["code"] == "model_auth_failed"
     api.post(f"/jobs/{job_id}/requeue").raise_for_status()
     work(settings)
-    assert names(timeline(api, job_id)) == ["queued", "queued", "started", "retrieved", "first_word", "finished"]
+    told = timeline(api, job_id)
+    again = ["queued", "started", "retrieved", "first_word", "finished"]
+    assert names(told) == ["queued", "started", "retrieved", "failed", *again]
+    assert [step["attempt"] for step in told["steps"]] == [0, 1, 1, 1, 0, 1, 1, 1, 1]
 
 
 def test_a_stopped_job_ends_with_that(api: httpx.Client) -> None:
