@@ -56,7 +56,14 @@ NEW: Mapping[Route, Mapping[str, Any]] = {
 }
 """Routes that put something new on the queue, and how they are called."""
 FAILED = {"params": {"status": "failed"}}
-CALLS: Mapping[Route, Mapping[str, Any]] = {**NEW, ("GET", "/jobs"): FAILED, ("DELETE", "/jobs"): FAILED}
+ALL: Mapping[str, Any] = {"json": {"filter": {}}}
+CALLS: Mapping[Route, Mapping[str, Any]] = {
+    **NEW,
+    ("GET", "/jobs"): FAILED,
+    ("DELETE", "/jobs"): FAILED,
+    ("POST", "/failed-jobs/requeue"): ALL,
+    ("POST", "/failed-jobs/delete"): ALL,
+}
 BY_A_JOB = {("DELETE", "/documents/{document_id}")}
 """What is asked of a job too, though it frees."""
 

@@ -278,17 +278,21 @@ ACTS = {
     ("DELETE", "/jobs/{job_id}"): "ask",
     ("POST", "/jobs/{job_id}/requeue"): "admin",
     ("DELETE", "/jobs"): "admin",
+    ("POST", "/failed-jobs/requeue"): "admin",
+    ("POST", "/failed-jobs/delete"): "admin",
     ("POST", "/v1/responses/{response_id}/cancel"): "ask",
     ("DELETE", "/v1/responses/{response_id}"): "ask",
 }
 """Every route that acts on a job that there is, and the role that it is for at least."""
+BULK = {"/jobs", "/failed-jobs/requeue", "/failed-jobs/delete"}
+"""Those that act on failed jobs alone, on many at once."""
 
 
 def test_every_route_that_acts_on_a_job_is_in_the_table() -> None:
     acting = {
         (method, path)
         for method, path in ROUTES
-        if method not in ("GET", "HEAD") and ("{job_id}" in path or "{response_id}" in path or path == "/jobs")
+        if method not in ("GET", "HEAD") and ("{job_id}" in path or "{response_id}" in path or path in BULK)
     }
     assert acting - {("POST", "/jobs/{job_id}/ticket")} == set(ACTS)  # for tickets see test_signed_links
 
@@ -330,7 +334,7 @@ def expected(route: tuple[str, str], kind: str, role: str) -> int:
     maker = KIND_ROLES[kind]
     if RANKS.index(role) < RANKS.index(ACTS[route]):
         return 403
-    if path == "/jobs":
+    if path in BULK:
         return 200
     if maker is None or (path.startswith("/v1/") and kind != "answer"):
         return 404
@@ -355,7 +359,10 @@ def test_who_makes_a_kind_of_job_stops_it_and_nobody_less(
                 before = valkey.hget(Job.key_for(job_id), "status")
                 path = route[1].replace("{job_id}", job_id).replace("{response_id}", f"resp_{job_id}")
                 query = {"status": "failed"} if path == "/jobs" else {}
-                answer = acme.request(route[0], path, headers=bearer(key), params=query)
+                body = {"job_ids": [job_id]} if path in BULK - {"/jobs"} else None
+                answer = acme.request(route[0], path, headers=bearer(key), params=query, json=body)
+                if body and answer.is_success:
+                    assert answer.json()["done"] == 0, "it has not failed"
                 assert answer.status_code == expected(route, kind, role), (route, role, answer.text)
                 if not answer.is_success:
                     assert valkey.hget(Job.key_for(job_id), "status") == before == b"queued"
@@ -583,9 +590,14 @@ HOLDS: Mapping[tuple[str, str], tuple[Hold, ...]] = {
 QUICK = {
     ("POST", "/jobs/{job_id}/cancel"),
     ("POST", "/jobs/{job_id}/requeue"),
+    ("POST", "/failed-jobs/requeue"),
+    ("POST", "/failed-jobs/delete"),
+    ("GET", "/jobs/{job_id}/timeline"),
     ("GET", "/jobs"),
     ("DELETE", "/jobs"),
     ("GET", "/queues"),
+    ("GET", "/queues/history"),
+    ("GET", "/workers"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/documents"),

@@ -4,6 +4,7 @@ What a request waits for is one round trip, two where a record is checked first.
 must be one step is a script.
 """
 
+import asyncio
 import hashlib
 import json
 import re
@@ -64,6 +65,7 @@ REQUEUE = Script(scripts.REQUEUE)
 DELETE = Script(scripts.DELETE)
 OWN_FAILED = Script(scripts.OWN_FAILED)
 ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
+OWN = Script(scripts.OWN)
 
 DUE_BATCH = 1000
 """Retries put on the queue in one step."""
@@ -72,6 +74,9 @@ LIST_BATCH = 1000
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The characters that RQ allows in a job's id."""
+
+WORKER_FIELDS = ("state", "current_job", "birth", "hostname", "pid", "last_heartbeat")
+"""What is read of RQ's record of a worker."""
 
 QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
@@ -227,6 +232,17 @@ class JobQueue:
         """The job's state now. Raises `JobNotFoundError` when there is none or it is another tenant's."""
         return view_of(await self._record_of(tenant, job_id))
 
+    async def views(self, job_ids: Sequence[str], *, tenant: str) -> list[JobView | None]:
+        """The state of each job now, all asked at once; None for one that is gone, or another tenant's."""
+        records = await asyncio.gather(*(self._record(job_id) for job_id in job_ids))
+        return [view_of(record) if record is not None and self._is_of(tenant, record) else None for record in records]
+
+    async def own(self, job_ids: Sequence[str], *, tenant: str) -> set[str]:
+        """Those of these jobs that are the tenant's."""
+        ids = [job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)]
+        found = await self.link.run(OWN, keys=[], args=[Job.redis_job_namespace_prefix, tenant, *ids])
+        return {job_id.decode() for job_id in found}
+
     async def cancel(self, job_id: str, *, tenant: str) -> JobView:
         """Stop a job: one that waits never runs, one that runs leaves its model call. One that has ended stays so.
 
@@ -341,8 +357,8 @@ class JobQueue:
         return len(await self.workers(QUERY_QUEUE))
 
     async def workers(self, queue: str) -> list[dict[str, bytes]]:
-        """What the living RQ workers of `queue` say of themselves: `name`, `state`, `current_job`, `birth`."""
-        names = ("state", "current_job", "birth")
+        """What the living RQ workers of `queue` say of themselves: their name and `WORKER_FIELDS`."""
+        names = WORKER_FIELDS
         keys: list[Any] = sorted(await self._valkey.smembers(WORKERS_BY_QUEUE_KEY % queue))
         async with self._valkey.pipeline(transaction=False) as pipeline:
             for key in keys:
@@ -352,7 +368,7 @@ class JobQueue:
             {"name": key.split(b":", 2)[2]}
             | {name: value for name, value in zip(names, values, strict=True) if value is not None}
             for key, values in zip(keys, answers, strict=True)
-            if values[2] is not None
+            if values[names.index("birth")] is not None
         ]
 
     async def depth(self, queue: str = QUERY_QUEUE) -> int:
@@ -408,9 +424,13 @@ class JobQueue:
 
     async def _record_of(self, tenant: str, job_id: str) -> Record:
         record = await self._record(job_id)
-        if record is None or record.queue not in SHOWN_QUEUES or record.tenant != tenant:
+        if record is None or not self._is_of(tenant, record):
             raise JobNotFoundError(job_id)
         return record
+
+    @staticmethod
+    def _is_of(tenant: str, record: Record) -> bool:
+        return record.queue in SHOWN_QUEUES and record.tenant == tenant
 
     async def _record(self, job_id: str) -> Record | None:
         if not JOB_ID.fullmatch(job_id):

@@ -9,7 +9,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -121,8 +121,13 @@ _STAGE_AFTER = {
 _LOST = ("AbandonedJobError", "Work-horse terminated", "stuck in intermediate queue")
 """What RQ writes into a job's record when its worker died."""
 
+TOKENS = ("input_tokens", "output_tokens")
+"""Fields of a finished job's record beside RQ's own: what its answer has cost."""
+
 RECORD_BYTES_MAX = 2 * DATA_BYTES_MAX
 """Of what is read of a job at once: RQ keeps a result in base64, which takes a third more."""
+MOMENT_MAX = 10**13
+"""Milliseconds since 1970, in the year 2286: what is more is no time of ours."""
 COMPRESS_BYTES_MIN = 1_024
 FAST = 1
 """zlib's level: that of RQ takes longer and saves little more."""
@@ -154,6 +159,8 @@ class JobView:
     ended_at: datetime | None
     result: Result | None
     error: JobError | None
+    stages: Mapping[str, datetime] = field(default_factory=dict)
+    """When a document's stages began, by name."""
 
 
 def new_record(payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
@@ -245,9 +252,9 @@ def read_record(job_id: str, answer: Sequence[Any]) -> Record:
             status=status_of(status),
             queue=(queue or b"").decode(),
             meta=_plain(PlainSerializer.loads(meta)) if meta else {},
-            enqueued_at=_time(enqueued_at),
-            started_at=_time(started_at),
-            ended_at=_time(ended_at),
+            enqueued_at=time_of(enqueued_at),
+            started_at=time_of(started_at),
+            ended_at=time_of(ended_at),
             retries_left=int(retries_left or 0),
             more=more,
         )
@@ -278,6 +285,7 @@ def view_of(record: Record) -> JobView:
         ended_at=record.ended_at if status.is_terminal else None,
         result=result,
         error=error,
+        stages=_stages(record.meta.get("stages")),
     )
 
 
@@ -335,11 +343,25 @@ def _plain(meta: Any) -> Mapping[str, Any]:
     return meta if isinstance(meta, dict) else {}
 
 
+def _stages(noted: object) -> dict[str, datetime]:
+    """When stages began, which the worker notes in milliseconds since 1970."""
+    times = noted.items() if isinstance(noted, dict) else ()
+    found = {str(name): moment_of(value) for name, value in times if name in set(Stage)}
+    return {name: moment for name, moment in found.items() if moment is not None}
+
+
+def moment_of(milliseconds: object) -> datetime | None:
+    """The time that is so many milliseconds after 1970, in UTC; None for what is none."""
+    if not isinstance(milliseconds, int) or not 0 <= milliseconds < MOMENT_MAX:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
 
-def _time(value: bytes | None) -> datetime | None:
+def time_of(value: bytes | None) -> datetime | None:
     """A time as RQ writes it, in UTC. Raises `ValueError`. RQ's own reader, `strptime`, takes 10 times as long."""
     if not value:
         return None

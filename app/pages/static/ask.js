@@ -1,136 +1,133 @@
 // The view to ask: a question becomes a job at once, and its address is the job's.
 
-import { address, request } from "./api.js";
-import { byId, copy, duration, element } from "./dom.js";
-import { earlier, remember } from "./earlier.js";
-import { follow } from "./follow.js";
-import { list, markUp, press } from "./marks.js";
-import { hide, show } from "./read.js";
+import { Refusal, address, request } from "./api.js";
+import { compose, currentScope, invite, scopeTo, takeBack } from "./composer.js";
+import { byId } from "./dom.js";
+import * as earlier from "./earlier.js";
+import { list } from "./earlier_list.js";
+import { all } from "./library.js";
+import { live } from "./live.js";
+import * as question from "./question.js";
+import * as scopes from "./scope.js";
+import { drop, left, send, unsent } from "./sending.js";
 import { signedIn } from "./session.js";
+import * as stage from "./stage.js";
+import { leave as leaveWelcome, unwelcome, welcome } from "./welcome.js";
 
-const [stage, answer, sources] = ["stage", "answer", "sources"].map(byId);
-const NEAR_END_PX = 80;
-let leave = () => {}, jobId = null, result = null;
+const AGAIN_MS = 3000; // between two attempts to begin
+let stop = () => {}, leave = () => {};
 
-const say = (...parts) => { stage.textContent = parts.filter(Boolean).join(" · "); };
+function ask(text, scope = currentScope()) {
+  open(text, scope);
+  if (!byId("ask").contains(document.activeElement) || matchMedia("(pointer: coarse)").matches) byId("question").focus();
+  deliver(unsent(text, scope));
+}
 
-async function ask(question) {
+function open(text, scope) {
   leave();
-  open(question);
-  say("Sending");
+  leaveWelcome();
+  question.open(text, scope);
+}
+
+/** Send it, and then show its job. Who asks something else meanwhile finds it among the earlier questions. */
+async function deliver(one) {
+  const mine = question.current();
+  const isOpen = () => mine === question.current();
+  const giveUp = new AbortController();
+  [leave, stop] = [() => {}, () => giveUp.abort()];
+  const go = location.search === "" ? "pushState" : "replaceState";
+  if (location.search !== "") history.pushState(null, "", address("/")); // until it has an address: a reload sends it
+  question.begin();
+  stage.say("Sending");
   try {
-    const accepted = await request("/chat", { method: "POST", json: { query: question }, headers: { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") } });
-    remember(accepted.job_id, question);
-    history.pushState(null, "", address(`/?job=${accepted.job_id}`));
-    watch(accepted.job_id);
+    const accepted = await sent(one, (...why) => isOpen() && stage.waits(...why), giveUp.signal);
+    earlier.remember(accepted, one.question, one.scope);
+    if (isOpen()) {
+      history[go](null, "", address(`/?job=${accepted.job_id}`));
+      watch(accepted.job_id);
+    }
+    list();
   } catch (refusal) {
-    byId("query").value = question;
-    say(refusal.message, refusal.retryAfter && `Try again in ${refusal.retryAfter} s.`);
+    if (isOpen()) question.end(() => notTaken(one, refusal));
   }
 }
 
-function open(question) {
-  byId("empty").hidden = true;
-  byId("talk").hidden = false;
-  byId("question").textContent = question;
-  document.title = `${question.slice(0, 60) || "Ask"} · rag-queue`;
-  restart();
-  hide();
+async function sent(one, onWait, signal) {
+  for (;;) {
+    try {
+      return await send(one, onWait, signal);
+    } catch (refusal) {
+      if (refusal.status !== 401) throw refusal;
+      await signedIn();
+    }
+  }
 }
 
-function restart() {
-  result = null;
-  answer.className = "a plain";
-  answer.replaceChildren();
-  sources.replaceChildren();
-  for (const id of ["copy", "again"]) byId(id).hidden = true;
+function notTaken(one, refusal) {
+  takeBack(one.question);
+  if (refusal.name === "AbortError") return stage.say("Not sent");
+  stage.say("Not taken");
+  stage.remark(refusal.message, true);
 }
 
 function watch(id) {
-  jobId = id;
-  byId("stop").hidden = false;
-  answer.setAttribute("aria-busy", "true");
-  let told = "";
-  const tell = (...parts) => say(...(told = parts));
-  leave = follow(id, {
-    "job.queued": ({ position }) => tell("Queued", position && `number ${position} in the queue`),
-    "job.started": () => { restart(); tell("Looking for passages"); },
-    "retrieval.completed": ({ hits }) => tell(`Found ${hits.length} passages`, "writing"),
-    "answer.delta": ({ text }) => write(text),
-    "answer.completed": (end) => ended(() => complete(end.result)),
-    "job.failed": (end) => ended(() => tell("Failed", end.error?.message)),
-    "job.stopped": () => ended(() => tell("Stopped")),
-    lost: () => say("The service does not answer; trying again"),
-    back: () => say(...told),
-    gone: (refusal) => ended(() => tell(refusal.status === 404 ? "No such question: it has expired, or it is not yours." : refusal.message)),
-  });
+  ({ leave, stop } = live(id));
 }
 
-/** Add to the answer, and stay at its end if the reader is there. */
-function write(text) {
-  const page = document.documentElement;
-  const isAtEnd = page.scrollHeight - page.clientHeight - page.scrollTop < NEAR_END_PX;
-  answer.append(text);
-  if (isAtEnd) page.scrollTop = page.scrollHeight;
+/** The question of a job of another browser; null where the service does not tell. */
+const theQuestion = (id) => request(`/jobs/${encodeURIComponent(id)}/timeline`).then((told) => told.question ?? null, () => null);
+
+async function reopen(id) {
+  const known = earlier.known(id);
+  scopeTo(scopes.checked(known?.scope) ?? currentScope());
+  open(known?.question ?? "", currentScope());
+  const mine = question.current();
+  watch(id);
+  const told = known === null ? await theQuestion(id) : null;
+  if (told === null || mine !== question.current()) return;
+  question.entitle(told);
+  byId("again").hidden = !byId("stop").hidden;
 }
 
-function ended(tell) {
-  answer.setAttribute("aria-busy", "false");
-  byId("stop").hidden = true;
-  byId("again").hidden = false;
-  tell();
-}
-
-async function complete(found) {
-  result = found;
-  const times = found.timings_ms;
-  const tokens = found.usage.input_tokens + found.usage.output_tokens;
-  say(`Answered in ${duration(times.total)}`, `queued ${duration(times.queued)}`, `searched ${duration(times.retrieval)}`,
-    found.model ?? "quoted without a model", tokens > 0 && `${tokens.toLocaleString()} tokens`);
-  list(sources, found.citations, choose);
-  byId("copy").hidden = false;
-  try {
-    const html = await (await request(`/page/answers/${jobId}`)).text();
-    if (result !== found) return;
-    answer.className = "a";
-    answer.innerHTML = html; // harmless by the server's hand (app/pages/answer_html.py)
-  } catch {
-    answer.textContent = found.answer; // the text itself is as good, and is here
-  }
-  markUp(answer, found.citations, choose);
-}
-
-function choose(n, citation = result.citations.find((one) => one.n === n)) {
-  press(n);
-  show(citation);
-}
-
+/** Show what the address says. */
 async function start() {
-  await signedIn();
-  const asked = new URLSearchParams(location.search).get("job");
-  if (asked === null) {
-    byId("empty").hidden = false;
-    byId("talk").hidden = true;
-    return;
+  const session = await signedIn();
+  const asked = new URLSearchParams(location.search);
+  list();
+  if (asked.has("job")) return reopen(asked.get("job"));
+  const kept = left();
+  if (kept?.isStale) {
+    drop(kept);
+    takeBack(kept.question);
+  } else if (kept !== null) {
+    scopeTo(scopes.checked(kept.scope) ?? currentScope());
+    open(kept.question, currentScope());
+    return deliver({ ...kept, scope: currentScope() });
   }
-  open(earlier().find((one) => one.id === asked)?.question ?? "");
-  watch(asked);
+  document.title = "Ask · rag-queue";
+  invite();
+  const wish = scopes.wanted(asked);
+  if (wish !== null) scopeTo(scopes.among(wish, await all()));
+  return welcome(ask, session.role !== "ask");
 }
 
-byId("ask").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const question = byId("query").value.trim();
-  if (question === "") return;
-  byId("query").value = "";
-  ask(question);
-});
-byId("query").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  byId("ask").requestSubmit();
-});
-byId("stop").addEventListener("click", () => request(`/jobs/${jobId}/cancel`, { method: "POST" }).catch((refusal) => say(refusal.message)));
-byId("again").addEventListener("click", () => ask(byId("question").textContent));
-byId("copy").addEventListener("click", () => copy(result.answer).then(() => say("Copied"), (error) => say(error.message)));
-window.addEventListener("popstate", () => { leave(); start(); });
-start().catch((refusal) => { byId("talk").hidden = false; say(refusal.message); });
+/** The same, as often as it takes. */
+async function begin() {
+  leave();
+  question.close();
+  try {
+    await start();
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    unwelcome(refusal.message);
+    const timer = setTimeout(begin, AGAIN_MS);
+    leave = () => clearTimeout(timer);
+  }
+}
+
+compose(ask);
+byId("stop").addEventListener("click", () => stop());
+byId("again").addEventListener("click", () => ask(question.current().question, question.current().scope));
+byId("widen").addEventListener("click", () => { scopeTo(scopes.EVERYTHING); ask(question.current().question); });
+window.addEventListener("popstate", begin);
+begin();

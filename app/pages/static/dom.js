@@ -21,6 +21,17 @@ export function duration(milliseconds) {
   return `${Math.round(milliseconds / 60000)} min`;
 }
 
+/** The time of day, to the second, as the reader's country writes it. */
+export const clock = (time) => new Date(time).toLocaleTimeString();
+
+/** "1 passage", "5 passages". */
+export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString()} ${number === 1 ? one : many}`;
+
+/** Say it to those who hear the page: what others see happen. */
+export function announce(text) {
+  byId("announced").textContent = text;
+}
+
 /** Copy text; also over plain http, where browsers have no clipboard for scripts. */
 export async function copy(text) {
   if (navigator.clipboard && window.isSecureContext) {

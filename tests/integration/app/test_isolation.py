@@ -82,6 +82,7 @@ WITH_ID: Mapping[Route, Entry] = {
     ("DELETE", "/jobs/{job_id}"): Entry(add_job),
     ("POST", "/jobs/{job_id}/requeue"): Entry(add_job),
     ("POST", "/jobs/{job_id}/ticket"): Entry(add_job),
+    ("GET", "/jobs/{job_id}/timeline"): Entry(add_job),
     ("GET", "/page/answers/{job_id}"): Entry(add_job),
     ("GET", "/documents/{document_id}"): Entry(add_document),
     ("DELETE", "/documents/{document_id}"): Entry(add_document),
@@ -124,13 +125,18 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/jobs"): Role.ADMIN,
     ("DELETE", "/jobs"): Role.ADMIN,
     ("POST", "/jobs/{job_id}/requeue"): Role.ADMIN,
+    ("POST", "/failed-jobs/requeue"): Role.ADMIN,
+    ("POST", "/failed-jobs/delete"): Role.ADMIN,
+    ("GET", "/jobs/{job_id}/timeline"): Role.ASK,
     ("GET", "/queues"): Role.ADMIN,
+    ("GET", "/queues/history"): Role.ADMIN,
+    ("GET", "/workers"): Role.ADMIN,
     ("GET", "/session"): Role.ASK,
     ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
 """The least role that each route is for."""
 PUBLIC = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"}
-VIEWS = {"/page/documents", "/page/static/{digest}/{name}"}
+VIEWS = {"/page/documents", "/page/watch", "/page/jobs/{job_id}", "/page/static/{digest}/{name}"}
 """The page's shells and files, which are the same for everyone."""
 SIGNING = {("POST", "/session"), ("DELETE", "/session")}
 """Routes for who shows no key in the header: to sign in, and out."""
@@ -241,7 +247,7 @@ def test_a_route_is_for_its_role_and_those_above(client: httpx.Client, route: Ro
 def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: httpx.Client) -> None:
     job_id, document_id = add_job(owner), add_document(owner)
     for headers in STRANGERS.values():
-        for path in ("/documents", "/jobs?status=failed", "/queues"):
+        for path in ("/documents", "/jobs?status=failed", "/queues", "/queues/history", "/workers"):
             answer = client.get(path, headers=headers)
             assert answer.status_code == 200
             assert job_id not in answer.text
