@@ -217,7 +217,7 @@ def test_what_cannot_be_read_says_so(client: httpx.Client, valkey: Redis, tmp_pa
         assert_refused(client.get(f"{pages}/{rest}"), 422, "page-unreadable")
     (job_id,) = FailedJobRegistry(PAGE_QUEUE, connection=valkey).get_job_ids()
     assert Job.fetch(job_id, connection=valkey, serializer=PlainSerializer).retries_left == 1, "nobody tried again"
-    assert client.get("/jobs", params={"status": "failed"}).json() == {"jobs": []}, "there is nothing to send back"
+    assert client.get("/jobs", params={"status": "failed"}).json()["jobs"] == [], "there is nothing to send back"
 
 
 def test_a_page_that_nobody_has_drawn_yet_is_asked_for_again(
