@@ -68,7 +68,7 @@ function steps(all) {
     const name = WORDS[step.name] + (isTried && step.name === "started" ? `, attempt ${step.attempt}` : "");
     const wait = step.since_ms === null ? "" : `after ${step.since_ms < 1 ? "under 1 ms" : duration(step.since_ms)}`;
     return element("li", { class: ENDED.has(step.name) ? `is-${step.name}` : null },
-      element("b", {}, name), element("span", { class: "wait" }, wait), bar, element("span", { class: "at" }, exactly(step.at)));
+      element("b", {}, name), element("span", { class: "told" }, wait), bar, element("span", { class: "told" }, exactly(step.at)));
   });
 }
 
