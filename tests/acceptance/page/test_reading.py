@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.acceptance.page.accessible import assert_accessible
 from tests.acceptance.page.conftest import QUESTION, QUOTE
 from tests.support.browser import Visit
 
@@ -150,3 +151,10 @@ def test_a_document_of_words_alone_shows_the_passage(visit: Visit) -> None:
     expect(page.locator("#words")).to_contain_text("<b>Care</b>")
     expect(page.get_by_role("button", name="Zoom")).to_be_hidden()
     expect(page.get_by_role("link", name="Open file")).to_be_visible()
+
+
+def test_nobody_who_reads_with_other_senses_stumbles(visit: Visit) -> None:
+    page = follow(visit)
+    for _ in range(2):
+        assert_accessible(page)
+        page.get_by_role("button", name="Zoom").click()
