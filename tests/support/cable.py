@@ -22,6 +22,7 @@ class Cable:
         self._pairs: list[Thread] = []
         self._is_cut = False
         self._reply = b""
+        self.turned_away = 0
 
     def cut(self, reply: bytes = b"") -> None:
         """Pull it out. With a `reply`, somebody on the way says that to whatever comes, as a gateway does."""
@@ -58,6 +59,7 @@ class Cable:
         with self._lock:
             if self._is_cut:
                 _turn_away(client, self._reply)
+                self.turned_away += 1
                 return
             try:
                 server = socket.create_connection(self._to)

@@ -56,6 +56,16 @@ def begun(visit: Visit) -> Page:
     return page
 
 
+def interrupt(page: Page, line: Cable, reply: bytes) -> None:
+    """Cut the line until the browser has noticed and tried again, and mend it."""
+    before, met = len(written(page)), line.turned_away
+    line.cut(reply)
+    expect(page.locator("#stage")).to_contain_text("has not answered since")
+    wait_until(lambda: line.turned_away > met, "the browser has tried again")
+    line.mend()
+    wait_until(lambda: len(written(page)) > before, "the words go on")
+
+
 def is_whole(page: Page) -> None:
     """Every word came once and in its order; and the HTML at the end has the same."""
     expect(page.locator("#stage")).to_contain_text("Answered", timeout=15_000)
@@ -89,12 +99,9 @@ def test_another_tab_reads_along_from_the_first_word(reader: Visit) -> None:
 def test_a_network_that_was_away_loses_and_doubles_no_word(reader: Visit, line: Cable, reply: bytes) -> None:
     page = begun(reader)
     for _ in range(2):
-        line.cut(reply)
-        expect(page.locator("#stage")).to_contain_text("has not answered since")
-        before = len(written(page))
-        line.mend()
-        wait_until(lambda seen=before: len(written(page)) > seen, "the words go on")  # type: ignore[misc]
+        interrupt(page, line, reply)
     is_whole(page)
+    assert page.evaluate("window.hasBegunAnew") is False
 
 
 def test_an_answer_whose_end_was_missed_is_fetched(reader: Visit) -> None:
