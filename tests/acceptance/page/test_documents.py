@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, Route, expect
 
 from tests.acceptance.conftest import Running, start
 from tests.acceptance.page.accessible import assert_accessible
@@ -149,7 +149,12 @@ def test_an_upload_can_be_stopped_and_leaving_meanwhile_is_warned_of(visit: Visi
     send(page, pdf(tmp_path, "long.pdf"))
     expect(page.get_by_role("progressbar", name="Sending long.pdf")).to_be_visible()
     warned: list[str] = []
-    page.on("dialog", lambda dialog: (warned.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        warned.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     page.get_by_role("heading", name="Documents").click()  # a browser asks only for who has done something
     page.close(run_before_unload=True)
     wait_until(lambda: (page.title(), warned)[1], "the browser asks")
@@ -161,7 +166,7 @@ def test_an_upload_can_be_stopped_and_leaving_meanwhile_is_warned_of(visit: Visi
 
 def test_indexing_shows_its_pages_and_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     page = visit.page("/page/documents")
-    told = {"status": "embedding", "pages": 120, "pages_done": 84}
+    told: dict[str, Any] = {"status": "embedding", "pages": 120, "pages_done": 84}
     send(page, pdf(tmp_path, "log.pdf"))
     is_ready(page, "log.pdf")
     stopped: list[str] = []
@@ -175,7 +180,7 @@ def test_indexing_shows_its_pages_and_can_be_stopped(visit: Visit, tmp_path: Pat
 
     def stop(route: Route) -> None:
         stopped.append(route.request.url)
-        told.update(status="failed", error={"code": "stopped", "message": "Its indexing was stopped."})  # type: ignore[dict-item]
+        told.update(status="failed", error={"code": "stopped", "message": "Its indexing was stopped."})
         route.fulfill(json={})
 
     page.route(re.compile(r"/documents(\?|/[0-9a-f]{32}$)"), at_work)
