@@ -92,7 +92,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Take the final answer over the deltas": (
         "unit/worker/answer/test_citations::a_quote_that_does_not_stand_there_is_no_citation",
     ),
-    "then open `http://localhost:8000/`.": (f"{PAGE}/test_views::a_question_to_try_leads_to_the_sentence_that_proves_it",),
+    "then open `http://localhost:8000/`.": (
+        f"{PAGE}/test_views::a_question_to_try_leads_to_the_sentence_that_proves_it",
+    ),
     "![An answer beside the page that proves it]": (f"{README}::every_link_to_a_file_leads_somewhere",),
     "- **Ask**: the answer as it is written": (
         f"{PAGE}/test_streaming::every_word_is_written_once",
