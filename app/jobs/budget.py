@@ -25,13 +25,16 @@ class Standing(TypedDict):
     paused_seconds: float | None
 
 
-async def budget_of(valkey: Redis, settings: Settings) -> Standing:
-    """The budget now. Raises one of `VALKEY_UNAVAILABLE`."""
+async def budget_of(valkey: Redis, settings: Settings, running: int) -> Standing:
+    """The budget now, while so many questions are `running`. Raises one of `VALKEY_UNAVAILABLE`.
+
+    A worker that waits for a job has a lease already: no more calls are in flight than questions run.
+    """
     calls, pause = await valkey.register_script(READ)(keys=[LEASES, PAUSE])
     has_model = settings.has_chat_model
     concurrency = settings.model_max_concurrency if has_model else None
     return Standing(
-        in_flight=int(calls) if concurrency is not None else None,
+        in_flight=min(int(calls), running) if concurrency is not None else None,
         concurrency=concurrency,
         requests_per_minute=settings.model_requests_per_minute if has_model else None,
         tokens_per_minute=settings.model_tokens_per_minute if has_model else None,

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.auth.dependencies import Admin, AdmittedRoute
+from app.core.contract import QUERY_QUEUE
 from app.core.queue.producer import QUEUES, JobQueue
 from app.dependencies import ApiDep
 from app.jobs.budget import budget_of
@@ -37,7 +38,8 @@ async def queues(principal: Admin, api: ApiDep) -> Queues:
     Counts are of all tenants; a worker's job is named only when it is yours.
     """
     states = [await _state(name, api.queue, principal.tenant) for name in QUEUES]
-    return Queues(queues=states, budget=BudgetState(**await budget_of(api.valkey, api.settings)))
+    running = next(state.started for state in states if state.name == QUERY_QUEUE)
+    return Queues(queues=states, budget=BudgetState(**await budget_of(api.valkey, api.settings, running)))
 
 
 async def _state(name: str, queue: JobQueue, tenant: str) -> QueueState:

@@ -16,7 +16,7 @@ CHOSEN_MAX = 500
 """Jobs that one request sends back or removes: a second or so, in which an API process answers others as well."""
 TEXT_MAX_CHARACTERS = 200
 
-Kind = Literal["answer", "search", "embed", "ingest", "delete"]
+Kind = Literal["answer", "search", "embed", "ingest", "delete", "page"]
 JobId = Annotated[str, Field(pattern=f"^{JOB_ID.pattern}$")]
 
 
@@ -131,7 +131,7 @@ class FailedFilter(QuietModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    queue: Literal["rag_queries", "rag_ingest"] | None = None
+    queue: Literal["rag_queries", "rag_ingest", "rag_pages"] | None = None
     kind: Kind | None = None
     code: ErrorCode | None = Field(None, description="The error's code")
     text: str | None = Field(None, max_length=TEXT_MAX_CHARACTERS, description="Stands in the error's message")

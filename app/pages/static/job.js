@@ -9,7 +9,7 @@ import { signedIn } from "./session.js";
 
 const LOOK_MS = 1000;
 const WORDS = { queued: "queued", started: "started", retrieved: "passages found", first_word: "first word", parsing: "reading", embedding: "indexing", finished: "done", failed: "failed", stopped: "stopped" };
-const KINDS = { answer: "Question", search: "Search", embed: "Embedding", ingest: "Document to index", delete: "Document to delete" };
+const KINDS = { answer: "Question", search: "Search", embed: "Embedding", ingest: "Document to index", delete: "Document to delete", page: "Page to show" };
 const ENDED = new Set(["finished", "failed", "stopped"]);
 const id = decodeURIComponent(location.pathname.split("/").at(-1));
 let drawn = "", isAdmin = false, lookNow = () => {};
@@ -68,7 +68,7 @@ function steps(all) {
     const name = WORDS[step.name] + (isTried && step.name === "started" ? `, attempt ${step.attempt}` : "");
     const wait = step.since_ms === null ? "" : `after ${step.since_ms < 1 ? "under 1 ms" : duration(step.since_ms)}`;
     return element("li", { class: ENDED.has(step.name) ? `is-${step.name}` : null },
-      element("b", {}, name), element("span", { class: "wait" }, wait), bar, element("span", { class: "at" }, exactly(step.at)));
+      element("b", {}, name), element("span", { class: "told" }, wait), bar, element("span", { class: "told" }, exactly(step.at)));
   });
 }
 

@@ -15,7 +15,7 @@ export function processRow(process) {
   const isSilent = process.heartbeat_at !== null && Date.now() - new Date(process.heartbeat_at) > 2 * SILENT_S * 1000;
   return element("tr", {},
     element("th", { scope: "row", class: "name" }, process.hostname || process.name, element("small", {}, process.pid === null ? "" : ` pid ${process.pid}`)),
-    cell("Queues", {}, process.queues.map((name) => name.replace("rag_", "")).join(", ")),
+    cell("Queues", { class: "hour" }, process.queues.map((name) => name.replace("rag_", "")).join(", ")),
     cell("Running", { class: "running" }, gauge(process.busy, process.threads), ` ${number(process.busy)} of ${number(process.threads)}`),
     cell("Jobs", { class: "jobs" }, ...jobs(process)),
     cell("Started", { class: "num" }, ago(process.started_at)),

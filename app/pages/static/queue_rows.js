@@ -4,7 +4,7 @@ import { duration, element } from "./dom.js";
 import { number, span } from "./moments.js";
 import { sparkline } from "./sparkline.js";
 
-const ENDED = { rag_queries: "Answers", rag_ingest: "Documents", rag_webhooks: "Deliveries" };
+const ENDED = { rag_queries: "Answers", rag_ingest: "Documents", rag_webhooks: "Deliveries", rag_pages: "Pages" };
 const MINUTE_MS = 60000;
 const QUESTIONS = "rag_queries";
 
@@ -39,7 +39,7 @@ export function queueRow(queue, history) {
     cell("Waiting", { class: "num" }, number(queue.queued), ...later),
     cell("Oldest", { class: "num" }, queue.oldest_seconds === null ? "–" : span(queue.oldest_seconds)),
     cell("Running", { class: "running" }, gauge(queue.started, threads), ` ${number(queue.started)} of ${number(threads)}`),
-    cell("Last hour", { class: "hour" }, sparkline(minutes, ENDED[queue.name]), element("span", {}, `${number(lastMinute(minutes))} a min`)),
+    cell("Last hour", { class: "hour" }, sparkline(minutes, ENDED[queue.name] ?? "Jobs"), element("span", {}, `${number(lastMinute(minutes))} a min`)),
     cell("Waited p50, p95", { class: "num" }, history ? both(history.waiting_ms) : "–"),
     cell("Took p50, p95", { class: "num" }, history ? both(history.total_ms) : "–"),
     cell("Tokens", { class: "num" }, tokens > 0 ? number(tokens) : "–"),

@@ -201,12 +201,17 @@ def test_the_budget_is_what_all_workers_hold(valkey: Redis, valkey_url: str) -> 
     held = Budget(valkey, Limits.of(settings), lease_seconds=60)
     assert held.acquire("one")
     assert held.acquire("two")
+    assert held.acquire("one that waits for a job")
     valkey.zadd(LEASES, {"dead": 1})
+    valkey.zadd(f"rq:wip:{QUERY_QUEUE}", {"a:e": 2e9, "b:e": 2e9})
     held.heed(429, {"retry-after": "30"})
     with serving(settings) as url:
         told = httpx.get(f"{url}/queues").json()["budget"]
         assert (told["in_flight"], told["concurrency"], told["requests_per_minute"]) == (2, 4, None)
         assert 20 < told["paused_seconds"] <= 30
+        valkey.zrem(LEASES, "one")
+        valkey.zrem(LEASES, "two")
+        assert httpx.get(f"{url}/queues").json()["budget"]["in_flight"] == 1
         valkey.delete(LEASES)
         valkey.set(LEASES, "text")
         assert httpx.get(f"{url}/queues").json()["budget"]["in_flight"] == 0
