@@ -97,7 +97,7 @@ async function doNow(act, which) {
     if (!(await confirmed({ title: `${word} ${what}?`, text, yes: word, isBad: act === "delete" }))) return;
     isBusy = true;
     drawChoice();
-    const { done, problems } = await doWith(act, which, (so_far) => tell(`${number(so_far)} ${past} so far`));
+    const { done, problems } = await doWith(act, which, (soFar) => tell(`${number(soFar)} ${past} so far`));
     tell([`${number(done)} ${past}.`, problems.length > 0 && `${number(problems.length)} not: ${problems[0].detail}`].filter(Boolean).join(" "));
     chosen.clear();
     isAll = false;
