@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from threading import Lock, Thread
 
 CHUNK_BYTES = 65_536
+PATIENCE_SECONDS = 1.0
+"""For a request that is to be turned away: browsers open connections that they never use."""
 
 
 class Cable:
@@ -19,11 +21,13 @@ class Cable:
         self._lock = Lock()
         self._pairs: list[Thread] = []
         self._is_cut = False
+        self._reply = b""
+        self.turned_away = 0
 
-    def cut(self) -> None:
-        """Pull it out."""
+    def cut(self, reply: bytes = b"") -> None:
+        """Pull it out. With a `reply`, somebody on the way says that to whatever comes, as a gateway does."""
         with self._lock:
-            self._is_cut = True
+            self._is_cut, self._reply = True, reply
             for end in self._open:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
@@ -54,7 +58,8 @@ class Cable:
     def _connect(self, client: socket.socket) -> None:
         with self._lock:
             if self._is_cut:
-                client.close()
+                _turn_away(client, self._reply)
+                self.turned_away += 1
                 return
             try:
                 server = socket.create_connection(self._to)
@@ -75,6 +80,14 @@ class Cable:
             self._open -= {client, server}
         client.close()
         server.close()
+
+
+def _turn_away(client: socket.socket, reply: bytes) -> None:
+    with client, suppress(OSError):
+        if reply:
+            client.settimeout(PATIENCE_SECONDS)
+            client.recv(CHUNK_BYTES)
+            client.sendall(reply)
 
 
 def _relay(source: socket.socket, target: socket.socket) -> None:

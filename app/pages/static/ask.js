@@ -1,21 +1,20 @@
 // The view to ask: a question becomes a job at once, and its address is the job's.
 
-import * as answer from "./answer.js";
 import { Refusal, address, request } from "./api.js";
 import { compose, currentScope, invite, scopeTo, takeBack } from "./composer.js";
 import { byId } from "./dom.js";
 import * as earlier from "./earlier.js";
 import { list } from "./earlier_list.js";
-import { follow } from "./follow.js";
 import { all } from "./library.js";
+import { live } from "./live.js";
 import * as question from "./question.js";
 import * as scopes from "./scope.js";
-import { left, send, unsent } from "./sending.js";
+import { drop, left, send, unsent } from "./sending.js";
 import { signedIn } from "./session.js";
 import * as stage from "./stage.js";
 import { leave as leaveWelcome, unwelcome, welcome } from "./welcome.js";
 
-const LOOK_MS = 3000; // between two looks at the place in the queue, or at a service that is away
+const AGAIN_MS = 3000; // between two attempts to begin
 let stop = () => {}, leave = () => {};
 
 function ask(text, scope = currentScope()) {
@@ -30,29 +29,33 @@ function open(text, scope) {
   question.open(text, scope);
 }
 
-/** Send it, and then watch its job. */
+/** Send it, and then show its job. Who asks something else meanwhile finds it among the earlier questions. */
 async function deliver(one) {
   const mine = question.current();
+  const isOpen = () => mine === question.current();
   const giveUp = new AbortController();
-  leave = stop = () => giveUp.abort();
+  [leave, stop] = [() => {}, () => giveUp.abort()];
+  const go = location.search === "" ? "pushState" : "replaceState";
+  if (location.search !== "") history.pushState(null, "", address("/")); // until it has an address: a reload sends it
   question.begin();
   stage.say("Sending");
   try {
-    const accepted = await sent(one, giveUp.signal);
+    const accepted = await sent(one, (...why) => isOpen() && stage.waits(...why), giveUp.signal);
     earlier.remember(accepted, one.question, one.scope);
-    if (mine !== question.current()) return;
-    history.pushState(null, "", address(`/?job=${accepted.job_id}`));
+    if (isOpen()) {
+      history[go](null, "", address(`/?job=${accepted.job_id}`));
+      watch(accepted.job_id);
+    }
     list();
-    watch(accepted.job_id);
   } catch (refusal) {
-    if (mine === question.current()) question.end(() => notTaken(one, refusal));
+    if (isOpen()) question.end(() => notTaken(one, refusal));
   }
 }
 
-async function sent(one, signal) {
+async function sent(one, onWait, signal) {
   for (;;) {
     try {
-      return await send(one, stage.waits, signal);
+      return await send(one, onWait, signal);
     } catch (refusal) {
       if (refusal.status !== 401) throw refusal;
       await signedIn();
@@ -68,55 +71,7 @@ function notTaken(one, refusal) {
 }
 
 function watch(id) {
-  const mine = question.current();
-  mine.jobId = id;
-  stop = () => {
-    stage.say("Stopping");
-    request(`/jobs/${id}/cancel`, { method: "POST" }).catch((refusal) => stage.remark(refusal.message, true));
-  };
-  question.begin();
-  let timer, tell;
-  const now = (telling) => { clearTimeout(timer); (tell = telling)(); };
-  const place = ({ position }) => {
-    now(() => stage.queued(position));
-    if (position !== null) timer = setTimeout(look, LOOK_MS, position);
-  };
-  const look = (position) => request(`/job-status/${id}`).then(
-    (state) => { if (state.status === "queued" && mine === question.current() && tell !== null) place(state); },
-    () => place({ position }));
-  const ended = (telling) => { clearTimeout(timer); tell = null; question.end(telling); };
-  const unfollow = follow(id, {
-    "job.queued": place,
-    "job.started": () => { question.restart(); now(() => stage.say("Looking for passages")); },
-    "retrieval.completed": ({ hits }) => { mine.passages = hits.length; now(() => stage.writing(hits.length)); },
-    "answer.delta": ({ text }) => answer.write(text),
-    "answer.completed": ({ result }) => ended(() => question.complete(result)),
-    "job.failed": ({ error }) => ended(() => stage.failed(error, id)),
-    "job.stopped": () => ended(() => stage.say("Stopped")),
-    lost: (since) => stage.away(since),
-    back: () => tell?.(),
-    gone: (refusal) => (refusal.status === 401 ? signedOut(id) : ended(() => gone(id, refusal))),
-  });
-  leave = () => { clearTimeout(timer); tell = null; unfollow(); };
-  now(() => stage.say("Looking for it"));
-}
-
-/** Go on from the first word, once somebody has signed in. */
-async function signedOut(id) {
-  const mine = question.current();
-  stage.say("Signed out");
-  await signedIn();
-  if (mine !== question.current()) return;
-  question.restart();
-  watch(id);
-}
-
-function gone(id, refusal) {
-  const isExpired = refusal.status === 404;
-  stage.say(isExpired ? "Not there" : "Refused");
-  stage.remark(isExpired ? "There is no such answer: it has expired, or it is not yours." : refusal.message, true);
-  if (isExpired) earlier.gone(id);
-  list();
+  ({ leave, stop } = live(id));
 }
 
 /** The question of a job of another browser; null where the service does not tell. */
@@ -141,7 +96,10 @@ async function start() {
   list();
   if (asked.has("job")) return reopen(asked.get("job"));
   const kept = left();
-  if (kept !== null) {
+  if (kept?.isStale) {
+    drop(kept);
+    takeBack(kept.question);
+  } else if (kept !== null) {
     scopeTo(scopes.checked(kept.scope) ?? currentScope());
     open(kept.question, currentScope());
     return deliver({ ...kept, scope: currentScope() });
@@ -162,7 +120,7 @@ async function begin() {
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
     unwelcome(refusal.message);
-    const timer = setTimeout(begin, LOOK_MS);
+    const timer = setTimeout(begin, AGAIN_MS);
     leave = () => clearTimeout(timer);
   }
 }

@@ -5,7 +5,8 @@ import { pause } from "./health.js";
 import { withSession } from "./session.js";
 
 const PAGE = 100; // documents in one request, the most that the API gives
-const WORKING_MS = 1_000, QUIET_MS = 3_000; // between two looks, for each page of them: while any is at work, and else
+const WORKING_MS = 1_000; // between two looks, for each page of them, while anything is at work
+const QUIET_MS = 3_000; // while nothing is
 const WHOLE_EVERY = 20; // looks, of which one goes through all pages: a document may be deleted by other hands
 const documents = new Map(); // by id
 let order = []; // of ids
@@ -83,7 +84,7 @@ async function walk() {
     isEnough = !isThrough && known >= 0 && !rest.some(isIdAtWork);
   } while (cursor !== null && !isEnough);
   isQuiet = !order.some(isIdAtWork);
-  return pages * (isQuiet ? QUIET_MS : WORKING_MS);
+  return isQuiet ? QUIET_MS : pages * WORKING_MS;
 }
 
 const isIdAtWork = (id) => isAtWork(documents.get(id));

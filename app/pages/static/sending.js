@@ -5,19 +5,21 @@ import { fields } from "./scope.js";
 
 const KEPT = "rag-queue unsent";
 const AGAIN_MS = [1000, 2000, 5000, 10_000]; // between two attempts, where nobody says how long; the last again and again
+const STALE_MS = 3_600_000; // a question that waited for longer, in a tab that was closed, is not sent without a word
 const PASSING = new Set([0, 429, 502, 503, 504]);
 
-/** A question to be sent: `{question, scope, key, since}`. A reload of this tab finds it again. */
+/** A question to be sent: `{question, scope, key, at, since}`. A reload of this tab finds it again. */
 export function unsent(question, scope) {
   const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-  return { question, scope, key, since: null };
+  return { question, scope, key, at: Date.now(), since: null };
 }
 
-/** What this tab was about to send when it was left; null: nothing. */
+/** What this tab was about to send when it was left; null: nothing. `isStale`: long ago. */
 export function left() {
   try {
     const found = JSON.parse(sessionStorage.getItem(KEPT));
-    return typeof found?.question === "string" && typeof found.key === "string" ? found : null;
+    const isOne = typeof found?.question === "string" && typeof found.key === "string" && typeof found.at === "number";
+    return isOne ? { ...found, isStale: Date.now() - found.at > STALE_MS } : null;
   } catch {
     return null; // forbidden, or not ours
   }
@@ -28,23 +30,21 @@ export function left() {
  * since, next)` is told: since when, and when next. Throws `Refusal` for what waiting does not mend; `AbortError` by `signal`.
  */
 export async function send(one, onWait, signal) {
-  keep(one);
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const accepted = await request("/chat", { method: "POST", json: { query: one.question, ...fields(one.scope) }, headers: { "Idempotency-Key": one.key }, signal });
-      keep(null);
-      return accepted;
-    } catch (refusal) {
-      if (!(refusal instanceof Refusal) || !PASSING.has(refusal.status)) {
-        keep(null);
-        throw refusal;
-      }
-      one.since ??= Date.now();
+  try {
+    for (let attempt = 0; ; attempt++) {
       keep(one);
-      const wait = refusal.retryAfter * 1000 || AGAIN_MS[Math.min(attempt, AGAIN_MS.length - 1)];
-      onWait(refusal, one.since, Date.now() + wait);
-      await pause(wait, signal).catch((error) => { keep(null); throw error; });
+      try {
+        return await request("/chat", { method: "POST", json: { query: one.question, ...fields(one.scope) }, headers: { "Idempotency-Key": one.key }, signal });
+      } catch (refusal) {
+        if (!(refusal instanceof Refusal) || !PASSING.has(refusal.status)) throw refusal;
+        one.since ??= Date.now();
+        const wait = refusal.retryAfter * 1000 || AGAIN_MS[Math.min(attempt, AGAIN_MS.length - 1)];
+        onWait(refusal, one.since, Date.now() + wait);
+        await pause(wait, signal);
+      }
     }
+  } finally {
+    drop(one);
   }
 }
 
@@ -62,9 +62,13 @@ function pause(milliseconds, signal) {
 
 function keep(one) {
   try {
-    if (one === null) sessionStorage.removeItem(KEPT);
-    else sessionStorage.setItem(KEPT, JSON.stringify(one));
+    sessionStorage.setItem(KEPT, JSON.stringify(one));
   } catch {
     // forbidden: then a reload loses what was not sent
   }
+}
+
+/** It needs no keeping any more; another one may. */
+export function drop({ key }) {
+  if (left()?.key === key) sessionStorage.removeItem(KEPT);
 }

@@ -54,8 +54,9 @@ export function away(since) {
   say(`The service has not answered since ${clock(since)}`, "it is tried again by itself");
 }
 
-/** A question that is not taken yet: away, or told to wait. */
+/** A question that is not taken yet: nobody is there, or it is told to wait. */
 export function waits(refusal, since, next) {
-  if (refusal.status === 0) away(since);
-  else say(`Not taken yet: ${refusal.message}`, `since ${clock(since)}`, `it is sent again at ${clock(next)}`);
+  if (refusal.status === 0) return away(since);
+  const why = refusal.message.split(/(?<=\.) /).filter((sentence) => !sentence.includes("Retry-After")); // it is minded here
+  return say(`Not taken yet: ${why.join(" ")}`, `since ${clock(since)}`, `it is sent again at ${clock(next)}`);
 }

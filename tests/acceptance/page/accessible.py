@@ -1,6 +1,6 @@
 """What a screen reader's user would stumble over, as axe finds it."""
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page
 
 

@@ -43,11 +43,14 @@ REMEMBER_PLAIN = """
 addEventListener("DOMContentLoaded", () => {
   const answer = document.getElementById("answer");
   new MutationObserver(() => {
-    if (answer.classList.contains("plain")) window.lastPlain = answer.textContent;
+    if (!answer.classList.contains("plain")) return;
+    window.hasBegunAnew ||= answer.textContent.length < (window.lastPlain ?? "").length;
+    window.lastPlain = answer.textContent;
   }).observe(answer, {childList: true, subtree: true, characterData: true});
 });
 """
-"""An init script: keeps what was written word by word, which the answer's HTML replaces at its end."""
+"""An init script: keeps what was written word by word, which the answer's HTML replaces at its end; and whether some
+of it was taken back meanwhile."""
 
 
 def written(page: Page) -> list[str]:

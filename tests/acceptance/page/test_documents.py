@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, Route, expect
 
 from tests.acceptance.conftest import Running, start
 from tests.acceptance.page.accessible import assert_accessible
@@ -95,6 +96,15 @@ def test_what_is_not_taken_says_why_and_the_others_go_on(visit: Visit, tmp_path:
     expect(page.locator("#sending")).to_be_hidden()
 
 
+def test_what_is_too_large_is_not_even_sent(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page("/page/documents")
+    expect(page.get_by_text("100 MiB each at most")).to_be_visible()
+    page.evaluate("document.querySelector('#drop').dataset.maxMb = '0.001'")
+    send(page, pdf(tmp_path, "large.pdf", pages=9))
+    expect(page.locator("#uploads")).to_contain_text("It has more than 0.001 MiB. Split it")
+    expect(page.get_by_role("button", name="Try again large.pdf")).to_be_hidden()
+
+
 def test_twenty_at_once_are_all_taken_though_the_service_asks_to_wait(visit: Visit, tmp_path: Path) -> None:
     visit.refusals_expected = True
     page = visit.page("/page/documents")
@@ -149,7 +159,12 @@ def test_an_upload_can_be_stopped_and_leaving_meanwhile_is_warned_of(visit: Visi
     send(page, pdf(tmp_path, "long.pdf"))
     expect(page.get_by_role("progressbar", name="Sending long.pdf")).to_be_visible()
     warned: list[str] = []
-    page.on("dialog", lambda dialog: (warned.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        warned.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     page.get_by_role("heading", name="Documents").click()  # a browser asks only for who has done something
     page.close(run_before_unload=True)
     wait_until(lambda: (page.title(), warned)[1], "the browser asks")
@@ -161,7 +176,7 @@ def test_an_upload_can_be_stopped_and_leaving_meanwhile_is_warned_of(visit: Visi
 
 def test_indexing_shows_its_pages_and_can_be_stopped(visit: Visit, tmp_path: Path) -> None:
     page = visit.page("/page/documents")
-    told = {"status": "embedding", "pages": 120, "pages_done": 84}
+    told: dict[str, Any] = {"status": "embedding", "pages": 120, "pages_done": 84}
     send(page, pdf(tmp_path, "log.pdf"))
     is_ready(page, "log.pdf")
     stopped: list[str] = []
@@ -175,7 +190,7 @@ def test_indexing_shows_its_pages_and_can_be_stopped(visit: Visit, tmp_path: Pat
 
     def stop(route: Route) -> None:
         stopped.append(route.request.url)
-        told.update(status="failed", error={"code": "stopped", "message": "Its indexing was stopped."})  # type: ignore[dict-item]
+        told.update(status="failed", error={"code": "stopped", "message": "Its indexing was stopped."})
         route.fulfill(json={})
 
     page.route(re.compile(r"/documents(\?|/[0-9a-f]{32}$)"), at_work)
@@ -248,6 +263,59 @@ def test_a_filter_stands_in_the_address_and_a_reload_loses_nothing(visit: Visit,
     href = page.get_by_role("link", name="Ask these 2").get_attribute("href")
     assert href is not None
     assert re.fullmatch(r"/\?document=[0-9a-f]{32}&document=[0-9a-f]{32}", href)
+
+
+def listed(count: int) -> list[dict[str, Any]]:
+    """So many documents, as the service lists them."""
+    return [
+        {
+            "document_id": f"d{number}", "collection": "default", "filename": f"report {number:03}.pdf", "title": "",
+            "sha256": "0" * 64, "size_bytes": 1, "media_type": "application/pdf", "status": "indexed", "error": None,
+            "pages": 1, "pages_done": 1, "chunks": 1, "missing_pages": [], "job_id": None,
+            "created_at": "2026-11-21T09:30:00Z", "updated_at": "2026-11-21T09:30:00Z", "urls": {},
+        }
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def test_of_many_documents_all_are_listed_and_only_what_changed_is_drawn_again(visit: Visit) -> None:
+    documents = listed(250)
+
+    def pages(route: Route) -> None:
+        """As GET /documents: a hundred at a time."""
+        start = int(dict(parse_qsl(urlsplit(route.request.url).query)).get("cursor", 0))
+        end = start + 100
+        more = str(end) if end < len(documents) else None
+        route.fulfill(json={"documents": documents[start:end], "next_cursor": more})
+
+    page = visit.context.new_page()
+    page.route(re.compile(r"/documents\?limit="), pages)
+    page.goto(f"{visit.base_url}/page/documents")
+    expect(page.locator("#count")).to_have_text("250 documents")
+    page.evaluate("for (const row of document.querySelectorAll('#rows tr')) row.dataset.kept = ''")
+    page.get_by_role("checkbox", name="Ask report 200.pdf").check()
+    documents[200] = {**documents[200], "chunks": 7, "updated_at": "2026-11-21T09:31:00Z"}
+    documents[3] = {**documents[3], "pages": 5, "updated_at": "2026-11-21T09:31:00Z"}
+    documents.insert(0, {**documents[0], "document_id": "new", "filename": "new.pdf"})
+    del documents[10]
+    expect(row(page, "new.pdf")).to_be_visible()
+    expect(row(page, "report 003.pdf").locator(".pages")).to_have_text("5")
+    expect(row(page, "report 009.pdf")).to_have_count(0)
+    expect(page.locator("#count")).to_have_text("250 documents")
+    assert page.locator("#rows tr[data-kept]").count() == 249
+    expect(page.locator("#rows tr").first).to_contain_text("new.pdf")
+    expect(page.get_by_role("checkbox", name="Ask report 200.pdf")).to_be_checked()
+
+
+def test_on_a_phone_nothing_is_cut_off(browser: Browser, visit: Visit, tmp_path: Path) -> None:
+    name = f"{'a-very-long-name-of-a-report' * 4}.pdf"
+    with visiting(browser, visit.base_url, width=360, height=780, scheme="dark") as somebody:
+        page = somebody.page("/page/documents")
+        send(page, pdf(tmp_path, name), scanned_pdf(tmp_path / "scan.pdf"))
+        is_ready(page, name)
+        expect(row(page, "scan.pdf").get_by_text("it may be a scan")).to_be_visible(timeout=READY_MS)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert_accessible(page)
 
 
 def test_what_comes_and_goes_by_other_ways_is_seen_and_its_name_is_only_text(visit: Visit, shelf: Running) -> None:

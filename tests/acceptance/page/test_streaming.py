@@ -16,6 +16,15 @@ from tests.support.processes import wait_until
 BEGINNING = re.compile(r"(\S+\s+){15}")
 SMALL = (700, 420)
 """A window in which the answer soon has more lines than there is room for."""
+BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+"""At which a browser gives up to follow events, for good."""
+PAST_THE_END = """
+const Real = EventSource;
+window.EventSource = class extends Real {
+  constructor(url) { super(`${url.split("?")[0]}?starting_after=${2 ** 53 - 1}`); }
+};
+"""
+"""An init script: a browser that has all of a job's events, of which only the last was lost on the way."""
 
 
 @pytest.fixture
@@ -47,6 +56,16 @@ def begun(visit: Visit) -> Page:
     return page
 
 
+def interrupt(page: Page, line: Cable, reply: bytes) -> None:
+    """Cut the line until the browser has noticed and tried again, and mend it."""
+    before, met = len(written(page)), line.turned_away
+    line.cut(reply)
+    expect(page.locator("#stage")).to_contain_text("has not answered since")
+    wait_until(lambda: line.turned_away > met, "the browser has tried again")
+    line.mend()
+    wait_until(lambda: len(written(page)) > before, "the words go on")
+
+
 def is_whole(page: Page) -> None:
     """Every word came once and in its order; and the HTML at the end has the same."""
     expect(page.locator("#stage")).to_contain_text("Answered", timeout=15_000)
@@ -76,15 +95,23 @@ def test_another_tab_reads_along_from_the_first_word(reader: Visit) -> None:
     is_whole(page)
 
 
-def test_a_network_that_was_away_loses_and_doubles_no_word(reader: Visit, line: Cable) -> None:
+@pytest.mark.parametrize("reply", [b"", BAD_GATEWAY], ids=["nobody", "a gateway"])
+def test_a_network_that_was_away_loses_and_doubles_no_word(reader: Visit, line: Cable, reply: bytes) -> None:
     page = begun(reader)
     for _ in range(2):
-        line.cut()
-        expect(page.locator("#stage")).to_contain_text("has not answered since")
-        before = len(written(page))
-        line.mend()
-        wait_until(lambda seen=before: len(written(page)) > seen, "the words go on")  # type: ignore[misc]
+        interrupt(page, line, reply)
     is_whole(page)
+    assert page.evaluate("window.hasBegunAnew") is False
+
+
+def test_an_answer_whose_end_was_missed_is_fetched(reader: Visit) -> None:
+    """Then the stream has nothing more to say: a 204, over and over."""
+    page = begun(reader)
+    is_whole(page)
+    reader.context.add_init_script(PAST_THE_END)
+    page.reload()
+    expect(page.locator("#stage")).to_contain_text("Answered", timeout=15_000)
+    assert words_of(page) == answer_of(page)["answer"].removeprefix("- ").split()
 
 
 def test_what_was_written_stays_when_it_is_stopped(reader: Visit) -> None:

@@ -29,9 +29,10 @@ HOSTILE = [
     "<p id='query' class='left' style='position:fixed' data-n='1' hidden>x</p>",
 ]
 TAG = re.compile(r"<(/?[a-z0-9]+)((?:\s[^>]*)?)>")
-HARMLESS = set(
-    "p br hr strong em s code pre blockquote h1 h2 h3 h4 h5 h6 ul ol li table thead tbody tr th td".split()
-)
+HARMLESS = {
+    "p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6",
+    "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td",
+}  # fmt: skip
 PATIENCE_SECONDS = 10.0
 """Far more than any of these takes; what grows with the square of its length would take minutes."""
 

@@ -89,8 +89,8 @@ def test_what_a_view_names_is_there(client: TestClient, view: str) -> None:
 
 def test_what_a_template_is_given_is_text_and_what_it_is_not_given_is_an_error() -> None:
     hostile = '"><script>alert(1)</script>'
-    given = {"asks_for_key": False, "upload_max_mb": 1}
-    assert "<script>alert" not in bytes(shell.shell("ask", hostile, **given).body).decode()
+    made = shell.shell("ask", hostile, asks_for_key=False, upload_max_mb=1)
+    assert "<script>alert" not in bytes(made.body).decode()
     templates = shell._templates()
     with pytest.raises(UndefinedError):
         templates.get_template("ask.html").render(view="ask", base="")
