@@ -85,6 +85,7 @@ function drawChoice() {
   byId("bulk").hidden = !isAll && chosen.size === 0;
   byId("chosen").textContent = isAll ? "All that match are chosen" : `${number(chosen.size)} chosen`;
   byId("choose-all").setAttribute("aria-pressed", String(isAll));
+  byId("choose-all").classList.toggle("main", isAll);
   for (const id of ["requeue-chosen", "delete-chosen", "choose-all"]) byId(id).disabled = isBusy;
 }
 

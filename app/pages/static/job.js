@@ -39,7 +39,7 @@ function draw(job) {
   document.title = `${title.slice(0, 60)} · rag-queue`;
   byId("reason").textContent = job.error?.message ?? "";
   byId("reason").hidden = job.error === null;
-  byId("facts").replaceChildren(...facts(job).map(([name, value]) => element("div", { class: name === "Id" ? "wide" : null }, element("dt", {}, name), element("dd", {}, value))));
+  byId("facts").replaceChildren(...facts(job).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   byId("steps").replaceChildren(...steps(job.steps));
   byId("no-steps").hidden = job.steps.length > 0;
   byId("answer").hidden = job.kind !== "answer";

@@ -24,7 +24,7 @@ POLICY = {
     "connect-src": "'self'", "form-action": "'self'", "base-uri": "'none'", "frame-ancestors": "'none'",
 }  # fmt: skip
 TEMPLATES = sorted(shell.FOLDER.iterdir())
-VIEWS = [path.stem for path in TEMPLATES if path.stem != "frame"]
+VIEWS = [path.stem for path in TEMPLATES if path.stem not in ("frame", "confirm")]  # parts of the others
 ASKS = "data-asks-for-key"
 
 
@@ -56,7 +56,7 @@ def test_a_browser_gets_the_page_and_whoever_else_the_json(client: TestClient) -
     assert client.head("/", headers=HTML).headers["content-type"] == "text/html; charset=utf-8"
 
 
-@pytest.mark.parametrize("path", ["/", "/page/documents"])
+@pytest.mark.parametrize("path", ["/", "/page/documents", "/page/watch", "/page/jobs/any"])
 def test_a_view_runs_its_own_scripts_alone_and_is_shown_in_no_frame(client: TestClient, path: str) -> None:
     headers = client.get(path, headers=HTML).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
@@ -77,7 +77,7 @@ def test_no_template_has_a_script_a_style_or_a_handler_of_its_own(path: Any) -> 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_what_a_view_names_is_there(client: TestClient, view: str) -> None:
-    address = {"ask": "/"}.get(view, f"/page/{view}")
+    address = {"ask": "/", "job": "/page/jobs/any"}.get(view, f"/page/{view}")
     text = client.get(address, headers=HTML).text
     named = re.findall(r'(?:src|href)="([^"]+)"', text)
     static = [one for one in named if "/static/" in one]
@@ -96,7 +96,7 @@ def test_what_a_template_is_given_is_text_and_what_it_is_not_given_is_an_error()
         templates.get_template("ask.html").render(view="ask", base="")
 
 
-@pytest.mark.parametrize("path", ["/", "/page/documents"])
+@pytest.mark.parametrize("path", ["/", "/page/documents", "/page/watch", "/page/jobs/any"])
 @pytest.mark.parametrize(("shown", "asks"), [
     ({}, True), (bearer("any"), False), ({"X-API-Key": "any"}, False), ({"Cookie": f"{COOKIE}=any"}, False),
     ({"Cookie": "other=1"}, True),
