@@ -4,6 +4,7 @@ One hash names them all, as a folder: so a module finds its neighbours by their 
 """
 
 import gzip
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 HASH_CHARACTERS = 16
+IMPORTED = re.compile(rb'(?:^import|from) "\./(\w+\.js)"', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,17 @@ class Assets:
     def find(self, digest: str, name: str) -> Asset | None:
         """The file, if it is one of this version's: what another version had is not made up."""
         return self.files.get(name) if digest == self.digest else None
+
+    def imports(self, name: str) -> list[str]:
+        """All modules that `name` needs, and that those need: a browser would find each behind the one before."""
+        found = [name]
+        for module in found:  # grows
+            found += [other for other in _imported(self.files[module]) if other not in found]
+        return found[1:]
+
+
+def _imported(asset: Asset) -> list[str]:
+    return list(dict.fromkeys(match.decode() for match in IMPORTED.findall(asset.plain)))
 
 
 @cache

@@ -35,7 +35,18 @@ def shell(view: str, base: str, *, asks_for_key: bool, upload_max_mb: int) -> HT
 
     With `asks_for_key` the page asks for one at once, instead of being refused first.
     """
-    given = {"view": view, "base": base, "static": f"{base}/page/static/{load().digest}"}
-    template = _templates().get_template(f"{view}.html")
-    html = template.render(**given, asks_for_key=asks_for_key, upload_max_mb=upload_max_mb, suffixes=tuple(SUFFIXES))
+    assets = load()
+    html = (
+        _templates()
+        .get_template(f"{view}.html")
+        .render(
+            view=view,
+            base=base,
+            static=f"{base}/page/static/{assets.digest}",
+            modules=assets.imports(f"{view}.js"),
+            asks_for_key=asks_for_key,
+            upload_max_mb=upload_max_mb,
+            suffixes=tuple(SUFFIXES),
+        )
+    )
     return HTMLResponse(html, headers=HEADERS)

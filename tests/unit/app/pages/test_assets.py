@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from app.core.settings import Settings
 from app.main import create_app
-from app.pages import assets
+from app.pages import assets, shell
 from tests.support import ROOT
 from tests.support.credentials import LOCAL_URL
 
@@ -21,6 +21,7 @@ STYLE_BYTES_MAX = 20_000
 MODULE_LINES_MAX = 160
 IMPORT = re.compile(r'(?:from|import) "\./([\w.]+)"')
 READS_HTML = re.compile(r"\beval\(|new Function|document\.write|insertAdjacentHTML|outerHTML|DOMParser")
+VIEWS = [path.stem for path in shell.FOLDER.iterdir() if "frame.html" in path.read_text()]
 STATIC = sorted(path for path in assets.FOLDER.iterdir())
 
 
@@ -101,6 +102,17 @@ def test_every_file_of_the_folder_is_served_and_each_imports_what_there_is() -> 
         text = path.read_text()
         assert set(IMPORT.findall(text)) <= names, path.name
         assert path.suffix != ".js" or text.count("\n") <= MODULE_LINES_MAX, path.name
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_names_every_module_that_it_will_need(view: str) -> None:
+    """Else a browser finds them one behind the other, and the page waits for as many round trips."""
+    needed = assets.load().imports(f"{view}.js")
+    assert needed
+    assert len(needed) == len(set(needed))
+    for name in (f"{view}.js", *needed):
+        text = (assets.FOLDER / name).read_text()
+        assert set(IMPORT.findall(text)) <= {f"{view}.js", *needed}, name
 
 
 def test_modules_read_no_html_but_the_servers_own() -> None:
