@@ -85,6 +85,7 @@ function drawChoice() {
   byId("bulk").hidden = !isAll && chosen.size === 0;
   byId("chosen").textContent = isAll ? "All that match are chosen" : `${number(chosen.size)} chosen`;
   byId("choose-all").setAttribute("aria-pressed", String(isAll));
+  byId("choose-all").classList.toggle("main", isAll);
   for (const id of ["requeue-chosen", "delete-chosen", "choose-all"]) byId(id).disabled = isBusy;
 }
 
@@ -97,7 +98,7 @@ async function doNow(act, which) {
     if (!(await confirmed({ title: `${word} ${what}?`, text, yes: word, isBad: act === "delete" }))) return;
     isBusy = true;
     drawChoice();
-    const { done, problems } = await doWith(act, which, (so_far) => tell(`${number(so_far)} ${past} so far`));
+    const { done, problems } = await doWith(act, which, (soFar) => tell(`${number(soFar)} ${past} so far`));
     tell([`${number(done)} ${past}.`, problems.length > 0 && `${number(problems.length)} not: ${problems[0].detail}`].filter(Boolean).join(" "));
     chosen.clear();
     isAll = false;

@@ -12,7 +12,7 @@ const WORDS = { queued: "queued", started: "started", retrieved: "passages found
 const KINDS = { answer: "Question", search: "Search", embed: "Embedding", ingest: "Document to index", delete: "Document to delete", page: "Page to show" };
 const ENDED = new Set(["finished", "failed", "stopped"]);
 const id = decodeURIComponent(location.pathname.split("/").at(-1));
-let drawn = "", isAdmin = false, lookNow = () => {};
+let drawn = "", isAdmin = false;
 
 async function look() {
   const job = await request(`/jobs/${encodeURIComponent(id)}/timeline`).catch((refusal) => {
@@ -39,7 +39,7 @@ function draw(job) {
   document.title = `${title.slice(0, 60)} · rag-queue`;
   byId("reason").textContent = job.error?.message ?? "";
   byId("reason").hidden = job.error === null;
-  byId("facts").replaceChildren(...facts(job).map(([name, value]) => element("div", { class: name === "Id" ? "wide" : null }, element("dt", {}, name), element("dd", {}, value))));
+  byId("facts").replaceChildren(...facts(job).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   byId("steps").replaceChildren(...steps(job.steps));
   byId("no-steps").hidden = job.steps.length > 0;
   byId("answer").hidden = job.kind !== "answer";
@@ -72,10 +72,10 @@ function steps(all) {
   });
 }
 
-async function act(name, how) {
+async function act(how) {
   try {
     await how();
-    lookNow();
+    live();
   } catch (refusal) {
     tell({ since: null, refusal });
   }
@@ -86,19 +86,15 @@ function tell(trouble) {
   if (trouble !== null) byId("told").textContent = trouble.since === null ? trouble.refusal.message : `Unavailable since ${clock(trouble.since)}; trying again. ${trouble.refusal.message}`;
 }
 
-function live() {
-  lookNow = pulse(look, LOOK_MS, tell);
-}
+const live = () => pulse(look, LOOK_MS, tell);
 
-byId("requeue").addEventListener("click", () => act("requeue", async () => {
+byId("requeue").addEventListener("click", () => act(async () => {
   await request(`/jobs/${id}/requeue`, { method: "POST" });
-  live();
 }));
-byId("delete").addEventListener("click", () => act("delete", async () => {
+byId("delete").addEventListener("click", () => act(async () => {
   if (!(await confirmed({ title: "Delete 1 failed job?", text: "Question, reason and events are removed for good.", yes: "Delete", isBad: true }))) return;
   await request(`/jobs/${id}`, { method: "DELETE" });
   drawn = "";
-  live();
 }));
 
 signedIn().then((session) => {

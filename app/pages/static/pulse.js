@@ -3,7 +3,6 @@
 /**
  * Calls `look(turn)` now and `ms` after each look has ended. `tell(null)` after each that went well; `tell({since, refusal})`
  * after each that did not, `since` being the time of the first. A look that returns false was the last one.
- * Returns a function that looks at once.
  */
 export function pulse(look, ms, tell) {
   let timer, since = null, turn = 0, isLooking = false, isOver = false;
@@ -31,5 +30,4 @@ export function pulse(look, ms, tell) {
     if (!document.hidden) beat();
   });
   beat();
-  return beat;
 }

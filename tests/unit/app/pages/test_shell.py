@@ -57,7 +57,7 @@ def test_a_browser_gets_the_page_and_whoever_else_the_json(client: TestClient) -
     assert client.head("/", headers=HTML).headers["content-type"] == "text/html; charset=utf-8"
 
 
-@pytest.mark.parametrize("path", ["/", "/page/documents"])
+@pytest.mark.parametrize("path", ["/", "/page/documents", "/page/watch", "/page/jobs/any"])
 def test_a_view_runs_its_own_scripts_alone_and_is_shown_in_no_frame(client: TestClient, path: str) -> None:
     headers = client.get(path, headers=HTML).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
@@ -97,7 +97,7 @@ def test_what_a_template_is_given_is_text_and_what_it_is_not_given_is_an_error()
         templates.get_template("ask.html").render(view="ask", base="")
 
 
-@pytest.mark.parametrize("path", ["/", "/page/documents"])
+@pytest.mark.parametrize("path", ["/", "/page/documents", "/page/watch", "/page/jobs/any"])
 @pytest.mark.parametrize(("shown", "asks"), [
     ({}, True), (bearer("any"), False), ({"X-API-Key": "any"}, False), ({"Cookie": f"{COOKIE}=any"}, False),
     ({"Cookie": "other=1"}, True),
