@@ -5,7 +5,7 @@ RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
 	test-parts test-services browser clients \
-	bench bench-index bench-worker bench-api bench-ingest bench-retrieval drill
+	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval drill
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -92,6 +92,12 @@ bench-api: install-dev  ## what the API takes: requests, streams, waits
 
 bench-ingest: install-dev  ## our ingest beside the usual pipeline: make bench-ingest path=FOLDER
 	@$(RUN) -m benchmarks.ingest $(path)
+
+bench-marks: install-dev  ## how many sentences are marked on their page: make bench-marks path=FOLDER
+	@$(RUN) -m benchmarks.marks $(path)
+
+bench-page: install-dev browser  ## how fast the page is in a browser
+	@$(RUN) -m benchmarks.page
 
 bench-retrieval: install-dev  ## how well we find: make bench-retrieval path=FOLDER
 	@$(RUN) -m benchmarks.retrieval $(path)

@@ -23,6 +23,7 @@ from app.core.settings import Settings
 from app.dependencies import Api
 from app.documents.uploads import body_bytes_max
 from app.jobs.documents import DocumentJobs
+from app.jobs.history import History
 from app.jobs.outbox import Reader, Sweep
 from app.jobs.places import Places
 from app.jobs.waiters import Waiters
@@ -31,7 +32,20 @@ from app.middleware.body_limit import BodyLimitMiddleware
 from app.middleware.head import HeadMiddleware
 from app.openapi import document as openapi
 from app.pages import routes as pages
-from app.routes import chat, docs, documents, health, jobs, openai, queues, search, session
+from app.routes import (
+    chat,
+    docs,
+    document_pages,
+    documents,
+    failed_jobs,
+    health,
+    jobs,
+    openai,
+    queues,
+    search,
+    session,
+    timeline,
+)
 from app.stopping import on_stop
 from app.version import VERSION
 
@@ -61,6 +75,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "sweep": Sweep(valkey, keep_seconds=settings.result_ttl_seconds).step,
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
         "documents": Reader("documents", valkey, DocumentJobs(valkey).ended).read,
+        "history": Reader("history", valkey, History(valkey).ended).read,
     }
     qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 
@@ -93,11 +108,14 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     for routes in (
         chat,
         jobs,
+        failed_jobs,
+        timeline,
         search,
         openai,
         queues,
         health,
         documents,
+        document_pages,
         session,
         docs,
         pages,

@@ -1,13 +1,15 @@
 """The page's addresses: its views, its files, and an answer as HTML."""
 
-from typing import Annotated
+from typing import Annotated, cast
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Header, Path, Request, Response
 from starlette.responses import HTMLResponse
 
 from app.auth.dependencies import AdmittedRoute, Asker
+from app.auth.gate import Gate
 from app.core.contract import AnswerResult
-from app.dependencies import ApiDep
+from app.dependencies import Api, ApiDep
 from app.pages.answer_html import answer_html
 from app.pages.assets import load
 from app.pages.shell import shell
@@ -26,9 +28,9 @@ async def root(
     request: Request, api: ApiDep, accept: Annotated[str, Header(include_in_schema=False)] = ""
 ) -> Response:
     """What this is and where to go; for a browser, the page."""
-    base = link_base(request.scope, api.settings)
     if "text/html" in accept:
-        return shell("ask", base)
+        return view("ask", request, api)
+    base = link_base(request.scope, api.settings)
     told = Root(name="rag-queue", version=VERSION, docs=f"{base}/docs", ready=f"{base}/readyz")
     return Response(told.model_dump_json(), media_type="application/json", headers={"Vary": "Accept"})
 
@@ -36,7 +38,26 @@ async def root(
 @router.get("/page/documents", include_in_schema=False)
 async def documents(request: Request, api: ApiDep) -> Response:
     """The view of documents, for a browser."""
-    return shell("documents", link_base(request.scope, api.settings))
+    return view("documents", request, api)
+
+
+@router.get("/page/watch", include_in_schema=False)
+async def watch(request: Request, api: ApiDep) -> Response:
+    """The view for operators, for a browser."""
+    return view("watch", request, api)
+
+
+@router.get("/page/jobs/{job_id}", include_in_schema=False)
+async def job(job_id: Annotated[str, Path()], request: Request, api: ApiDep) -> Response:
+    """A job's page, for a browser: the same for every job, and for none."""
+    return view("job", request, api)
+
+
+def view(name: str, request: Request, api: Api) -> Response:
+    """One view's HTML, for everybody: who may see what is asked by its script."""
+    asks_for_key = cast(Gate, request.app.state.gate).is_shown_nothing(request)
+    base = urlsplit(link_base(request.scope, api.settings)).path  # its policy allows no other host, not even ours
+    return shell(name, base, asks_for_key=asks_for_key, upload_max_mb=api.settings.upload_max_mb)
 
 
 @router.get("/page/static/{digest}/{name}", include_in_schema=False)
@@ -56,7 +77,7 @@ async def static_file(
 @router.get("/page/answers/{job_id}", include_in_schema=False, responses=problem_responses(401, 403, 404, 429, 503))
 async def answer(job_id: Annotated[str, Path()], principal: Asker, api: ApiDep) -> Response:
     """A finished answer as harmless HTML; 204 for a job without one."""
-    view = await api.queue.view(job_id, tenant=principal.tenant)
-    if not isinstance(view.result, AnswerResult):
+    job = await api.queue.view(job_id, tenant=principal.tenant)
+    if not isinstance(job.result, AnswerResult):
         return Response(status_code=204)
-    return HTMLResponse(answer_html(view.result.answer))
+    return HTMLResponse(answer_html(job.result.answer))

@@ -1,4 +1,4 @@
-"""The page's HTML, before any script has run: the same for everyone, so that it holds no secret."""
+"""The page's HTML before any script has run. It says of its reader only whether their browser must show a key."""
 
 from functools import cache
 from pathlib import Path
@@ -6,19 +6,23 @@ from pathlib import Path
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.core.formats import SUFFIXES
 from app.pages.assets import load
+
+FOLDER = Path(__file__).parent / "templates"
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS = {"Content-Security-Policy": POLICY, "Vary": "Accept"}
+HEADERS = {"Content-Security-Policy": POLICY, "Vary": "Accept, Cookie", "Cache-Control": "private, no-cache"}
+"""It is asked for each time: whether there is a session may have changed since."""
 
 
 @cache
 def _templates() -> Environment:
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -26,10 +30,12 @@ def _templates() -> Environment:
     )
 
 
-def shell(view: str, base: str) -> HTMLResponse:
-    """The view named `view`; `base` goes before every address of ours, as the client knows us."""
-    digest = load().digest
-    html = (
-        _templates().get_template(f"{view}.html").render(view=view, base=base, static=f"{base}/page/static/{digest}")
-    )
+def shell(view: str, base: str, *, asks_for_key: bool, upload_max_mb: int) -> HTMLResponse:
+    """The view named `view`; `base`, a path, goes before every address of ours.
+
+    With `asks_for_key` the page asks for one at once, instead of being refused first.
+    """
+    given = {"view": view, "base": base, "static": f"{base}/page/static/{load().digest}"}
+    template = _templates().get_template(f"{view}.html")
+    html = template.render(**given, asks_for_key=asks_for_key, upload_max_mb=upload_max_mb, suffixes=tuple(SUFFIXES))
     return HTMLResponse(html, headers=HEADERS)

@@ -196,6 +196,42 @@ def test_tokens_sessions_end_where_tokens_are_taken_no_more(valkey_url: str, tmp
         assert kind(client.get("/session", headers=cookie(forged()))) == (401, "session-ended")
 
 
+@pytest.mark.parametrize("altered", [
+    {"thing": "ask:"}, {"thing": "ask:None"}, {"thing": "ask:" + "0" * 32}, {"role": "admin"}, {"tenant": "other"},
+    {"name": "jwt:otto"}, {"expires": 2**40},
+], ids=str)  # fmt: skip
+def test_who_knows_the_signing_secret_alone_makes_and_alters_no_tokens_session(
+    client: httpx.Client, altered: dict[str, Any]
+) -> None:
+    """Valkey may hold that secret; it never holds JWT_SECRET."""
+    value = signed_in(client, token(sub="anna", tenant="acme", iss=None, aud=None))
+    assert client.get("/session", headers=cookie(value)).json()["name"] == "jwt:anna"
+    held = read(OWN.encode(), value)
+    if "role" in altered:
+        altered = {"thing": held.thing.replace("ask:", "admin:")}
+    other = sign(OWN.encode(), held._replace(**altered))
+    assert kind(client.get("/session", headers=cookie(other))) == (401, "session-ended")
+
+
+def test_another_secret_for_tokens_ends_their_sessions(valkey_url: str, tmp_path: Path, client: httpx.Client) -> None:
+    value = signed_in(client, token(iss=None, aud=None))
+    with service(valkey_url, tmp_path, jwt_secret=SECRET[:-1] + "t") as other:
+        assert kind(other.get("/session", headers=cookie(value))) == (401, "session-ended")
+    issuer = {"jwt_jwks_url": "http://127.0.0.1:9/jwks", "jwt_issuer": "https://i.example", "jwt_audience": "rag"}
+    with service(valkey_url, tmp_path, jwt_secret=None, **issuer) as other:
+        assert kind(other.get("/session", headers=cookie(value))) == (401, "session-ended")
+
+
+def test_whose_session_another_site_has_used_is_logged(
+    client: httpx.Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    value = signed_in(client, KEYS[Role.ADMIN][0])
+    headers = cookie(value, **{"Sec-Fetch-Site": "cross-site", "X-Request-ID": "other-site-1"})
+    assert client.post("/chat", json={"query": "?"}, headers=headers).status_code == 403
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if '"other-site-1"' in line]
+    assert '"principal":"acme/admin"' in line
+
+
 def test_wrong_keys_and_cookies_are_counted_by_address_and_old_ones_are_not(valkey_url: str, tmp_path: Path) -> None:
     with Redis.from_url(valkey_url) as valkey:
         valkey.flushall()

@@ -1,58 +1,34 @@
-// The view of documents: the list is the server's; what is being sent stands above it.
+// The view of documents: what the server has, what is on its way to it, and what can be done with either.
 
 import { request } from "./api.js";
-import { byId, element } from "./dom.js";
+import { byId } from "./dom.js";
+import { may, signedIn, withSession } from "./session.js";
+import { confirmed } from "./confirm.js";
+import { catalog } from "./catalog.js";
+import { chosen } from "./chosen.js";
+import { filters } from "./filters.js";
 import { rowOf } from "./document_row.js";
-import { signedIn } from "./session.js";
-import { dropped, send } from "./uploads.js";
+import { Table } from "./table.js";
+import { dropped, picked } from "./picked.js";
+import { number } from "./units.js";
+import { enqueue, isSending } from "./upload_queue.js";
 
-const PAGE = 100; // documents in one request, the most that the API gives
-const LOOK_MS = 1000; // between two looks at documents that are at work
-const AT_ONCE = 2; // uploads
-const documents = new Map();
-const waiting = [];
-let sending = 0;
-
-async function load() {
-  const found = new Map();
-  let cursor = null;
-  do {
-    const page = await request(`/documents?limit=${PAGE}${cursor === null ? "" : `&cursor=${cursor}`}`);
-    for (const one of page.documents) found.set(one.document_id, one);
-    cursor = page.next_cursor;
-  } while (cursor !== null);
-  documents.clear();
-  for (const [id, one] of found) documents.set(id, one);
-  draw();
-}
+const table = new Table(byId("rows"), (one) => rowOf(one, { remove, stop, again, replace, choose: chosen.toggle, isChosen: chosen.has }));
 
 function draw() {
-  const { name, state } = Object.fromEntries(new FormData(byId("filters")));
-  const shown = [...documents.values()].filter((one) => fits(one, name.toLowerCase(), state));
-  byId("rows").replaceChildren(...shown.map((one) => rowOf(one, { remove, stop, again })));
-  byId("none").hidden = documents.size > 0 || sending > 0;
-  byId("count").textContent = shown.length === documents.size ? `${documents.size} documents` : `${shown.length} of ${documents.size} documents`;
-}
-
-function fits(one, name, state) {
-  const is = { indexed: "ready", failed: "failed" }[one.status] ?? "working";
-  return one.filename.toLowerCase().includes(name) && (state === "" || state === is);
-}
-
-/** Look at what is at work until nothing is; not while nobody sees it. */
-async function look() {
-  if (document.hidden) return;
-  const working = [...documents.values()].filter((one) => !["indexed", "failed"].includes(one.status));
-  if (working.length === 0) return;
-  try {
-    if (working.length > AT_ONCE * 2) await load();
-    else for (const one of working) documents.set(one.document_id, await request(`/documents/${one.document_id}`));
-    tell("");
-  } catch (refusal) {
-    if (refusal.status === 404) await load().catch(() => {});
-    else tell(refusal.message);
-  }
-  draw();
+  const documents = catalog.list();
+  filters.offer(new Set(documents.map((one) => one.collection)));
+  const shown = table.draw(documents, filters.fits);
+  const isEmpty = documents.length === 0;
+  byId("table").hidden = shown === 0;
+  byId("filters").hidden = isEmpty;
+  byId("nothing").hidden = isEmpty || shown > 0;
+  byId("none").hidden = !isEmpty || !catalog.isWhole() || isSending();
+  byId("none-ask").hidden = may("ingest");
+  const all = `${number(documents.length)}${catalog.isWhole() ? "" : "+"} ${documents.length === 1 ? "document" : "documents"}`;
+  byId("count").textContent = shown === documents.length ? all : `${number(shown)} of ${all}`;
+  byId("into").textContent = filters.collection() === "" ? "" : `, into the collection ${filters.collection()}`;
+  chosen.draw(catalog.get);
 }
 
 function tell(message) {
@@ -60,58 +36,67 @@ function tell(message) {
   byId("problem").hidden = message === "";
 }
 
-const act = (doing) => doing.then(load).then(() => tell(""), (refusal) => tell(refusal.message));
-const stop = (one) => act(request(`/jobs/${one.job_id}/cancel`, { method: "POST" }));
-const again = (one) => act(request(`/jobs/${one.job_id}/requeue`, { method: "POST" }));
-
-function remove(one) {
-  byId("confirm-title").textContent = "Delete this document?";
-  byId("confirm-text").textContent = `${one.filename} is removed from answers and from storage. This cannot be undone.`;
-  const dialog = byId("confirm");
-  dialog.returnValue = "no";
-  dialog.onclose = () => dialog.returnValue === "yes" && act(request(`/documents/${one.document_id}`, { method: "DELETE" }));
-  dialog.showModal();
-}
-
-function take(files) {
-  for (const file of files) {
-    const leave = new AbortController();
-    const bar = element("progress", { max: 1, value: 0, "aria-label": `Sending ${file.name}` });
-    const state = element("td", {}, bar);
-    const button = element("button", { class: "btn quiet", on: { click: () => { leave.abort(); row.remove(); } } }, "Stop");
-    const row = element("tr", {}, element("td", {}, file.name), element("td", { class: "hide" }, "now"), element("td"), element("td", { class: "hide" }), state, element("td", {}, button));
-    byId("uploads").append(row);
-    waiting.push({ file, leave, bar, state, button, row });
-  }
-  pump();
-}
-
-function pump() {
-  while (sending < AT_ONCE && waiting.length > 0) {
-    const one = waiting.shift();
-    if (one.leave.signal.aborted) continue;
-    sending++;
-    sent(one).finally(() => { sending--; pump(); });
-  }
-}
-
-async function sent({ file, leave, bar, state, button, row }) {
+/** Do something to a document, then show what has become of it. */
+async function act(one, path, method, then = catalog.lookAt) {
   try {
-    const told = await send(file, (part) => { bar.value = part; }, leave.signal);
-    for (const one of told.documents) documents.set(one.document_id, one);
-    row.remove();
-    draw();
-  } catch (error) {
-    state.replaceChildren(element("span", { class: "problem" }, error.message));
-    button.textContent = "Dismiss";
+    await withSession(() => request(path, { method }));
+    await then(one.document_id);
+    tell("");
+  } catch (refusal) {
+    if (refusal.status === 404) catalog.drop(one.document_id); // others were quicker
+    else tell(`${one.filename}: ${refusal.message}`);
   }
 }
 
-const drop = byId("drop");
-for (const name of ["dragover", "dragenter"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
-for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
-drop.addEventListener("drop", async (event) => { event.preventDefault(); take(await dropped(event.dataTransfer.items)); });
-byId("files").addEventListener("change", (event) => { take([...event.target.files]); event.target.value = ""; });
-byId("filters").addEventListener("input", draw);
-byId("filters").addEventListener("submit", (event) => event.preventDefault());
-signedIn().then(load).then(() => setInterval(look, LOOK_MS)).catch((refusal) => tell(refusal.message));
+const stop = (one) => act(one, `/jobs/${one.job_id}/cancel`, "POST");
+const again = (one) => act(one, `/jobs/${one.job_id}/requeue`, "POST");
+
+async function remove(one) {
+  const text = `${one.filename} is removed from answers and from storage. This cannot be undone.`;
+  if (!await confirmed({ title: "Delete this document?", text, yes: "Delete", no: "Keep it", isBad: true })) return;
+  const next = table.beside(one.document_id);
+  await act(one, `/documents/${one.document_id}`, "DELETE", catalog.drop);
+  if (document.activeElement === document.body || document.activeElement === null) (next?.querySelector(".row-acts .btn, a") ?? byId("title")).focus();
+}
+
+function replace(one) {
+  const input = byId("replacement");
+  input.accept = one.filename.slice(one.filename.lastIndexOf("."));
+  input.onchange = () => {
+    enqueue([{ file: input.files[0], name: one.filename, collection: one.collection }]);
+    input.value = "";
+  };
+  input.click();
+}
+
+const take = (files) => enqueue(files.map((one) => ({ ...one, collection: filters.collection() || "default" })));
+
+for (const id of ["files", "folder"]) {
+  byId(id).addEventListener("change", ({ target }) => { take(picked([...target.files])); target.value = ""; });
+}
+// Wherever on the page they are dropped: beside the box, a browser would leave the page to show the file.
+const hasFiles = (event) => event.dataTransfer.types.includes("Files");
+document.addEventListener("dragover", (event) => {
+  if (!hasFiles(event)) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = may("ingest") ? "copy" : "none";
+  byId("drop").classList.toggle("over", may("ingest"));
+});
+document.addEventListener("dragleave", ({ relatedTarget }) => relatedTarget === null && byId("drop").classList.remove("over"));
+document.addEventListener("drop", async (event) => {
+  if (!hasFiles(event)) return;
+  event.preventDefault();
+  byId("drop").classList.remove("over");
+  if (!may("ingest")) return;
+  try {
+    take(await dropped(event.dataTransfer));
+  } catch (error) {
+    tell(`The browser could not read what was dropped: ${error.message}`);
+  }
+});
+byId("show-all").addEventListener("click", () => { filters.clear(); byId("filters").elements.name.focus(); });
+document.addEventListener("uploaded", ({ detail }) => { for (const one of detail) catalog.put(one); });
+filters.onChange(draw);
+chosen.onChange(draw);
+catalog.onChange(draw);
+signedIn().then(() => catalog.follow(tell), (refusal) => tell(refusal.message));

@@ -40,6 +40,14 @@ class PageLetters:
         of_words = [place for place in whole if not self._is_cut(place, str.isalpha)]
         return of_words if of_words or in_whole_words else whole
 
+    def beginning(self, wanted: str) -> int:
+        """How long the longest beginning of `wanted` is that stands on the page."""
+        return _most(len(wanted), lambda length: wanted[:length] in self.text)
+
+    def ending(self, wanted: str) -> int:
+        """How long the longest end of `wanted` is that stands on the page."""
+        return _most(len(wanted), lambda length: wanted[len(wanted) - length :] in self.text)
+
     def printed(self, place: range) -> list[int]:
         """The indices of what is printed at a place: its letters, and hyphens between them."""
         first, last = self.indices[place[0]], self.indices[place[-1]]
@@ -51,6 +59,30 @@ class PageLetters:
         first, last = self.indices[place[0]], self.indices[place[-1]]
         pairs = ((first - 1, first), (last, last + 1))
         return any(all(is_kind(self._by_index.get(index, "")) for index in pair) for pair in pairs)
+
+
+def _most(most: int, holds: Callable[[int], bool]) -> int:
+    """The greatest number up to `most` that `holds`, as does each lesser one."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
+
+
+def parted(letters: PageLetters, following: PageLetters, wanted: str) -> tuple[range, range] | None:
+    """Where `wanted` begins on a page, and where it goes on on the following one.
+
+    None unless there is one way only to part it in two. Of several places the beginning has the last, and the end
+    the first: they are beside the page's end.
+    """
+    ways = [
+        (begins[-1], ends[0])
+        for at in range(len(wanted) - following.ending(wanted), letters.beginning(wanted) + 1)
+        if (begins := letters.places(wanted[:at], in_whole_words=True))
+        and (ends := following.places(wanted[at:], in_whole_words=True))
+    ]
+    return ways[0] if len(ways) == 1 else None
 
 
 def letters_of(text: str) -> str:

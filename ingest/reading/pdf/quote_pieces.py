@@ -16,7 +16,8 @@ def in_pieces(letters: PageLetters, wanted: str, box: ShownBox) -> list[range]:
     pieces: list[range] = []
     at = 0
     while at < len(wanted) and len(pieces) < PIECES_MAX:
-        found = _longest(letters, wanted[at:])
+        rest = wanted[at:]
+        found = letters.places(rest[: letters.beginning(rest)], in_whole_words=True)
         places = [place for place in found if not any(_overlap(place, piece) for piece in pieces)]
         place = _certain(letters, places, pieces[-1:], box)
         if place is None:
@@ -24,15 +25,6 @@ def in_pieces(letters: PageLetters, wanted: str, box: ShownBox) -> list[range]:
         pieces.append(place)
         at += len(place)
     return pieces if at == len(wanted) else []
-
-
-def _longest(letters: PageLetters, wanted: str) -> list[range]:
-    """Where the longest beginning of `wanted` that is on the page stands there: words and numbers whole."""
-    low, high = 0, len(wanted)
-    while low < high:  # what holds a longer beginning holds a shorter one
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if wanted[:middle] in letters.text else (low, middle - 1)
-    return letters.places(wanted[:low], in_whole_words=True)
 
 
 def _certain(letters: PageLetters, places: Sequence[range], before: Sequence[range], box: ShownBox) -> range | None:

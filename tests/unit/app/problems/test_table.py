@@ -44,6 +44,14 @@ from app.core.queue.producer import (
     QueueShareError,
 )
 from app.documents.downloads import RangeNotSatisfiableError
+from app.documents.looks import (
+    NoPictureError,
+    OtherVersionError,
+    PageNotDrawnError,
+    PageNotFoundError,
+    PagePendingError,
+    PageUnreadableError,
+)
 from app.documents.service import DocumentNotFoundError
 from app.documents.uploads import Refusal, UploadRefusedError
 from app.middleware.body_limit import BodyTooLargeError
@@ -145,6 +153,12 @@ SAMPLES = [
     Sample(VALKEY_FULL("secret"), 503, "queue-memory-full", {"retry-after": "10"}),
     Sample(DocumentNotFoundError("secret"), 404, "document-not-found"),
     Sample(StoredFileNotFoundError("secret"), 404, "file-not-kept"),
+    Sample(PageNotFoundError(12), 404, "page-not-found"),
+    Sample(OtherVersionError("secret"), 404, "other-version"),
+    Sample(NoPictureError("secret"), 404, "no-picture"),
+    Sample(PageUnreadableError("secret"), 422, "page-unreadable"),
+    Sample(PagePendingError("secret"), 503, "page-pending", {"retry-after": "2"}),
+    Sample(PageNotDrawnError("secret"), 503, "page-not-drawn", {"retry-after": "5"}),
     Sample(
         RangeNotSatisfiableError(12), 416, "range-not-satisfiable",
         {"content-range": "bytes */12", "accept-ranges": "bytes"},
@@ -167,6 +181,7 @@ EXACT = {
     BodyTooLargeError: "The body is larger than 256 KiB.",
     ForbiddenError: "This needs a key with the role admin.",
     LimitReachedError: "Your key has 1,000 streams open here, as many as it may. Close one.",
+    PageNotFoundError: "The document has 12 pages.",
     RequestValidationError: "See `errors`, and /docs for what this address takes.",
     UploadRefusedError: "What to do.",
 }

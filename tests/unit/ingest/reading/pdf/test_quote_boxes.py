@@ -140,6 +140,16 @@ def test_a_ligature_is_found_by_its_letters(tmp_path: Path, quote: str) -> None:
     assert top < 100 <= top + height
 
 
+def test_writing_from_right_to_left_is_marked_where_it_is_shown(tmp_path: Path) -> None:
+    """Glyphs of 12 points from left to right, as they are seen: the first letter of a word is its last glyph."""
+    shown = "".join(reversed("\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd"))
+    page = _first_page(pdfs.unicode_pdf(tmp_path / "a.pdf", [shown]))
+    ((left, _, width, _),) = find_boxes(page, "\u05e9\u05dc\u05d5\u05dd")
+    assert (left, width) == pytest.approx((50 + 5 * 12, 4 * 12), abs=NEAR)
+    ((left, _, width, _),) = find_boxes(page, "\u05e2\u05d5\u05dc\u05dd")
+    assert (left, width) == pytest.approx((50, 4 * 12), abs=NEAR)
+
+
 def test_raised_figures_and_composed_letters_are_found_however_they_are_written(tmp_path: Path) -> None:
     lines = ["10\u2076 cafe\u0301s", "東京は日本の首都です。", "𠮷野家 😀 ok"]
     page = _first_page(pdfs.unicode_pdf(tmp_path / "a.pdf", lines))
