@@ -25,7 +25,7 @@ export function takeBack(question) {
 
 /** Where somebody types on keys, they may begin at once; on a phone half of the screen would go. */
 export function invite() {
-  if (matchMedia("(pointer: fine)").matches) byId("query").focus();
+  if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches) byId("query").focus();
 }
 
 /** Call `ask(question)` for each that is asked here. */

@@ -1,8 +1,10 @@
 // What stands here before anything was asked: what to try, or what to do first.
 
+import { currentScope, scopeTo } from "./composer.js";
 import { byId, counted, element } from "./dom.js";
-import { isReady, newest } from "./library.js";
+import { DEFAULT_COLLECTION, collections, isReady, newest } from "./library.js";
 import { samples } from "./samples.js";
+import { isEverything, scopeOf } from "./scope.js";
 
 const LOOK_MS = 2000; // between two looks at documents, while there are none to ask or some are being read
 let turn = 0;
@@ -15,8 +17,9 @@ export async function welcome(ask, mayAdd) {
   const { documents, isAll } = await newest();
   if (mine !== turn) return;
   const ready = documents.filter(isReady);
+  if (isAll) suggest(ready);
   const reading = documents.filter((one) => !["indexed", "failed"].includes(one.status));
-  offer(samples(ready), ask);
+  offer(samples(ready.filter((one) => one.collection === currentScope().collection)), ask);
   hint(ready.length, reading.length, isAll, mayAdd);
   if (ready.length === 0 || reading.length > 0) again(ask, mayAdd, mine);
 }
@@ -43,6 +46,12 @@ export function leave() {
   turn++;
   byId("empty").hidden = true;
   byId("earlier").open = false;
+}
+
+/** Where all documents are in other collections than the one that is asked, ask the first of those. */
+function suggest(ready) {
+  const [first] = collections(ready);
+  if (first !== undefined && first !== DEFAULT_COLLECTION && isEverything(currentScope())) scopeTo(scopeOf(first, [], ready));
 }
 
 function offer(questions, ask) {

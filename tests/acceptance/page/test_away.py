@@ -117,8 +117,9 @@ def test_a_first_run_says_what_to_do_and_a_failed_answer_why(browser: Browser, b
         page = somebody.page()
         expect(page.locator("#hint")).to_contain_text("There are no documents yet")
         expect(page.get_by_role("link", name="Add documents")).to_have_attribute("href", "/page/documents")
-        httpx.post(f"{url}/documents", files={"files": ("rules.txt", PAGES[1].encode())})
+        httpx.post(f"{url}/documents", params={"collection": "boats"}, files={"files": ("a.txt", PAGES[1].encode())})
         expect(page.locator("#hint")).to_contain_text("1 document is ready", timeout=BACK_MS)
+        expect(page.locator("#scope-phrase")).to_have_text("Collection boats")  # there is nothing in the default one
         ask(page, QUESTION)
         expect(page.locator("#stage")).to_have_text("Failed", timeout=BACK_MS)
         expect(page.locator("#note")).to_contain_text("The model could not be reached or failed. Ask again")
