@@ -157,8 +157,11 @@ def test_a_view_can_be_read_by_everyone_and_fits(
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light")])
-def test_a_question_to_try_is_asked_with_one_click(visit: Visit, place: Place) -> None:
+def test_a_question_to_try_leads_to_the_sentence_that_proves_it(visit: Visit, place: Place) -> None:
     page = empty(visit, place)
     page.get_by_role("button", name=QUESTION).click()
     expect(page.locator("#answer")).to_contain_text(ANSWER)
     expect(page.get_by_role("heading", name=QUESTION)).to_be_focused()
+    page.get_by_role("button", name="Source 1").click()
+    expect(page.locator("#sheet rect")).to_have_count(1)
+    expect(page.locator("#words mark")).to_contain_text(ANSWER)
