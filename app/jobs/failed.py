@@ -15,7 +15,7 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 
 from app.core.contract import JobStatus
-from app.core.queue.producer import SHOWN_QUEUES, JobQueue
+from app.core.queue.producer import DEAD_LETTER_QUEUES, JobQueue
 from app.core.queue.records import KINDS, JobView
 
 LOOK_MAX = 1_000
@@ -88,7 +88,7 @@ class Filter:
     def queues(self) -> Sequence[str]:
         """The queues that such jobs may be of."""
         wanted = {self.queue, QUEUE_OF.get(self.kind)} - {None} if self.kind else {self.queue} - {None}
-        return [name for name in SHOWN_QUEUES if wanted <= {name}]
+        return [name for name in DEAD_LETTER_QUEUES if wanted <= {name}]
 
 
 @dataclass(frozen=True, slots=True, order=True)

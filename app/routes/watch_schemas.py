@@ -17,6 +17,8 @@ CHOSEN_MAX = 500
 TEXT_MAX_CHARACTERS = 200
 
 Kind = Literal["answer", "search", "embed", "ingest", "delete", "page"]
+FailedKind = Literal["answer", "search", "embed", "ingest", "delete"]
+"""Of jobs that wait for an operator when they have failed."""
 JobId = Annotated[str, Field(pattern=f"^{JOB_ID.pattern}$")]
 
 
@@ -131,8 +133,8 @@ class FailedFilter(QuietModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    queue: Literal["rag_queries", "rag_ingest", "rag_pages"] | None = None
-    kind: Kind | None = None
+    queue: Literal["rag_queries", "rag_ingest"] | None = None
+    kind: FailedKind | None = None
     code: ErrorCode | None = Field(None, description="The error's code")
     text: str | None = Field(None, max_length=TEXT_MAX_CHARACTERS, description="Stands in the error's message")
     since: AwareDatetime | None = Field(None, description="Failed at this time or later")

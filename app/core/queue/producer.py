@@ -81,6 +81,8 @@ WORKER_FIELDS = ("state", "current_job", "birth", "hostname", "pid", "last_heart
 QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
 """Those whose jobs are a client's own."""
+DEAD_LETTER_QUEUES = (QUERY_QUEUE, INGEST_QUEUE)
+"""Those whose failed jobs wait for an operator. Who wanted to see a page has been told, and asks again."""
 _WAITING = {
     queue: (
         f"{Queue.redis_queue_namespace_prefix}{queue}",
@@ -343,7 +345,7 @@ class JobQueue:
     async def failed(self, *, tenant: str, limit: int) -> list[JobView]:
         """The tenant's failed jobs, the latest first, `limit` at most."""
         found: list[JobView] = []
-        for queue in (QUERY_QUEUE, INGEST_QUEUE):
+        for queue in DEAD_LETTER_QUEUES:
             async for job_id in self._failed_ids(queue, tenant):
                 if len(found) == limit:
                     return found
