@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -91,7 +92,7 @@ def test_the_question_is_told_to_its_tenant_and_stands_in_no_log(
 def test_a_document_is_read_and_then_indexed(api: httpx.Client, settings: Settings) -> None:
     sent = api.post("/documents", files={"files": ("notes.txt", b"Boats are varnished in autumn.", "text/plain")})
     job_id = sent.json()["documents"][0]["job_id"]
-    work(settings, INGEST_QUEUE)
+    work(settings.model_copy(update={"qdrant_collection": f"t{uuid4().hex}"}), INGEST_QUEUE)
     told = timeline(api, job_id)
     assert names(told) == ["queued", "started", "parsing", "embedding", "finished"]
     assert (told["queue"], told["question"]) == (INGEST_QUEUE, None)
