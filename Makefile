@@ -4,8 +4,8 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
-	test-parts test-services clients \
-	bench bench-index bench-worker bench-api bench-ingest bench-retrieval drill
+	test-parts test-services browser clients \
+	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval drill
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -44,22 +44,25 @@ key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] 
 worker: install  ## one more worker beside the running service
 	@exec $(RUN) -m worker
 
-test: install-dev  ## lint, types, imports and all tests
+test: install-dev browser  ## lint, types, imports and all tests
 	@$(MAKE) --no-print-directory -j2 lint types imports
 	@$(MAKE) --no-print-directory -j2 test-parts test-services
 
 # The tests in two halves of about the same length, which go on at once: those of services mostly wait for processes,
 # the others mostly compute. Each has a cache of its own, lest one write over what the other has failed.
 # What the parts' tests say is shown when they have ended, in one piece.
-PARTS := tests/unit tests/security
+PARTS := tests/unit tests/security tests/acceptance/page
 
-test-parts: install-dev  ## half of the tests: the parts by themselves, and attacks on them
+test-parts: install-dev  ## half of the tests: the parts by themselves, attacks on them, and the page
 	@mkdir -p .pytest_cache
 	@$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS) >.pytest_cache/$@.log 2>&1; \
 		status=$$?; cat .pytest_cache/$@.log; exit $$status
 
 test-services: install-dev  ## the other half: all other tests, on real services
 	$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS:%=--ignore=%)
+
+browser: install-dev  # the tests of the page need one; elsewhere they are skipped with a word
+	@$(RUN) -m tests.support.browser
 
 clients: install-dev  ## other languages' clients of OpenAI's protocol: install those that can be, and test all
 	$(RUN) -m tests.acceptance.clients.install
@@ -89,6 +92,12 @@ bench-api: install-dev  ## what the API takes: requests, streams, waits
 
 bench-ingest: install-dev  ## our ingest beside the usual pipeline: make bench-ingest path=FOLDER
 	@$(RUN) -m benchmarks.ingest $(path)
+
+bench-marks: install-dev  ## how many sentences are marked on their page: make bench-marks path=FOLDER
+	@$(RUN) -m benchmarks.marks $(path)
+
+bench-page: install-dev browser  ## how fast the page is in a browser
+	@$(RUN) -m benchmarks.page
 
 bench-retrieval: install-dev  ## how well we find: make bench-retrieval path=FOLDER
 	@$(RUN) -m benchmarks.retrieval $(path)

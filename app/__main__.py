@@ -117,7 +117,7 @@ def _ask(settings: Settings, arguments: argparse.Namespace) -> int:
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from app.cli.demo import demo
 
-    return demo(arguments.folder)
+    return demo(arguments.folder, settings.port)
 
 
 if __name__ == "__main__":

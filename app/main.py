@@ -23,6 +23,7 @@ from app.core.settings import Settings
 from app.dependencies import Api
 from app.documents.uploads import body_bytes_max
 from app.jobs.documents import DocumentJobs
+from app.jobs.history import History
 from app.jobs.outbox import Reader, Sweep
 from app.jobs.places import Places
 from app.jobs.waiters import Waiters
@@ -30,7 +31,21 @@ from app.jobs.webhooks import Webhooks
 from app.middleware.body_limit import BodyLimitMiddleware
 from app.middleware.head import HeadMiddleware
 from app.openapi import document as openapi
-from app.routes import chat, docs, documents, health, jobs, openai, queues, search
+from app.pages import routes as pages
+from app.routes import (
+    chat,
+    docs,
+    document_pages,
+    documents,
+    failed_jobs,
+    health,
+    jobs,
+    openai,
+    queues,
+    search,
+    session,
+    timeline,
+)
 from app.stopping import on_stop
 from app.version import VERSION
 
@@ -60,6 +75,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "sweep": Sweep(valkey, keep_seconds=settings.result_ttl_seconds).step,
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
         "documents": Reader("documents", valkey, DocumentJobs(valkey).ended).read,
+        "history": Reader("history", valkey, History(valkey).ended).read,
     }
     qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 
@@ -89,7 +105,21 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
     app.add_middleware(BodyLimitMiddleware, larger=larger)
     app.add_middleware(HeadMiddleware)
-    for routes in (chat, jobs, search, openai, queues, health, documents, docs):  # matched in this order
+    for routes in (
+        chat,
+        jobs,
+        failed_jobs,
+        timeline,
+        search,
+        openai,
+        queues,
+        health,
+        documents,
+        document_pages,
+        session,
+        docs,
+        pages,
+    ):  # matched in this order
         app.include_router(routes.router)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
     middleware.install(app, settings)

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import Header
+from fastapi import Header, Request
 
 WAIT_SECONDS_MAX = 60
 
@@ -29,6 +29,15 @@ IDEMPOTENCY_KEY_PARAMETER = _parameter("Idempotency-Key", _KEY_MEANING, "order-7
 
 class BadIdempotencyKeyError(Exception):
     """The Idempotency-Key is empty, too long, or holds what a key may not."""
+
+
+def known_url(request: Request, public_url: str | None) -> str:
+    """This service's URL as the client knows it, without a slash at its end: PUBLIC_URL, else what it has called."""
+    if public_url is not None:
+        return public_url
+    host = getattr(request.state, "forwarded_host", None)
+    known = request.base_url.replace(netloc=host) if host is not None else request.base_url
+    return str(known).rstrip("/")
 
 
 def wait_seconds(prefer: str | None) -> int:

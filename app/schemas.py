@@ -15,6 +15,7 @@ from app.core.contract import (
     IngestResult,
     JobStatus,
     Label,
+    PageResult,
     Query,
     SearchFilters,
     SearchResult,
@@ -24,6 +25,9 @@ from app.core.contract import (
 from app.core.errors import JobError
 from app.core.model_findings import ModelRole
 from app.core.models import QuietModel
+
+CREDENTIAL_MAX_CHARACTERS = 8192
+"""Longer than tokens of identity providers are."""
 
 
 class SearchRequest(QuietModel):
@@ -150,7 +154,7 @@ class JobState(QuietModel):
     """Where a job is."""
 
     job_id: str
-    kind: Literal["answer", "search", "embed", "ingest", "delete"]
+    kind: Literal["answer", "search", "embed", "ingest", "delete", "page"]
     status: JobStatus
     position: int | None = Field(description="Place in the queue, from 1; null once started")
     attempt: int = Field(ge=0, description="How many times the job was started")
@@ -162,18 +166,12 @@ class JobState(QuietModel):
     error: JobError | None
 
 
-class JobList(QuietModel):
-    """Jobs, the latest first."""
-
-    jobs: list[JobState]
-
-
 class JobResult(QuietModel):
     """What became of a job. `result` is null unless it finished, `error` is null unless it failed."""
 
     job_id: str
     status: JobStatus
-    result: AnswerResult | SearchResult | EmbedResult | IngestResult | None
+    result: AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult | None
     error: JobError | None
 
 
@@ -183,32 +181,30 @@ class Removed(QuietModel):
     removed: int = Field(ge=0)
 
 
-class WorkerState(QuietModel):
-    """One RQ worker. `job_id` is null when it is idle, or works for another tenant."""
+class SignIn(QuietModel):
+    """What to sign in with."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"key": "rag_..."}]})
+
+    key: SecretStr = Field(min_length=1, max_length=CREDENTIAL_MAX_CHARACTERS, description="An API key or a JWT")
+
+    @field_validator("key")
+    @classmethod
+    def _is_text(cls, key: SecretStr) -> SecretStr:
+        try:
+            key.get_secret_value().encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be text in UTF-8") from None
+        return key
+
+
+class Session(QuietModel):
+    """Who asks. `expires_at` is null where nothing expires: for a key, and for a service without keys."""
+
+    tenant: str
     name: str
-    state: str
-    job_id: str | None
-
-
-class QueueState(QuietModel):
-    """One queue and who serves it."""
-
-    name: str
-    queued: int = Field(ge=0)
-    started: int = Field(ge=0)
-    scheduled: int = Field(ge=0, description="Waiting for a retry")
-    finished: int = Field(ge=0)
-    failed: int = Field(ge=0)
-    canceled: int = Field(ge=0, description="Stopped, waiting or running, before they had ended")
-    oldest_seconds: float | None = Field(description="How long the next job has waited")
-    workers: list[WorkerState]
-
-
-class Queues(QuietModel):
-    """All queues of the service."""
-
-    queues: list[QueueState]
+    role: Literal["ask", "ingest", "admin"]
+    expires_at: datetime | None
 
 
 class FieldProblem(QuietModel):

@@ -6,7 +6,7 @@ replaced or deleted since gives way, so that nothing comes back.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any, Literal, Unpack
 from uuid import uuid4
 
@@ -106,16 +106,22 @@ class Progress:
         self._job = job
         self._record = record
         self._catalog = catalog
+        self._began: dict[str, int] = {}
 
     def parsing(self) -> None:
         """The file is being read."""
-        note(self._record, stage=Stage.PARSING.value)
+        note(self._record, **self._stage(Stage.PARSING))
         self._update(status=DocumentStatus.PARSING, error=None, pages_done=0)
 
     def embedding(self, document: Document, pages_done: int) -> None:
         """All pages are read, and so many are embedded."""
-        note(self._record, stage=Stage.EMBEDDING.value, pages=document.pages, pages_done=pages_done)
+        note(self._record, **self._stage(Stage.EMBEDDING), pages=document.pages, pages_done=pages_done)
         self._update(status=DocumentStatus.EMBEDDING, pages=document.pages, pages_done=pages_done)
+
+    def _stage(self, stage: Stage) -> dict[str, object]:
+        """What the record has of the stage: its name, and when each stage of this attempt began."""
+        self._began.setdefault(stage.value, int(time() * 1000))
+        return {"stage": stage.value, "stages": dict(self._began)}
 
     def indexed(self, document: Document) -> None:
         """The document stands in the index."""

@@ -24,7 +24,7 @@ from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.worker import SimpleWorker
 from rq.worker.base import DequeueStrategy
 
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
+from app.core.contract import INGEST_QUEUE, PAGE_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
 from app.core.errors import ServiceError
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
@@ -47,13 +47,19 @@ LISTEN_SECONDS = 0.25
 """How long one wait for commands lasts: what the end of the process has to wait for at most."""
 RECONNECT_SECONDS_MIN = 0.1
 RECONNECT_SECONDS_MAX = 2.0
+PAGES_AT_ONCE = 1
+"""Looks at pages: one takes 20 to 200 ms of a core, and has a child of its own."""
 
 log = get_logger(__name__)
 
 
 def concurrency(queue: str, settings: Settings) -> int:
     """How many jobs of `queue` one process runs at once."""
-    own = {INGEST_QUEUE: settings.ingest_concurrency, WEBHOOK_QUEUE: settings.webhook_concurrency}
+    own = {
+        INGEST_QUEUE: settings.ingest_concurrency,
+        WEBHOOK_QUEUE: settings.webhook_concurrency,
+        PAGE_QUEUE: PAGES_AT_ONCE,
+    }
     return own.get(queue, settings.worker_concurrency)
 
 

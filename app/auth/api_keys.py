@@ -22,6 +22,7 @@ from app.core.settings import Rate
 PREFIX = "rag_"
 """Tells people and secret scanners what the string is."""
 KEY_BYTES = 32
+MARK_CHARACTERS = 32
 
 KeyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -68,7 +69,7 @@ class KeyRing:
 
     def __init__(self, entries: Iterable[str]) -> None:
         self._principals = _principals_by_digest(entries)
-        self._by_name = {principal.key: principal for principal in self._principals.values()}
+        self._by_name = {principal.key: (principal, digest) for digest, principal in self._principals.items()}
 
     def find(self, key: bytes) -> Principal | None:
         """Who `key` stands for."""
@@ -76,7 +77,11 @@ class KeyRing:
 
     def named(self, name: str) -> Principal | None:
         """Who has this name, with the tenant's before it (`Principal.key`), and a key still."""
-        return self._by_name.get(name)
+        return self._by_name[name][0] if name in self._by_name else None
+
+    def mark(self, name: str) -> str:
+        """What tells the key of this name from a later one, and that only who has API_KEYS or the key can tell."""
+        return sha256(b"rag-queue session\n" + self._by_name[name][1]).hexdigest()[:MARK_CHARACTERS]
 
 
 def _principals_by_digest(entries: Iterable[str]) -> Mapping[bytes, Principal]:

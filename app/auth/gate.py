@@ -1,29 +1,24 @@
 """Who is let in: whoever shows a key or a token, or, where none are configured, this machine."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import Request
-from starlette.types import Scope
 
 from app.auth.api_keys import KeyRing
+from app.auth.credential_gate import CredentialGate
 from app.auth.loopback import is_local, is_local_origin
-from app.auth.principals import ANONYMOUS, NotAuthenticatedError, NotLocalError, Principal, Role
-from app.auth.rate_limits import RateLimitedError, RateLimits
-from app.auth.signed import BadLinkError, grant_of
+from app.auth.principals import ANONYMOUS, NotLocalError, Principal
+from app.auth.rate_limits import RateLimits
 from app.core.errors import ConfigurationError
 from app.core.link_secret import LinkSecret
 from app.core.logging import get_logger
-from app.core.loopback import is_loopback, one_client
+from app.core.loopback import is_loopback
 from app.core.queue.pipelined import Link
 from app.core.settings import Settings
 from app.core.signed import Purpose
 
 if TYPE_CHECKING:
     from app.auth.jwt import TokenVerifier
-
-KEY_POLICY = "default"
-ADDRESS_POLICY = "address"
 
 log = get_logger(__name__)
 
@@ -40,6 +35,15 @@ class Gate(Protocol):
         Raises one of the errors of `app.auth.principals`, or `RateLimitedError`.
         """
 
+    async def sign_in(self, request: Request, key: bytes) -> tuple[str | None, Principal]:
+        """Who has this key or token, and what their browser shows from now on; None where nobody need show anything.
+
+        Raises as `admit`.
+        """
+
+    def is_shown_nothing(self, request: Request) -> bool:
+        """Whether something must be shown here and the request shows nothing, so that a page asks for it at once."""
+
 
 class LocalGate:
     """Without credentials: everyone on this machine is the same admin."""
@@ -52,78 +56,13 @@ class LocalGate:
             raise NotLocalError
         return ANONYMOUS
 
+    async def sign_in(self, request: Request, key: bytes) -> tuple[str | None, Principal]:
+        """`ANONYMOUS`, whatever `key` is. Raises `NotLocalError`."""
+        return None, await self.admit(request)
 
-class CredentialGate:
-    """With API_KEYS or JWTs: whoever shows one of them, within the key's rate."""
-
-    def __init__(
-        self,
-        ring: KeyRing,
-        verifier: "TokenVerifier | None",
-        limits: RateLimits,
-        secret: LinkSecret,
-        settings: Settings,
-    ) -> None:
-        self.secret: LinkSecret | None = secret
-        self._ring = ring
-        self._verifier = verifier
-        self._limits = limits
-        self._rate = settings.rate_limit
-        self._address_rate = settings.address_rate_limit
-
-    async def admit(self, request: Request, by: Purpose | None = None) -> Principal:
-        """The principal that the request's key or token stands for; without one, for whom its address was signed.
-
-        Raises `NotAuthenticatedError`, `KeysUnavailableError`, `RateLimitedError` or one of `VALKEY_UNAVAILABLE`.
-        Valkey is asked only where a rate applies, once.
-        """
-        shown = credential(request.scope)
-        try:
-            principal = await self._signed(request, by) if shown is None else await self._identify(shown)
-        except NotAuthenticatedError as error:
-            if error.is_wrong and not (isinstance(error, BadLinkError) and error.is_over):
-                await self._count_wrong(request.scope)
-            raise
-        await self._count(request, principal)
-        return principal
-
-    async def _identify(self, shown: bytes) -> Principal:
-        found = self._ring.find(shown)
-        if found is not None:
-            return found
-        if self._verifier is None or shown.count(b".") != 2:
-            raise NotAuthenticatedError(is_wrong=True)
-        return await self._verifier.principal(shown)
-
-    async def _signed(self, request: Request, by: Purpose | None) -> Principal:
-        """Whose link or ticket it is, who must still have a key of that name; they may read, and no more."""
-        grant = await grant_of(request, by, self.secret) if by is not None and self.secret is not None else None
-        if grant is None:
-            raise NotAuthenticatedError(is_wrong=False)
-        principal = Principal(grant.tenant, grant.name, Role.ASK)
-        if ":" in grant.name:  # of a token, which ends by itself, or of the service's own news
-            return principal
-        owner = self._ring.named(principal.key)
-        if owner is None:
-            raise BadLinkError(is_over=False)
-        return replace(owner, role=Role.ASK)
-
-    async def _count(self, request: Request, principal: Principal) -> None:
-        rate = principal.rate or self._rate
-        if rate is None:
-            return
-        standing = await self._limits.hit(KEY_POLICY, rate, principal.key)
-        request.state.standing = standing
-        if not standing.is_within:
-            raise RateLimitedError(standing)
-
-    async def _count_wrong(self, scope: Scope) -> None:
-        """Wrong credentials are counted by address. Right ones are let in even from an address that has tried too
-        many: else anyone could shut out those who share an address with them.
-        """
-        standing = await self._limits.hit(ADDRESS_POLICY, self._address_rate, _address(scope))
-        if not standing.is_within:
-            raise RateLimitedError(standing)
+    def is_shown_nothing(self, request: Request) -> bool:
+        """Never: nothing need be shown."""
+        return False
 
 
 def open_gate(settings: Settings, link: Link) -> Gate:
@@ -160,20 +99,3 @@ def check_address(host: str, settings: Settings) -> None:
             f"without keys the service serves this machine alone, and HOST is {host}: set API_KEYS (`make key` makes "
             "a key and its entry) or JWTs, or HOST=127.0.0.1"
         )
-
-
-def credential(scope: Scope) -> bytes | None:
-    """What the request shows: X-API-Key, else the bearer token of Authorization (RFC 6750); None when neither."""
-    bearer = None
-    for name, value in scope["headers"]:
-        if name == b"x-api-key":
-            return bytes(value.strip())
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            bearer = bytes(value[7:].strip())
-    return bearer
-
-
-def _address(scope: Scope) -> str:
-    """As whose a wrong credential counts; a Unix socket, or what a trusted proxy passed on, may have no address."""
-    client = scope.get("client")
-    return one_client(client[0] if client else "") or "unknown"

@@ -19,6 +19,8 @@ from app.core.settings import Settings
 TOKEN_MAX_BYTES = 8192
 """Longer than tokens of identity providers are; what is longer is not looked at."""
 PLAIN_SUBJECT_MAX_CHARACTERS = 100
+LATEST = 253_402_300_799
+"""The last second of the year 9999; a token that expires later is taken to expire then."""
 
 Subject = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
@@ -31,6 +33,7 @@ class Claims(QuietModel):
     sub: Subject
     tenant: Label
     role: Role = Role.ASK
+    exp: float
 
 
 class Keys(Protocol):
@@ -77,7 +80,8 @@ class TokenVerifier:
         # RecursionError: JSON nested a thousand deep.
         except (jwt.PyJWTError, ValidationError, ValueError, RecursionError) as error:
             raise NotAuthenticatedError(is_wrong=True) from error
-        return Principal(claims.tenant, _name(claims.sub), claims.role)
+        until = int(min(claims.exp, LATEST))
+        return Principal(claims.tenant, _name(claims.sub), claims.role, until=until)
 
     def _decode(self, token: bytes, key: jwt.PyJWK | str) -> dict[str, object]:
         return jwt.decode(

@@ -1,6 +1,6 @@
 """Who a request comes from, and what they may do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.core.contract import DEFAULT_TENANT
@@ -25,13 +25,15 @@ _RANKS = {role: rank for rank, role in enumerate(Role)}
 class Principal:
     """Who a request comes from. `name` tells principals apart in logs and is never a key.
 
-    `rate` is this principal's own limit of requests, e.g. "600/minute"; None leaves it to RATE_LIMIT.
+    `rate` is this principal's own limit of requests, e.g. "600/minute"; None leaves it to RATE_LIMIT. `until` is when
+    what the request has shown expires (seconds since 1970); None where it does not.
     """
 
     tenant: str
     name: str
     role: Role
     rate: str | None = None
+    until: int | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -44,11 +46,14 @@ ANONYMOUS = Principal(tenant=DEFAULT_TENANT, name="anonymous", role=Role.ADMIN)
 
 
 class NotAuthenticatedError(Exception):
-    """The request shows no credentials, or wrong ones (`is_wrong`)."""
+    """The request shows no credentials, or wrong ones (`is_wrong`). Those that were ours and have come to their end
+    (`is_over`) are no guess, and not counted as one.
+    """
 
-    def __init__(self, *, is_wrong: bool) -> None:
+    def __init__(self, *, is_wrong: bool, is_over: bool = False) -> None:
         super().__init__("wrong credentials" if is_wrong else "no credentials")
         self.is_wrong = is_wrong
+        self.is_over = is_over
 
 
 class ForbiddenError(Exception):
@@ -57,6 +62,10 @@ class ForbiddenError(Exception):
     def __init__(self, needed: Role) -> None:
         super().__init__(f"role {needed} is needed")
         self.needed = needed
+
+
+class OtherSiteError(Exception):
+    """A page of another site, or what does not say which, sends what only this service's own pages may."""
 
 
 class NotLocalError(Exception):

@@ -19,8 +19,7 @@ class BadLinkError(NotAuthenticatedError):
     """The token is not this thing's, not ours, or (`is_over`) its time has passed."""
 
     def __init__(self, *, is_over: bool) -> None:
-        super().__init__(is_wrong=True)
-        self.is_over = is_over
+        super().__init__(is_wrong=True, is_over=is_over)
 
 
 async def grant_of(request: Request, purpose: Purpose, secret: LinkSecret) -> Grant | None:
@@ -31,7 +30,10 @@ async def grant_of(request: Request, purpose: Purpose, secret: LinkSecret) -> Gr
     token = request.query_params.get(PARAMETERS[purpose])
     if token is None:
         return None
-    grant = await _read(token, secret)
+    try:
+        grant = await read_with(secret, token)
+    except BadSignatureError:
+        raise BadLinkError(is_over=False) from None
     if grant.purpose is not purpose or (grant.thing, str(grant.page)) != _asked(request, purpose):
         raise BadLinkError(is_over=False)
     if grant.is_over:
@@ -39,16 +41,16 @@ async def grant_of(request: Request, purpose: Purpose, secret: LinkSecret) -> Gr
     return grant
 
 
-async def _read(token: str, secret: LinkSecret) -> Grant:
-    """With the secret as it is now, when the one that we have did not sign it."""
+async def read_with(secret: LinkSecret, token: str) -> Grant:
+    """What `token` gives, by the secret as it is now, when the one that we have did not sign it.
+
+    Raises `BadSignatureError` or one of `VALKEY_UNAVAILABLE`.
+    """
     try:
         return read(await secret.get(), token)
     except BadSignatureError:
         pass
-    try:
-        return read(await secret.renewed(), token)
-    except BadSignatureError:
-        raise BadLinkError(is_over=False) from None
+    return read(await secret.renewed(), token)
 
 
 def _asked(request: Request, purpose: Purpose) -> tuple[str, str]:

@@ -26,7 +26,7 @@ START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60
 
 
-def demo(documents: Path) -> int:
+def demo(documents: Path, port: int) -> int:
     """Exit code: 0 when every answer has a citation, else 1."""
     with tempfile.TemporaryDirectory(prefix="rag-demo-") as data_dir:
         key, entry = make_key(
@@ -50,6 +50,7 @@ def demo(documents: Path) -> int:
             service.terminate()
             service.wait(STOP_SECONDS_MAX)
     print(f"\n{sum(cited)} of {len(cited)} answers have citations")
+    print(f"To ask on a page, with the cited one beside it: make run, then open http://localhost:{port}/")
     return 0 if all(cited) else 1
 
 

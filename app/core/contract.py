@@ -6,15 +6,17 @@ Both sides check what they read with these models: Valkey's contents are as host
 import base64
 import re
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from app.core.models import QuietModel
 
 QUERY_QUEUE = "rag_queries"
 INGEST_QUEUE = "rag_ingest"
 WEBHOOK_QUEUE = "rag_webhooks"
+PAGE_QUEUE = "rag_pages"
+"""Looks at pages, which somebody waits for: a queue of its own, so that no long document is before them."""
 ANSWER_JOB = "worker.jobs.answer_question"
 """A job's function, by name: the API never imports the worker. A test holds that each of these resolves."""
 SEARCH_JOB = "worker.jobs.search_documents"
@@ -22,6 +24,7 @@ EMBED_JOB = "worker.jobs.embed_texts"
 INGEST_JOB = "ingest.jobs.index_document"
 DELETE_JOB = "ingest.jobs.delete_document"
 WEBHOOK_JOB = "worker.webhooks.deliver"
+PAGE_JOB = "ingest.page_job.show_page"
 
 DEFAULT_TENANT = "default"
 DEFAULT_COLLECTION = "default"
@@ -36,6 +39,12 @@ EMBED_VECTOR_CHARACTERS_MAX = 32 * 1024
 CITATIONS_MAX = 1_000
 """Of an answer: more than it ever has. A hostile record could name one citation a hundred thousand times."""
 MISSING_PAGES_MAX = 20_000
+QUOTE_MAX_CHARACTERS = 4_000
+"""Ten times what a citation quotes."""
+MARKS_MAX = 1_000
+"""Lines of a quote that are marked on a page: one of `QUOTE_MAX_CHARACTERS` has some hundred."""
+WORDS_MAX_CHARACTERS = 100_000
+"""Of a page, ten times those of the densest page of a 10-K filing; the rest is not shown as text."""
 WEBHOOK_SECRET_BYTES = (24, 64)
 """Length of a signing secret (Standard Webhooks, "Signature scheme")."""
 
@@ -156,6 +165,27 @@ class DeleteJob(Frozen):
     request_id: Label | None = None
 
 
+PictureWidth = Literal[900, 1800]
+"""Of a page's picture, in pixels: for a screen, and for a closer look. No others: each is drawn once and kept."""
+
+
+class PageJob(Frozen):
+    """A page of a stored file that somebody wants to see, with `quote` marked on it.
+
+    `last_page`: where the quote ends, when that is the page after.
+    """
+
+    tenant: Label = DEFAULT_TENANT
+    document_id: Label
+    sha256: Sha256
+    filename: Filename
+    page: Page
+    quote: Annotated[str, StringConstraints(min_length=1, max_length=QUOTE_MAX_CHARACTERS)] | None = None
+    last_page: Page | None = None
+    width: PictureWidth = 900
+    request_id: Label | None = None
+
+
 def is_signing_secret(secret: str) -> bool:
     """Whether `secret` is one as Standard Webhooks writes them: `whsec_`, which may be missing, and base64."""
     least, most = WEBHOOK_SECRET_BYTES
@@ -262,6 +292,33 @@ class EmbedResult(Frozen):
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=EMBED_VECTOR_CHARACTERS_MAX)],
         ...,
     ] = Field(max_length=EMBED_TEXTS_MAX)
+
+
+Points = Annotated[float, Field(allow_inf_nan=False, ge=-1_000_000, le=1_000_000)]
+MarkBox = tuple[Points, Points, Points, Points]
+"""Left, top, width and height, in points from the upper left corner of the page as it is shown."""
+Marks = Annotated[tuple[MarkBox, ...], Field(max_length=MARKS_MAX)]
+
+
+class PageResult(Frozen):
+    """What a finished look's job returns. Without a picture, width and height are 0; beyond the end, all is empty."""
+
+    page: Page
+    pages: int = Field(ge=0, description="How many the document has")
+    page_label: str = Field("", max_length=1_000)
+    width: Points = 0.0
+    height: Points = 0.0
+    has_picture: bool = False
+    boxes: Marks = ()
+    next_boxes: Marks = ()
+    words: str = Field("", max_length=WORDS_MAX_CHARACTERS)
+    span: tuple[int, int] | None = Field(None, description="Where the quote stands in `words`: begin and end")
+
+    @model_validator(mode="after")
+    def _span_is_within(self) -> Self:
+        if self.span is not None and not 0 <= self.span[0] < self.span[1] <= len(self.words):
+            raise ValueError("the span is not within the words")
+        return self
 
 
 class IngestResult(Frozen):

@@ -1,8 +1,9 @@
 """A job's event log: a Valkey stream, published as it grows.
 
 An event's sequence number is the stream's own id, `0-N`: N counts from 1 and has no gaps. Number 0 is `job.queued`,
-which is read from the job's record and stored nowhere. What became of a job stands in its record alone: the log only
-says `ended`, so that whoever follows it reads the record then.
+which is read from the job's record and stored nowhere. An entry has the event's type `t`, its data `d`, and `at`,
+when it happened, in milliseconds since 1970: for a job's timeline, and not for the stream's clients. What became of a
+job stands in its record alone: the log only says `ended`, so that whoever follows it reads the record then.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,9 @@ class EventType(StrEnum):
 
 
 APPEND = """
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '0-*', 't', ARGV[1], 'd', ARGV[2])
+local now = redis.call('TIME')
+local at = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '0-*', 't', ARGV[1], 'd', ARGV[2], 'at', at)
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 local n = string.sub(id, 3)
 redis.call('PUBLISH', KEYS[1], n .. ' ' .. ARGV[1] .. ' ' .. ARGV[2])

@@ -1,4 +1,5 @@
-"""Tokens that stand in an address: a right to read one thing until a time, signed with HMAC-SHA256 (RFC 2104).
+"""Tokens that stand in an address: a right to read one thing until a time, signed with HMAC-SHA256 (RFC 2104). Those
+of sessions stand in a cookie.
 
 A token is `body.signature`, each in base64url without padding; the body is JSON, and for whoever has the token to
 read. It says all that it is for, so that nothing of it can be put to another use.
@@ -22,16 +23,18 @@ TOKEN_MAX_CHARACTERS = 2048
 
 
 class Purpose(StrEnum):
-    """What may be read: the file of a document, opened at a page; a job's state, events and result."""
+    """What it is for: to read a document's file, opened at a page; a job's state, events and result; a session."""
 
     FILE = "file"
     JOB = "job"
+    SESSION = "session"
 
 
 class Grant(NamedTuple):
     """What a token gives: `name` of `tenant` lets its holder read `thing` until `expires` (seconds since 1970).
 
-    `thing` is a document's or a job's id; `page` is 0 for a job.
+    `thing` is a document's or a job's id, or what a session may (`app.auth.sessions`); `page` is 0 but
+    for a document.
     """
 
     purpose: Purpose

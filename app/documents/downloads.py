@@ -72,12 +72,17 @@ def content_disposition(record: DocumentRecord) -> str:
 
 
 def is_unchanged(headers: Headers, record: DocumentRecord) -> bool:
-    """Whether If-None-Match names these bytes (RFC 9110, 13.1.2; weak comparison)."""
+    """Whether If-None-Match names these bytes."""
+    return is_named(headers, etag(record))
+
+
+def is_named(headers: Headers, etag: str) -> bool:
+    """Whether If-None-Match has this validator (RFC 9110, 13.1.2; weak comparison)."""
     sent = headers.get("if-none-match")
     if sent is None:
         return False
     tags = [tag.strip().removeprefix("W/") for tag in sent.split(",")]
-    return "*" in tags or etag(record) in tags
+    return "*" in tags or etag in tags
 
 
 def span_of(headers: Headers, record: DocumentRecord, size: int) -> Span | None:

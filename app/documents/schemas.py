@@ -1,11 +1,11 @@
 """Requests and responses about documents, as the OpenAPI document shows them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ConfigDict, Field
 
-from app.core.contract import LABEL
+from app.core.contract import LABEL, Marks, PageResult, PictureWidth
 from app.core.documents.records import DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import SUFFIXES, MediaType
 from app.core.models import QuietModel
@@ -32,6 +32,23 @@ _EXAMPLE: dict[str, Any] = {
         "file": "/documents/5f2b7cbdf2f95a1f8f0f6a3a2f1f4c11/file",
         "job": "/job-status/0f3c7a52e0b94fd6a7f0a4c7f6a0f7f1",
     },
+}
+
+
+_PICTURE = f"/documents/{_EXAMPLE['document_id']}/pages/12.png?version={_EXAMPLE['sha256']}&width="
+_PAGE_EXAMPLE: dict[str, Any] = {
+    "page": 12,
+    "pages": 120,
+    "page_label": "",
+    "version": _EXAMPLE["sha256"],
+    "width": 612.0,
+    "height": 792.0,
+    "picture": {str(width): f"{_PICTURE}{width}" for width in get_args(PictureWidth)},
+    "found": True,
+    "boxes": [[72.0, 211.4, 183.2, 12.6]],
+    "next_boxes": [],
+    "words": "Guarantee\n\nThe pump is guaranteed for two years.",
+    "span": [11, 48],
 }
 
 
@@ -118,6 +135,43 @@ def document_view(record: DocumentRecord, base: str = "") -> DocumentView:
     job = f"{base}/job-status/{record.job_id}" if record.job_id else None
     urls = DocumentUrls(document=document, file=f"{document}/file", job=job)
     return DocumentView(**record.model_dump(), urls=urls)
+
+
+class PageView(QuietModel):
+    """A page as it is shown, with a quote marked on it. Boxes are left, top, width and height, in points."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PAGE_EXAMPLE]})
+
+    page: int = Field(ge=1, description="Counted from 1")
+    pages: int = Field(ge=1, description="How many the document has")
+    page_label: str = Field(description="What the document calls the page: iv, A-3; empty when its number")
+    version: str = Field(description="The hash of the document's file; an address with it may be kept for good")
+    width: float = Field(description="Of the page, in points; 0 for one that is words alone")
+    height: float
+    picture: dict[str, str] | None = Field(
+        description="The addresses of the page's picture, by its width in pixels; null for a page of words alone"
+    )
+    found: bool = Field(
+        description="Whether the quote is marked: by boxes, or in the words of a page without picture"
+    )
+    boxes: Marks = Field(description="A box for each line of the quote; empty when it is not found for certain")
+    next_boxes: Marks = Field(description="Those on the page after, for a quote that runs over")
+    words: str = Field(description="The page's text as it was read")
+    span: tuple[int, int] | None = Field(
+        description="Where the quote, or its beginning on this page, stands in `words`: begin and end in code points"
+    )
+
+
+def page_view(result: PageResult, document_id: str, version: str, base: str) -> PageView:
+    """What a client sees of `result`; `base` goes before each path of its addresses."""
+    path = f"{base}/documents/{document_id}/pages/{result.page}.png"
+    picture = {str(width): f"{path}?version={version}&width={width}" for width in get_args(PictureWidth)}
+    return PageView(
+        **result.model_dump(exclude={"has_picture"}),
+        version=version,
+        picture=picture if result.has_picture else None,
+        found=bool(result.boxes) if result.has_picture else result.span is not None,
+    )
 
 
 UPLOAD_BODY: dict[str, Any] = {

@@ -167,7 +167,7 @@ class Service:
             await _ingest(self._documents, _environment(services, self._settings))
         publish(services.model_copy(update={"is_ready": True}), self._settings.data_dir)
         print(
-            f"\nReady at {services.http_url}  (API at {services.http_url}/docs)\n"
+            f"\nReady: open {services.http_url}/ in a browser  (API at {services.http_url}/docs)\n"
             f"  ask:   curl -s '{services.http_url}/chat' --json '{{\"query\": \"...\"}}'\n"
             f"  then:  curl -s '{services.http_url}/result/JOB_ID'      or both: make ask q=\"...\"\n"
             f"{self._shell_line()}"

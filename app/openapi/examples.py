@@ -76,9 +76,70 @@ EXAMPLES: dict[str, Any] = {
         "expires_at": MOMENT,
         "urls": {name: f"{URLS[name]}?ticket={TICKET}" for name in ("status", "result", "stream")},
     },
-    "JobList": {"jobs": [FAILED]},
+    "JobList": {"jobs": [FAILED | {"queue": "rag_queries"}], "next_cursor": f"1795350600:{JOB}"},
+    "BulkDone": {
+        "done": 499,
+        "problems": [
+            {
+                "job_id": JOB,
+                "type": "urn:problem:job-not-failed",
+                "detail": "Only a job that has failed can be sent back.",
+            }
+        ],
+        "next_cursor": None,
+    },
+    "Timeline": {
+        "job_id": JOB,
+        "kind": "answer",
+        "queue": "rag_queries",
+        "status": "started",
+        "attempt": 1,
+        "question": "How long is the warranty?",
+        "steps": [
+            {"name": "queued", "at": MOMENT, "since_ms": None, "attempt": 0},
+            {"name": "started", "at": MOMENT, "since_ms": 2.1, "attempt": 1},
+            {"name": "retrieved", "at": MOMENT, "since_ms": 6.4, "attempt": 1},
+        ],
+        "error": None,
+    },
+    "QueuesHistory": {
+        "queues": [
+            {
+                "name": "rag_queries",
+                "minutes": [
+                    {
+                        "at": MOMENT,
+                        "finished": 1840,
+                        "failed": 2,
+                        "stopped": 5,
+                        "retries": 3,
+                        "input_tokens": 1_494_080,
+                        "output_tokens": 16_560,
+                    }
+                ],
+                "waiting_ms": {"p50": 2.1, "p95": 400.0},
+                "total_ms": {"p50": 920.5, "p95": 2800.0},
+            }
+        ]
+    },
+    "Workers": {
+        "workers": [
+            {
+                "name": "5d41402abc4b2a76b9719d911017c592",
+                "hostname": "host",
+                "pid": 7,
+                "queues": ["rag_queries", "rag_ingest"],
+                "threads": 34,
+                "busy": 2,
+                "job_ids": [JOB],
+                "started_at": MOMENT,
+                "heartbeat_at": MOMENT,
+            }
+        ]
+    },
     "JobResult": {"job_id": JOB, "status": "finished", "result": RESULT, "error": None},
     "Removed": {"removed": 12},
+    "Session": {"tenant": "acme", "name": "anna", "role": "ingest", "expires_at": MOMENT},
     "Queues": {
         "queues": [
             {
@@ -92,7 +153,14 @@ EXAMPLES: dict[str, Any] = {
                 "oldest_seconds": 0.4,
                 "workers": [{"name": "host-7.rag_queries.0.1f2e3d4c", "state": "busy", "job_id": JOB}],
             }
-        ]
+        ],
+        "budget": {
+            "in_flight": 32,
+            "concurrency": 64,
+            "requests_per_minute": None,
+            "tokens_per_minute": None,
+            "paused_seconds": None,
+        },
     },
     "Readiness": {"status": "ok", "checks": {"valkey": "ok", "workers": "ok", "queue": "ok", "qdrant": "ok"}},
     "Health": {"status": "ok"},

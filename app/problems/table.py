@@ -12,8 +12,15 @@ from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError
+from app.auth.principals import (
+    ForbiddenError,
+    KeysUnavailableError,
+    NotAuthenticatedError,
+    NotLocalError,
+    OtherSiteError,
+)
 from app.auth.rate_limits import RateLimitedError
+from app.auth.sessions import BadSessionError
 from app.auth.signed import BadLinkError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
@@ -30,6 +37,14 @@ from app.core.queue.producer import (
     QueueShareError,
 )
 from app.documents.downloads import RangeNotSatisfiableError
+from app.documents.looks import (
+    NoPictureError,
+    OtherVersionError,
+    PageNotDrawnError,
+    PageNotFoundError,
+    PagePendingError,
+    PageUnreadableError,
+)
 from app.documents.schemas import FileProblem
 from app.documents.service import DocumentNotFoundError
 from app.documents.uploads import Refusal, UploadRefusedError
@@ -43,6 +58,7 @@ QUEUE_FULL_RETRY_SECONDS = 10
 STORAGE_RETRY_SECONDS = 5
 FILE_BUSY_RETRY_SECONDS = 1
 JWKS_RETRY_SECONDS = 10
+PAGE_RETRY_SECONDS = 2
 OPEN_RETRY_SECONDS = 5
 
 CHALLENGE = 'Bearer realm="rag-queue"'
@@ -94,6 +110,12 @@ def _how_to_ask(request: Request, error: RequestValidationError) -> str:
 def file_problem(number: int, refusal: Refusal) -> FileProblem:
     """Why the file at place `number` of an upload is not taken, as a problem of its own."""
     return FileProblem(index=number, **ProblemDetails(refusal.status, refusal.kind, refusal.detail).standard)
+
+
+def _of_pages(error: PageNotFoundError) -> str:
+    if not error.pages:
+        return "The document has no such page."
+    return f"The document has {error.pages:,} page{'s' if error.pages > 1 else ''}."
 
 
 def _files(error: UploadRefusedError) -> Mapping[str, Any]:
@@ -183,6 +205,13 @@ TABLE: tuple[Row[Any], ...] = (
         headers=_challenge,
     ),
     Row(
+        BadSessionError,
+        401,
+        "session-ended",
+        "The session has ended: sign in again, with POST /session.",
+        headers=_challenge,
+    ),
+    Row(
         NotAuthenticatedError,
         401,
         "unauthorized",
@@ -196,6 +225,13 @@ TABLE: tuple[Row[Any], ...] = (
         "This needs a key with a role that may do more.",
         exactly=lambda _, error: f"This needs a key with the role {error.needed}.",
         headers=_scope_challenge,
+    ),
+    Row(
+        OtherSiteError,
+        403,
+        "other-site",
+        "A page of another site has sent this, or something that does not say whose page it is. A session is for the "
+        "pages of this service; a program shows its key: `Authorization: Bearer ...`.",
     ),
     Row(
         NotLocalError,
@@ -285,6 +321,46 @@ TABLE: tuple[Row[Any], ...] = (
         404,
         "file-not-kept",
         "The document is indexed, but its file is not kept here. Upload it again.",
+    ),
+    Row(
+        PageNotFoundError,
+        404,
+        "page-not-found",
+        "The document has no such page.",
+        exactly=lambda _, error: _of_pages(error),
+    ),
+    Row(
+        OtherVersionError,
+        404,
+        "other-version",
+        "The document has other bytes by now than those of this version. Ask without it.",
+    ),
+    Row(
+        NoPictureError,
+        404,
+        "no-picture",
+        "There is no picture of this page, which is words alone: ask for it without .png.",
+    ),
+    Row(
+        PageUnreadableError,
+        422,
+        "page-unreadable",
+        "The page cannot be shown: its file is damaged, asks for a password, or takes too long to read or draw. Open "
+        "the file itself.",
+    ),
+    Row(
+        PagePendingError,
+        503,
+        "page-pending",
+        "The page is still being drawn. Try again after the time in Retry-After.",
+        headers=_retry_after(PAGE_RETRY_SECONDS),
+    ),
+    Row(
+        PageNotDrawnError,
+        503,
+        "page-not-drawn",
+        "The page could not be drawn just now. Try again after the time in Retry-After.",
+        headers=_retry_after(STORAGE_RETRY_SECONDS),
     ),
     Row(
         RangeNotSatisfiableError,

@@ -126,7 +126,12 @@ async def document(
     return document_view(await documents.get(principal.tenant, document_id), link_base(request.scope, api.settings))
 
 
-@router.delete("/documents/{document_id}", status_code=204, responses=problem_responses(401, 403, 404, 429, 503))
+@router.delete(
+    "/documents/{document_id}",
+    status_code=204,
+    response_class=Response,  # which names no type of a body that is not there
+    responses=problem_responses(401, 403, 404, 429, 503),
+)
 async def delete_document(
     request: Request, document_id: DocumentId, principal: Ingester, documents: DocumentsDep
 ) -> None:

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what is it."""
+"""Is it alive, is it ready."""
 
 from typing import Literal
 
@@ -14,9 +14,7 @@ from app.core.services import qdrant_server
 from app.core.settings import Settings
 from app.dependencies import ApiDep
 from app.problems.table import VALKEY_RETRY_SECONDS
-from app.routes.links import link_base
-from app.schemas import Health, Readiness, Root
-from app.version import VERSION
+from app.schemas import Health, Readiness
 
 CHECK_TIMEOUT_SECONDS = 2.0
 
@@ -24,13 +22,6 @@ Check = Literal["ok", "unavailable", "full"]
 
 log = get_logger(__name__)
 router = APIRouter(tags=["health"])
-
-
-@router.get("/")
-async def root(request: Request, api: ApiDep) -> Root:
-    """What this is and where to go."""
-    base = link_base(request.scope, api.settings)
-    return Root(name="rag-queue", version=VERSION, docs=f"{base}/docs", ready=f"{base}/readyz")
 
 
 @router.get("/healthz")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from app.auth.dependencies import Principal, Role
 from app.auth.principals import ForbiddenError
-from app.core.contract import AnswerJob, DeleteJob, EmbedJob, IngestJob, SearchJob
-from app.core.queue.producer import JobRunningError
+from app.core.contract import AnswerJob, DeleteJob, EmbedJob, IngestJob, JobStatus, PageJob, SearchJob
+from app.core.queue.producer import JobNotFailedError, JobRunningError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import Api
 from app.jobs.documents import DocumentJobs
@@ -20,6 +20,7 @@ ROLES: Mapping[str, Role] = {
     KINDS[EmbedJob].name: Role.ASK,
     KINDS[IngestJob].name: Role.INGEST,
     KINDS[DeleteJob].name: Role.INGEST,
+    KINDS[PageJob].name: Role.ASK,
 }
 """Who makes jobs of a kind, and stops them. Deliveries of webhooks are nobody's: for the API there is no such job."""
 
@@ -51,6 +52,15 @@ async def send_back(job_id: str, principal: Principal, api: Api) -> JobView:
     if view.kind == KINDS[IngestJob].name:
         await DocumentJobs(api.valkey).sent_back(job_id)
     return view
+
+
+async def remove_if_failed(job_id: str, principal: Principal, api: Api) -> None:
+    """Remove a job that has failed. Raises `JobNotFailedError`, and as `JobQueue.delete` does."""
+    view = await api.queue.view(job_id, tenant=principal.tenant)
+    if view.status is not JobStatus.FAILED:
+        raise JobNotFailedError(job_id)
+    await _tell_end(view, api)
+    await api.queue.delete(job_id, tenant=principal.tenant)
 
 
 async def remove_failed(principal: Principal, api: Api, *, limit: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
@@ -22,18 +22,15 @@ from app.routes.links import TICKET_PARAMETERS, links_for
 from app.routes.submission import POLL_SECONDS, result_response
 from app.routes.waiting import wait_for_end
 from app.schemas import (
-    JobList,
     JobResult,
     JobState,
     JobUrls,
     Progress,
-    Removed,
     Ticket,
     TicketUrls,
     problem_responses,
 )
 
-LIST_MAX = 1000
 EVENT_NUMBER_MAX = 2**53
 
 router = APIRouter(tags=["jobs"], route_class=AdmittedRoute)
@@ -43,7 +40,6 @@ Wait = Annotated[
     int, Query(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait for the job's end before answering")
 ]
 _WAIT: TypeAdapter[int] = TypeAdapter(Wait, config=HIDDEN)
-FailedOnly = Annotated[Literal["failed"], Query(description="Which jobs: those that failed")]
 
 
 @router.get(
@@ -167,18 +163,15 @@ async def cancel(job_id: JobId, principal: Asker, api: ApiDep) -> JobState:
     return state_of(await job_actions.stop(job_id, principal, api))
 
 
-@router.delete("/jobs/{job_id}", status_code=204, responses=problem_responses(401, 403, 404, 409, 422, 429, 503))
+@router.delete(
+    "/jobs/{job_id}",
+    status_code=204,
+    response_class=Response,  # which names no type of a body that is not there
+    responses=problem_responses(401, 403, 404, 409, 422, 429, 503),
+)
 async def delete(job_id: JobId, principal: Asker, api: ApiDep) -> None:
     """Remove the job with its question, answer and events. A job that runs is stopped first, as by cancelling it."""
     await job_actions.remove(job_id, principal, api)
-
-
-@router.get("/jobs", tags=["operators"], responses=problem_responses(401, 403, 422, 429, 503))
-async def list_jobs(
-    principal: Admin, api: ApiDep, status: FailedOnly, limit: Annotated[int, Query(ge=1, le=LIST_MAX)] = 100
-) -> JobList:
-    """The tenant's failed jobs, the latest first: the dead letters."""
-    return JobList(jobs=[state_of(view) for view in await api.queue.failed(tenant=principal.tenant, limit=limit)])
 
 
 @router.post(
@@ -187,12 +180,6 @@ async def list_jobs(
 async def requeue(job_id: JobId, principal: Admin, api: ApiDep) -> JobState:
     """Send a failed job back to the queue, with all its attempts."""
     return state_of(await job_actions.send_back(job_id, principal, api))
-
-
-@router.delete("/jobs", tags=["operators"], responses=problem_responses(401, 403, 422, 429, 503))
-async def delete_failed(principal: Admin, api: ApiDep, status: FailedOnly) -> Removed:
-    """Remove the tenant's failed jobs, 1,000 at most at a time."""
-    return Removed(removed=await job_actions.remove_failed(principal, api, limit=LIST_MAX))
 
 
 def state_of(view: JobView) -> JobState:

@@ -10,6 +10,7 @@ from app.auth.gate import Gate
 from app.core.links import PLAIN, Links
 from app.core.settings import Settings
 from app.dependencies import api_of
+from app.request_headers import known_url
 
 SIG_PARAMETERS: list[dict[str, Any]] = [
     {
@@ -64,9 +65,4 @@ def link_base(scope: Scope, settings: Settings) -> str:
 
 def base_url(request: Request) -> str:
     """This service's URL as the client knows it, without a slash at its end."""
-    public = api_of(request).settings.public_url
-    if public is not None:
-        return public
-    host = getattr(request.state, "forwarded_host", None)
-    known = request.base_url.replace(netloc=host) if host is not None else request.base_url
-    return str(known).rstrip("/")
+    return known_url(request, api_of(request).settings.public_url)

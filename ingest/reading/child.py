@@ -9,15 +9,20 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from app.core.models import QuietModel
 from ingest.reading.limits import PAGE_CHARACTERS_MAX, PAGE_LABEL_CHARACTERS_MAX
+from ingest.reading.page_look import MARKS_MAX, WORDS_CHARACTERS_MAX, Wish
 from ingest.reading.reasons import Reason
 
+Model = TypeVar("Model", bound=QuietModel)
+
 REPLY_BYTES_MAX = 20 * PAGE_CHARACTERS_MAX
-"""A page's text, its headings and table headers, lines of it: a character is at most six bytes of JSON, each time."""
+"""A page's text, its headings and table headers, lines of it: a character is at most six bytes of JSON, each time.
+A page's picture, a third longer in base64, and its words are less."""
 READ_BYTES = 1024 * 1024
 REQUESTS_A_CHILD = 500
 """A child is replaced after so many: what a parser leaks must not count against a later document's memory."""
@@ -55,6 +60,45 @@ class Reply(QuietModel):
     failed: Reason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LookRequest:
+    """A page of a file to be looked at. `name` tells the format."""
+
+    path: str
+    name: str
+    wish: Wish
+
+
+Coordinate = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
+Marks = Annotated[tuple[tuple[Coordinate, Coordinate, Coordinate, Coordinate], ...], Field(max_length=MARKS_MAX)]
+
+
+class SeenReply(QuietModel):
+    """A page as it is shown, as `page_look.Seen` has it; its picture, a PNG, in base64."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: Coordinate
+    height: Coordinate
+    boxes: Marks
+    next_boxes: Marks
+    picture: str | None
+
+
+class Sight(QuietModel):
+    """The child's reply to a look. `seen` None: the page is words alone. `span`: where the quote stands in them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pages: int = Field(0, ge=0)
+    sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    label: str = Field("", max_length=PAGE_LABEL_CHARACTERS_MAX)
+    words: str = Field("", max_length=WORDS_CHARACTERS_MAX)
+    span: tuple[int, int] | None = None
+    seen: SeenReply | None = None
+    failed: Reason | None = None
+
+
 class ChildLostError(Exception):
     """The child died, sent what it must not send, or did not answer in time; it is gone."""
 
@@ -80,7 +124,7 @@ class Child:
         """The process that reads now, if there is one."""
         return self._process.pid if self._process is not None else None
 
-    def ask(self, request: Request) -> None:
+    def ask(self, request: Request | LookRequest) -> None:
         """Send a request; all replies to the one before must have been received. Raises `ChildLostError`."""
         if self._served >= REQUESTS_A_CHILD or (self._process is not None and self._process.poll() is not None):
             self.end()
@@ -100,14 +144,23 @@ class Child:
             raise ChildLostError(Reason.CRASHED) from error
 
     def reply(self, seconds_max: float) -> Reply:
-        """The next reply. Raises `ChildLostError`."""
+        """The next reply to a `Request`. Raises `ChildLostError`."""
+        reply = self._parsed(Reply, seconds_max)
+        self.is_busy = not (reply.end or reply.failed)
+        return reply
+
+    def sight(self, seconds_max: float) -> Sight:
+        """The reply to a `LookRequest`. Raises `ChildLostError`."""
+        sight = self._parsed(Sight, seconds_max)
+        self.is_busy = False
+        return sight
+
+    def _parsed(self, model: type[Model], seconds_max: float) -> Model:
         try:
-            reply = Reply.model_validate_json(self._line(time.monotonic() + seconds_max))
+            return model.model_validate_json(self._line(time.monotonic() + seconds_max))
         except ValidationError as error:
             self.end()
             raise ChildLostError(Reason.CRASHED) from error
-        self.is_busy = not (reply.end or reply.failed)
-        return reply
 
     def close(self) -> None:
         """Kill the process, from any thread, and start no more: whoever waits for it finds it lost."""

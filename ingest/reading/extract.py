@@ -10,6 +10,9 @@ It reads requests from stdin and writes replies to stdout, a JSON object a line:
             {"end": true, "title": "..."}
         or, at any time, as the last one:  {"failed": "encrypted"}              a `Reason`
 
+    {"path": "/data/a.pdf", "name": "a.pdf", "wish": {"page": 11, "quote": "...", ...}}       as `Wish`
+        ->  {"pages": 203, "sha256": "...", "words": "...", "seen": {...}, ...}               as `child.Sight`
+
 The file that was read last stays open, for the next pages of it. The limit on memory is its only argument, in bytes.
 It imports little, so that a fresh one starts in a fifth of a second; loaders and pypdf come when they are needed.
 """
@@ -21,8 +24,9 @@ import os
 import resource
 import signal
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,7 @@ from ingest.reading.files import open_regular
 from ingest.reading.limits import FILE_BYTES_MAX, MEMORY_BYTES_MAX, PAGE_SECONDS_MAX, PAGES_MAX
 from ingest.reading.misfits import stated_format
 from ingest.reading.page import Page
+from ingest.reading.page_look import WORDS_CHARACTERS_MAX, Wish, span_in
 from ingest.reading.pdf.document import PdfDocument
 from ingest.reading.portfolio import DEEP_MAX, Document, Portfolio
 from ingest.reading.reasons import FileError, Reason
@@ -78,6 +83,9 @@ class Reader:
         try:
             opened = self._opened(Path(request["path"]), request["name"])
             document = opened.document
+            if "wish" in request:
+                yield _sight(opened, Wish(**request["wish"]))
+                return
             yield {"pages": document.page_count, "sha256": opened.sha256}
             for number in range(request["first"], min(request["last"], document.page_count)):
                 _still_alive()
@@ -101,6 +109,23 @@ class Reader:
         if self._open is not None:
             self._open.document.close()
             self._open = None
+
+
+def _sight(opened: _Open, wish: Wish) -> dict[str, Any]:
+    """What `child.Sight` has. Beyond the document's end there is nothing to be seen."""
+    document, counted = opened.document, {"pages": opened.document.page_count, "sha256": opened.sha256}
+    if wish.page >= document.page_count:
+        return counted
+    page = document.page(wish.page)
+    words = (page.text or "")[:WORDS_CHARACTERS_MAX]
+    has_next = wish.runs_over and wish.page + 1 < document.page_count
+    following = document.page(wish.page + 1).text or "" if has_next else ""
+    _still_alive()
+    seen = document.see(wish)
+    if seen is not None:
+        picture = b64encode(seen.picture).decode() if seen.picture is not None else None
+        counted["seen"] = asdict(replace(seen, picture=None)) | {"picture": picture}
+    return counted | {"words": words, "label": page.label, "span": span_in(words, following, wish)}
 
 
 def open_document(name: str, data: bytes, depth: int = 0) -> Document:

@@ -8,6 +8,8 @@ PAGES_MAX = 20_000
 """The largest manuals have some thousands; a page tree that claims more is made to keep us busy."""
 PAGE_CHARACTERS_MAX = 1_000_000
 """The densest page of our 10-K filings holds 10,104; the rest of a longer page is cut."""
+PICTURE_BYTES_MAX = 14_000_000
+"""Of a page's picture as a PNG: a photograph that fills the page at the greater width."""
 PAGE_LABEL_CHARACTERS_MAX = 100
 """Of what a document calls a page: "A-3", or a sheet's name."""
 DOCUMENT_CHARACTERS_MAX = 20_000_000

@@ -9,6 +9,7 @@ from typing import Protocol
 from app.core.formats import FORMATS, MediaType, by_name
 from ingest.reading.limits import FILE_BYTES_MAX, PAGE_LABEL_CHARACTERS_MAX
 from ingest.reading.page import Page
+from ingest.reading.page_look import Seen, Wish
 from ingest.reading.plain import clean
 from ingest.reading.reasons import FileError, Reason
 
@@ -28,6 +29,9 @@ class Document(Protocol):
 
     def page(self, number: int) -> Page:
         """Page `number`, from 0."""
+
+    def see(self, wish: Wish) -> Seen | None:
+        """A page as it is shown; None for one of words alone."""
 
     def title(self) -> str:
         """What the document calls itself, or ""."""
@@ -100,6 +104,12 @@ class Portfolio:
         if number > one.first or not page.text:
             return page
         return replace(page, text=f"{one.name}\n\n{page.text}", headings=(one.name, *page.headings))
+
+    def see(self, wish: Wish) -> Seen | None:
+        """The page as it is shown, if its attachment shows any; a quote does not run over from one to the next."""
+        one = self._attached[bisect_right(self._firsts, wish.page) - 1]
+        document = self._opened(one) if one.is_readable else None
+        return document.see(replace(wish, page=wish.page - one.first)) if document is not None else None
 
     def _count(self, number: int, bytes_left: int) -> int:
         """Add an attachment's pages. Gives its bytes."""

@@ -2,6 +2,7 @@
 
 from app.core.formats import MediaType
 from ingest.reading.page import Page
+from ingest.reading.page_look import Seen, Wish
 from ingest.reading.reasons import FileError, Reason
 
 
@@ -29,3 +30,7 @@ class TextDocument:
     def page(self, number: int) -> Page:
         """Page `number`, from 0."""
         return self._loaded.pages[number]
+
+    def see(self, wish: Wish) -> Seen | None:
+        """None: there is nothing to be seen but words."""
+        return None

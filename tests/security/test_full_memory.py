@@ -51,10 +51,19 @@ NEW: Mapping[Route, Mapping[str, Any]] = {
     },
     ("POST", "/v1/responses"): {"json": {"model": "rag-queue", "input": "?", "background": True}},
     ("POST", "/v1/embeddings"): {"json": {"model": "m", "input": "?"}},
+    ("GET", "/documents/{document_id}/pages/{n}"): {},
+    ("GET", "/documents/{document_id}/pages/{n}.png"): {},
 }
 """Routes that put something new on the queue, and how they are called."""
 FAILED = {"params": {"status": "failed"}}
-CALLS: Mapping[Route, Mapping[str, Any]] = {**NEW, ("GET", "/jobs"): FAILED, ("DELETE", "/jobs"): FAILED}
+ALL: Mapping[str, Any] = {"json": {"filter": {}}}
+CALLS: Mapping[Route, Mapping[str, Any]] = {
+    **NEW,
+    ("GET", "/jobs"): FAILED,
+    ("DELETE", "/jobs"): FAILED,
+    ("POST", "/failed-jobs/requeue"): ALL,
+    ("POST", "/failed-jobs/delete"): ALL,
+}
 BY_A_JOB = {("DELETE", "/documents/{document_id}")}
 """What is asked of a job too, though it frees."""
 

@@ -37,7 +37,7 @@ NAMES = ("tenant", "collection", "document_id", "session_id", "request_id", "job
 @pytest.mark.parametrize("name", GOOD)
 def test_what_is_a_name_is_one_everywhere(name: str) -> None:
     assert is_label(name)
-    assert Claims(sub="s", tenant=name).tenant == name
+    assert Claims(sub="s", tenant=name, exp=1).tenant == name
     assert KeyEntry.parse(f"n:{name}:ask::{'0' * 64}").tenant == name
     assert contract.SearchJob(query="?", tenant=name, collection=name, request_id=name).collection == name
 
@@ -46,7 +46,7 @@ def test_what_is_a_name_is_one_everywhere(name: str) -> None:
 def test_a_hostile_name_is_none(name: str) -> None:
     assert not is_label(name)
     with pytest.raises(ValidationError):
-        Claims(sub="s", tenant=name)
+        Claims(sub="s", tenant=name, exp=1)
     with pytest.raises(ValueError, match="tenant"):
         make_key(name="n", tenant=name, role=Role.ASK, rate=None)
     with pytest.raises(ConfigurationError):
@@ -62,6 +62,7 @@ def _subclasses(model: type[Frozen]) -> Iterator[type[Frozen]]:
 JOBS = [model for model in _subclasses(Frozen) if model.__name__.endswith("Job")]
 GOOD_FIELDS: dict[str, Any] = {
     "query": "?", "document_id": "d", "filename": "f.pdf", "sha256": "0" * 64, "job_id": "j", "texts": ["?"], "model": "m",
+    "page": 1,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +21,16 @@ from rq import Queue
 from rq.job import Job
 from rq.registry import ScheduledJobRegistry
 
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, AnswerJob, EmbedJob, WebhookJob
+from app.core.contract import (
+    INGEST_QUEUE,
+    PAGE_QUEUE,
+    QUERY_QUEUE,
+    WEBHOOK_QUEUE,
+    AnswerJob,
+    EmbedJob,
+    PageJob,
+    WebhookJob,
+)
 from app.core.errors import Limit
 from app.core.events import EventType, log_key
 from app.core.queue.connections import connect
@@ -113,6 +123,22 @@ def upload(client: httpx.Client, number: int) -> httpx.Response:
     return client.post("/documents", files={"files": (f"{number}.txt", f"Text {number}.".encode(), "text/plain")})
 
 
+def look(client: httpx.Client, number: int) -> httpx.Response:
+    return look_at(client, f"{number + 1}")
+
+
+def draw(client: httpx.Client, number: int) -> httpx.Response:
+    return look_at(client, f"{number + 1}.png")
+
+
+def look_at(client: httpx.Client, page: str) -> httpx.Response:
+    """A look at a page that nobody works on, and for which the client does not wait."""
+    listed = client.get("/documents").json()["documents"]
+    document = listed[0] if listed else upload(client, 0).raise_for_status().json()["documents"][0]
+    answer = client.get(f"/documents/{document['document_id']}/pages/{page}", params={"wait": 0})
+    return httpx.Response(202) if answer.json()["type"] == "urn:problem:page-pending" else answer
+
+
 WAYS: Mapping[tuple[str, str], tuple[str, Send]] = {
     ("POST", "/chat"): (QUERY_QUEUE, ask),
     ("POST", "/search"): (QUERY_QUEUE, search),
@@ -120,6 +146,8 @@ WAYS: Mapping[tuple[str, str], tuple[str, Send]] = {
     ("POST", "/v1/responses"): (QUERY_QUEUE, respond),
     ("POST", "/v1/embeddings"): (QUERY_QUEUE, embed),
     ("POST", "/documents"): (INGEST_QUEUE, upload),
+    ("GET", "/documents/{document_id}/pages/{n}"): (PAGE_QUEUE, look),
+    ("GET", "/documents/{document_id}/pages/{n}.png"): (PAGE_QUEUE, draw),
 }
 """Every route that puts a new job on a queue, and the queue; but for a document's deletion."""
 
@@ -240,6 +268,7 @@ KIND_ROLES = {
     "embed": "ask",
     "ingest": "ingest",
     "delete": "ingest",
+    "page": "ask",
     "webhook": None,
 }
 """The role that makes jobs of a kind, and that may stop them; None: nobody."""
@@ -249,17 +278,21 @@ ACTS = {
     ("DELETE", "/jobs/{job_id}"): "ask",
     ("POST", "/jobs/{job_id}/requeue"): "admin",
     ("DELETE", "/jobs"): "admin",
+    ("POST", "/failed-jobs/requeue"): "admin",
+    ("POST", "/failed-jobs/delete"): "admin",
     ("POST", "/v1/responses/{response_id}/cancel"): "ask",
     ("DELETE", "/v1/responses/{response_id}"): "ask",
 }
 """Every route that acts on a job that there is, and the role that it is for at least."""
+BULK = {"/jobs", "/failed-jobs/requeue", "/failed-jobs/delete"}
+"""Those that act on failed jobs alone, on many at once."""
 
 
 def test_every_route_that_acts_on_a_job_is_in_the_table() -> None:
     acting = {
         (method, path)
         for method, path in ROUTES
-        if method not in ("GET", "HEAD") and ("{job_id}" in path or "{response_id}" in path or path == "/jobs")
+        if method not in ("GET", "HEAD") and ("{job_id}" in path or "{response_id}" in path or path in BULK)
     }
     assert acting - {("POST", "/jobs/{job_id}/ticket")} == set(ACTS)  # for tickets see test_signed_links
 
@@ -276,6 +309,8 @@ def made(client: httpx.Client, valkey: Redis, kind: str) -> str:
         return str(search(client, 1).json()["job_id"])
     if kind == "embed":
         return add(valkey, kind, EmbedJob(tenant="acme", texts=("?",), model="m"))
+    if kind == "page":
+        return add(valkey, kind, PageJob(tenant="acme", document_id="d", filename="a.pdf", sha256="0" * 64, page=1))
     document = upload(client, 1).json()["documents"][0]
     if kind == "ingest":
         return str(document["job_id"])
@@ -299,7 +334,7 @@ def expected(route: tuple[str, str], kind: str, role: str) -> int:
     maker = KIND_ROLES[kind]
     if RANKS.index(role) < RANKS.index(ACTS[route]):
         return 403
-    if path == "/jobs":
+    if path in BULK:
         return 200
     if maker is None or (path.startswith("/v1/") and kind != "answer"):
         return 404
@@ -324,7 +359,10 @@ def test_who_makes_a_kind_of_job_stops_it_and_nobody_less(
                 before = valkey.hget(Job.key_for(job_id), "status")
                 path = route[1].replace("{job_id}", job_id).replace("{response_id}", f"resp_{job_id}")
                 query = {"status": "failed"} if path == "/jobs" else {}
-                answer = acme.request(route[0], path, headers=bearer(key), params=query)
+                body = {"job_ids": [job_id]} if path in BULK - {"/jobs"} else None
+                answer = acme.request(route[0], path, headers=bearer(key), params=query, json=body)
+                if body and answer.is_success:
+                    assert answer.json()["done"] == 0, "it has not failed"
                 assert answer.status_code == expected(route, kind, role), (route, role, answer.text)
                 if not answer.is_success:
                     assert valkey.hget(Job.key_for(job_id), "status") == before == b"queued"
@@ -541,6 +579,8 @@ HOLDS: Mapping[tuple[str, str], tuple[Hold, ...]] = {
     ),
     ("GET", "/v1/responses/{response_id}"): (Hold("streams", {"params": {"stream": True}}),),
     ("POST", "/v1/embeddings"): (Hold("waits", {"json": {"model": "m", "input": "?"}}),),
+    ("GET", "/documents/{document_id}/pages/{n}"): (Hold("waits"),),
+    ("GET", "/documents/{document_id}/pages/{n}.png"): (Hold("waits"),),
     ("DELETE", "/jobs/{job_id}"): (Hold("waits"),),
     ("POST", "/v1/responses/{response_id}/cancel"): (Hold("waits"),),
     ("DELETE", "/v1/responses/{response_id}"): (Hold("waits"),),
@@ -550,9 +590,14 @@ HOLDS: Mapping[tuple[str, str], tuple[Hold, ...]] = {
 QUICK = {
     ("POST", "/jobs/{job_id}/cancel"),
     ("POST", "/jobs/{job_id}/requeue"),
+    ("POST", "/failed-jobs/requeue"),
+    ("POST", "/failed-jobs/delete"),
+    ("GET", "/jobs/{job_id}/timeline"),
     ("GET", "/jobs"),
     ("DELETE", "/jobs"),
     ("GET", "/queues"),
+    ("GET", "/queues/history"),
+    ("GET", "/workers"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/documents"),
@@ -561,6 +606,8 @@ QUICK = {
     ("GET", "/documents/{document_id}/file"),
     ("POST", "/jobs/{job_id}/ticket"),
     ("GET", "/v1/responses/{response_id}/input_items"),
+    ("GET", "/session"),
+    ("GET", "/page/answers/{job_id}"),
 }
 """Routes that answer at once."""
 
@@ -642,7 +689,9 @@ def test_a_key_that_has_as_much_open_as_it_may_is_told_of_what(
 ) -> None:
     with tenants(valkey_url, tmp_path, **CAPS) as (acme, _), taken_up(hold.limit, acme, valkey, tmp_path):
         job_id = running(acme, valkey)
-        path = route[1].replace("{job_id}", job_id).replace("{response_id}", f"resp_{job_id}")
+        document_id = upload(acme, 1).json().get("documents", [{}])[0].get("document_id", "")
+        ids = {"{job_id}": job_id, "{response_id}": f"resp_{job_id}", "{document_id}": document_id, "{n}": "1"}
+        path = re.sub(r"{\w+}", lambda name: ids[name[0]], route[1])
         jobs = valkey.scard(OPEN)
         refused = acme.request(route[0], path, **hold.call)
         body = refused.json()

@@ -19,6 +19,7 @@ OPENAI = "integration/app/test_openai_protocol"
 ISOLATION = "integration/app/test_isolation"
 INGEST = "integration/ingest/test_ingest"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
+PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
 WORKER = "integration/worker/test_worker"
 OWN_JOBS = "integration/worker/test_own_jobs"
@@ -90,6 +91,53 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "Take the final answer over the deltas": (
         "unit/worker/answer/test_citations::a_quote_that_does_not_stand_there_is_no_citation",
+    ),
+    "then open `http://localhost:8000/`.": (
+        f"{PAGE}/test_views::a_question_to_try_leads_to_the_sentence_that_proves_it",
+    ),
+    "![An answer beside the page that proves it]": (f"{README}::every_link_to_a_file_leads_somewhere",),
+    "- **Ask**: the answer as it is written": (
+        f"{PAGE}/test_streaming::every_word_is_written_once",
+        f"{PAGE}/test_asking::an_answer_has_its_sources_and_an_address_of_its_own",
+    ),
+    "A click on a source opens the page beside the answer": (
+        f"{PAGE}/test_reading::the_quote_is_marked_on_the_pages_picture_and_in_its_words",
+        f"{PAGE}/test_reading::the_mark_is_over_the_words_of_the_picture",
+        f"{PAGE}/test_reading::what_is_not_marked_is_said",
+    ),
+    "The address is the job's from the first second": (
+        f"{PAGE}/test_streaming::a_reload_in_mid_stream_goes_on_from_the_first_word",
+        f"{PAGE}/test_streaming::another_tab_reads_along_from_the_first_word",
+        f"{PAGE}/test_away::a_service_that_was_killed_goes_on_and_is_asked_once",
+    ),
+    "- **Documents**: drop files or a folder.": (
+        f"{PAGE}/test_documents::what_is_dropped_anywhere_on_the_page_is_taken",
+        f"{PAGE}/test_documents::a_folder_is_taken_whole_and_two_files_of_one_name_stay_two",
+    ),
+    "Each tells how far its upload": (
+        f"{PAGE}/test_documents::indexing_shows_its_pages_and_can_be_stopped",
+        f"{PAGE}/test_documents::a_file_that_cannot_be_read_says_why_and_what_to_do",
+    ),
+    "- **Watch**, for operators": (
+        f"{PAGE}/test_watching::queues_and_processes_are_shown_with_their_last_hour",
+        f"{PAGE}/test_watching::failed_jobs_are_chosen_by_filter_and_sent_back_or_deleted",
+        f"{PAGE}/test_watching::a_job_is_shown_step_by_step",
+    ),
+    "The API serves it: no build step": (
+        "unit/app/pages/test_assets::all_together_are_small",
+        f"{PAGE}/test_views::a_view_can_be_read_by_everyone_and_fits",
+    ),
+    "It asks nothing that you cannot ask over HTTP:": (
+        "integration/app/test_document_pages::a_page_tells_where_the_quote_stands_on_its_picture",
+    ),
+    "has the boxes of a quote.": (
+        "integration/app/test_document_pages::a_page_tells_where_the_quote_stands_on_its_picture",
+    ),
+    "a key is typed once and exchanged": (
+        f"{PAGE}/test_signing_in::a_key_is_asked_for_at_once_and_kept_nowhere",
+        f"{PAGE}/test_signing_in::with_its_key_a_session_ends",
+        "security/test_sessions::signing_in_sets_a_cookie_that_no_script_and_no_other_site_gets",
+        "security/test_sessions::a_key_that_is_gone_or_may_less_ends_or_lowers_its_sessions",
     ),
     "PDF, .docx, .pptx, .xlsx": (
         "unit/test_formats::every_format_is_named_where_formats_are_listed",
@@ -250,6 +298,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Operators (role `admin`) see": (
         f"{JOBS}::failed_jobs_are_listed_sent_back_and_removed",
         f"{JOBS}::queues_show_depth_age_and_workers",
+        f"{PAGE}/test_watching::failed_jobs_are_chosen_by_filter_and_sent_back_or_deleted",
     ),
     "`make run` takes the standard ports": (f"{SERVICE}::env_prints_where_the_services_are",),
     "Its Valkey and Qdrant let in nobody": (

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from app.core.contract import Citation, page_url
 from worker.answer.markup import Scanner
 from worker.answer.sentences import clip, is_whole, last_sentence, split_sentences, squeeze
+from worker.page_layout import LAYOUT
 from worker.table_rows import as_printed, is_row
 from worker.vectors import Hit, terms
 
@@ -19,8 +20,6 @@ SENTENCES_CACHE_CHUNKS = 256
 
 PAGE_END = "\f"
 """In a chunk's text, where it goes over a page's end."""
-_LAYOUT = re.compile(r"[\s|\u00ad\u2010-]+")
-"""White space, hyphens and the bars between cells: a page breaks its lines and words where its width says."""
 _BETWEEN_FIGURES = re.compile(r"(?<=\d)[\s|\u00ad\u2010-]+(?=\d)")
 """Two numbers beside one another are no third one."""
 _APART = "\0"
@@ -226,7 +225,7 @@ def _holds(wanted: str, text: str) -> bool:
 
 def _plain(text: str) -> str:
     """`text` without layout, and its exponents raised."""
-    return _LAYOUT.sub("", _BETWEEN_FIGURES.sub(_APART, _raised(text)))
+    return LAYOUT.sub("", _BETWEEN_FIGURES.sub(_APART, _raised(text)))
 
 
 def _raised(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from redis import Redis
 from redis.client import Pipeline
 
+from app.core.budget_keys import LEASES, PAUSE, PREFIX
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.scripts import BEYOND_MAXMEMORY
 from app.core.settings import Settings
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.strategies import RateLimiter
 
-LEASES = "rag:budget:leases"
-PAUSE = "rag:budget:pause"
-PREFIX = "rag:budget"
 TOO_MANY_REQUESTS = 429
 PAUSE_SECONDS_MAX = 60.0
 """What we grant a provider's word for when to come back; then we ask again."""

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any, Protocol
 
 from redis import Redis
@@ -51,10 +51,11 @@ class Unwritten:
     """Events on their way, numbered from `first` without gaps."""
 
     first: int
-    events: Sequence[tuple[EventType, bytes]]
+    events: Sequence[tuple[EventType, bytes, int]]
+    """Type, data, and when it happened, in milliseconds since 1970."""
 
     def arguments(self) -> list[object]:
-        """As the scripts take them: number of the first, how many, then type and data of each."""
+        """As the scripts take them: number of the first, how many, then type, data and time of each."""
         return [self.first, len(self.events), *(part for event in self.events for part in event)]
 
 
@@ -73,21 +74,23 @@ class EventLog:
         self._first = started + 1
         self._writer = writer
         self._changing = threading.Lock()
-        self._events: list[tuple[EventType, bytes]] = []
+        self._events: list[tuple[EventType, bytes, int]] = []
         self._text: list[str] = []
+        self._text_at = 0
 
     def add(self, kind: EventType, data: Mapping[str, Any]) -> None:
         """Add one event."""
         with self._changing:
             self._join_text()
-            self._events.append((kind, encode(data)))
+            self._events.append((kind, encode(data), _now()))
         self._writer.wake(self)
 
     def delta(self, text: str) -> None:
         """A piece of the answer; pieces that come close together are one event."""
         with self._changing:
             self._text.append(text)
-            is_first = len(self._text) == 1
+            if is_first := len(self._text) == 1:
+                self._text_at = _now()
         if is_first:
             self._writer.wake(self)
 
@@ -105,7 +108,7 @@ class EventLog:
 
     def _join_text(self) -> None:
         if self._text:
-            self._events.append((EventType.DELTA, encode({"text": "".join(self._text)})))
+            self._events.append((EventType.DELTA, encode({"text": "".join(self._text)}), self._text_at))
             self._text.clear()
 
 
@@ -206,3 +209,8 @@ class DirectEvents:
             self._append(keys=[self._key], args=[kind, encode(data), MAX_EVENTS, self._keep_seconds or 0])
         except RedisError as error:
             log.warning("valkey_unavailable", during="events", reason=type(error).__name__)
+
+
+def _now() -> int:
+    """Milliseconds since 1970."""
+    return int(time() * 1000)

@@ -20,11 +20,12 @@ from rq.job import Job, _job_stack
 from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
 
+from app.core.budget_keys import PAUSE
 from app.core.events import MAX_EVENTS
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_FULL
 from worker.runtime import scripts
-from worker.runtime.budget import PAUSE, Budget
+from worker.runtime.budget import Budget
 from worker.runtime.event_writer import EventLog, EventWriter
 from worker.runtime.own_job import OwnJob
 from worker.runtime.recovery import fail_unreadable

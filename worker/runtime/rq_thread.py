@@ -19,12 +19,13 @@ from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
 from rq.registry import StartedJobRegistry
-from rq.utils import now
+from rq.utils import now, utcformat
 from rq.worker import SimpleWorker
 from rq.worker.base import WorkerStatus
 
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.records import TOKENS
 from app.core.serializer import PlainSerializer
 from worker.runtime import scripts
 from worker.runtime.deadlines import Deadline
@@ -175,7 +176,7 @@ class ThreadWorker(SimpleWorker):
             with self._ending_lock:
                 self._job = None
             with suppress(*VALKEY_UNAVAILABLE):
-                self._budget.spend_tokens(_tokens(job))
+                self._budget.spend_tokens(sum(_usage(job).values()))
                 if self.get_state() != WorkerStatus.IDLE:  # the job's last write has said it already
                     self._budget.release(self.name)
                     self.set_state(WorkerStatus.IDLE)
@@ -196,6 +197,8 @@ class ThreadWorker(SimpleWorker):
 
         def record(pipeline: Pipeline) -> None:
             self.increment_successful_job_count(pipeline=pipeline)
+            if usage := _usage(job):
+                pipeline.hset(job.key, mapping=usage)  # beside the record, where they are counted without its result
             job._handle_success(ttl, pipeline, **self._about_execution(job))
             job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
 
@@ -209,7 +212,9 @@ class ThreadWorker(SimpleWorker):
         result_ttl = job.get_result_ttl(self.default_result_ttl)
 
         def cancel(pipeline: Pipeline) -> None:
+            assert job.ended_at is not None
             job.set_status(RqStatus.CANCELED, pipeline=pipeline)
+            pipeline.hset(job.key, "ended_at", utcformat(job.ended_at))
             queue.canceled_job_registry.add(job, result_ttl, pipeline=pipeline)
             job.cleanup(result_ttl, pipeline=pipeline, remove_from_queue=False)
 
@@ -335,11 +340,11 @@ def _schedule_retry(job: Job, queue: Queue, pipeline: Pipeline) -> None:
     pipeline.zadd(queue.scheduled_job_registry.key, {job.id: ceil(due.timestamp())})
 
 
-def _tokens(job: Job) -> int:
-    """What the job's answer has cost, as the provider counted."""
+def _usage(job: Job) -> dict[Any, Any]:
+    """What the job's answer has cost in `TOKENS`, as the provider counted; empty where nothing was counted."""
     result = getattr(job, "_result", None)
     usage = result.get("usage", {}) if isinstance(result, dict) else {}
-    return int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
+    return {name: int(usage[name]) for name in TOKENS if usage.get(name)}
 
 
 def _patiently(act: Callable[[], None]) -> None:

@@ -9,8 +9,9 @@ from app.core.queue.scripts import BEYOND_MAXMEMORY
 _EVENTS = """
 local function record(log, limit, keep, first, from, count)
   local n = first
-  for i = from, from + 2 * count - 2, 2 do
-    local done = redis.pcall('XADD', log, 'MAXLEN', '~', limit, '0-' .. n, 't', ARGV[i], 'd', ARGV[i + 1])
+  for i = from, from + 3 * count - 3, 3 do
+    local done =
+      redis.pcall('XADD', log, 'MAXLEN', '~', limit, '0-' .. n, 't', ARGV[i], 'd', ARGV[i + 1], 'at', ARGV[i + 2])
     if type(done) ~= 'table' then
       redis.call('PUBLISH', log, n .. ' ' .. ARGV[i] .. ' ' .. ARGV[i + 1])
     elseif not string.find(done.err, 'equal or smaller', 1, true) then
@@ -80,7 +81,8 @@ for i = workers, #ARGV, 2 do
   redis.call('HSETNX', job, 'retries_given', left)
   local data = '{"attempt":' .. math.max(0, redis.call('HGET', job, 'retries_given') - left) + 1 .. '}'
   local log = 'rag:events:' .. id
-  local event = redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*', 't', 'job.started', 'd', data)
+  local at = string.format('%.0f', ARGV[3] * 1000)
+  local event = redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*', 't', 'job.started', 'd', data, 'at', at)
   redis.call('EXPIRE', log, ARGV[6])
   local n = string.sub(event, 3)
   redis.call('PUBLISH', log, n .. ' job.started ' .. data)
@@ -111,14 +113,16 @@ if state[2] == ARGV[1] then
   local failed = record(KEYS[2], limit, keep, first, 8, count)
   if failed then return failed end
 end
-local i = 8 + 2 * count
+local i = 8 + 3 * count
 while i <= #ARGV do
   local size = tonumber(ARGV[i])
   redis.call(unpack(ARGV, i + 1, i + size))
   i = i + size + 1
 end
 if ARGV[6] == '1' then
-  local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, '0-*', 't', 'ended', 'd', '{}')
+  local now = redis.call('TIME')
+  local at = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
+  local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, '0-*', 't', 'ended', 'd', '{}', 'at', at)
   redis.call('PUBLISH', KEYS[2], string.sub(id, 3) .. ' ended {}')
   redis.call('EXPIRE', KEYS[2], keep)
   ended(KEYS[4], KEYS[5], ARGV[7])
@@ -127,8 +131,8 @@ return 1 + redis.call('EXISTS', KEYS[3])
 """
 )
 """KEYS: job, log, dependents, open jobs, outbox. ARGV: the worker that has run it, bound of the log, seconds to keep
-it, number of the first event, how many, 1 when the job is over, job id, the events (type and data), then commands,
-each behind its length.
+it, number of the first event, how many, 1 when the job is over, job id, the events (type, data and when), then
+commands, each behind its length.
 
 Runs RQ's own commands in one step, and only when the job has not ended meanwhile: then 1, or 2 when other jobs wait
 for this one's end; else 0."""
@@ -145,12 +149,12 @@ for k = 1, #KEYS, 2 do
     local failed = record(KEYS[k + 1], ARGV[1], keep, first, i + 4, count)
     if failed then return failed end
   end
-  i = i + 4 + 2 * count
+  i = i + 4 + 3 * count
 end
 """
 )
 """KEYS: job and log for each job. ARGV: bound of a log; then for each job the worker that runs it, seconds to keep
-its log, number of the first event, how many, and the events (type and data).
+its log, number of the first event, how many, and the events (type, data and when).
 
 Appends the events of running jobs; those of a job that is another worker's by now are dropped."""
 

@@ -1,6 +1,7 @@
 """The documents' files, named by the hash of their bytes: in a folder, or in any store that fsspec knows (s3://).
 
-A file's name is `{tenant}/{first two digits}/{sha256}`. Nothing that a client sends becomes part of a path.
+A file's name is `{tenant}/{first two digits}/{sha256}`; pictures of its pages are beside it (`pictures`). Nothing
+that a client sends becomes part of a path.
 """
 
 import errno
@@ -18,6 +19,8 @@ from typing import IO, Any, BinaryIO, Self, cast
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
 from app.core.contract import is_label
+from app.core.documents import pictures
+from app.core.documents.pictures import Kept
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.opening import open_real
@@ -76,7 +79,9 @@ class DocumentStore:
 
     def open(self, tenant: str, sha256: str) -> BinaryIO:
         """The file, to be read and sought in, and closed. Raises `StoredFileNotFoundError`."""
-        name = _name(tenant, sha256)
+        return self._open(_name(tenant, sha256))
+
+    def _open(self, name: str) -> BinaryIO:
         with _classified():
             if self._folder is not None:
                 return open_real(self._inside(name))
@@ -85,7 +90,9 @@ class DocumentStore:
 
     def size(self, tenant: str, sha256: str) -> int:
         """In bytes. Raises `StoredFileNotFoundError`."""
-        name = _name(tenant, sha256)
+        return self._size(_name(tenant, sha256))
+
+    def _size(self, name: str) -> int:
         with _classified():
             if self._folder is not None:
                 return self._inside(name).stat(follow_symlinks=False).st_size
@@ -93,8 +100,11 @@ class DocumentStore:
 
     def exists(self, tenant: str, sha256: str) -> bool:
         """Whether the file is there."""
+        return self._exists(_name(tenant, sha256))
+
+    def _exists(self, name: str) -> bool:
         try:
-            self.size(tenant, sha256)
+            self._size(name)
         except StoredFileNotFoundError:
             return False
         return True
@@ -116,17 +126,66 @@ class DocumentStore:
             yield Path(copy.name).resolve()
 
     def delete(self, tenant: str, sha256: str) -> None:
-        """Remove the file, if it is there. The caller knows that no document uses it (`operations.begin_removal`)."""
-        name = _name(tenant, sha256)
+        """Remove the file, if it is there, and the pictures of its pages.
+
+        The caller knows that no document uses it (`operations.begin_removal`).
+        """
+        self._delete(_name(tenant, sha256))
+        self.delete_pictures(tenant, sha256)
+
+    def put_picture(self, tenant: str, sha256: str, page: int, width: int, data: bytes) -> None:
+        """Keep the picture of a page of a file, whole or not at all; the tenant's oldest ones go for it.
+
+        A file that was deleted meanwhile has none.
+        """
+        name = _picture(tenant, sha256, page, width)
+        with self.draft() as draft:
+            draft.write(data)
+            draft.keep_as(name)
+        for superfluous in pictures.superfluous(self._pictures(tenant)):
+            self._delete(f"{tenant}/{pictures.FOLDER}/{superfluous}")
+        if not self.exists(tenant, sha256):
+            self.delete_pictures(tenant, sha256)
+
+    def open_picture(self, tenant: str, sha256: str, page: int, width: int) -> tuple[BinaryIO, int]:
+        """The picture, to be read and closed, and its size. Raises `StoredFileNotFoundError`."""
+        name = _picture(tenant, sha256, page, width)
+        return self._open(name), self._size(name)
+
+    def has_picture(self, tenant: str, sha256: str, page: int, width: int) -> bool:
+        """Whether the picture is there."""
+        return self._exists(_picture(tenant, sha256, page, width))
+
+    def delete_pictures(self, tenant: str, sha256: str) -> None:
+        """Remove the pictures of the file's pages."""
+        for picture in self._pictures(tenant):
+            if pictures.is_of(picture.name, sha256):
+                self._delete(f"{tenant}/{pictures.FOLDER}/{picture.name}")
+
+    def _pictures(self, tenant: str) -> list[Kept]:
+        """All that the tenant has, in any order."""
+        folder = f"{tenant}/{pictures.FOLDER}"
+        with suppress(StoredFileNotFoundError), _classified():
+            if self._folder is None:
+                listed = self._filesystem().ls(f"{self._root()}/{folder}", detail=True)
+                return [pictures.kept_of(info) for info in listed if info.get("type") == "file"]
+            found = []
+            for entry in os.scandir(self._inside(folder)):
+                with suppress(FileNotFoundError):  # another process has removed it
+                    status = entry.stat(follow_symlinks=False)
+                    found.append(Kept(entry.name, status.st_size, status.st_mtime))
+            return found
+        return []
+
+    def _delete(self, name: str) -> None:
         with suppress(StoredFileNotFoundError), _classified():
             if self._folder is not None:
                 self._inside(name).unlink()
             else:
                 self._filesystem().rm_file(f"{self._root()}/{name}")
 
-    def _keep(self, draft: Path, tenant: str, sha256: str) -> None:
+    def _keep(self, draft: Path, name: str) -> None:
         """Give a draft its name. An existing file is replaced by its equal, which also mends a damaged one."""
-        name = _name(tenant, sha256)
         with _classified():
             if self._folder is not None:
                 target = self._inside(name)
@@ -174,7 +233,7 @@ class DocumentStore:
 class Draft:
     """A file that is being written; hashed as it grows. As a context manager it is dropped unless it was kept."""
 
-    def __init__(self, folder: Path | None, keep: Callable[[Path, str, str], None]) -> None:
+    def __init__(self, folder: Path | None, keep: Callable[[Path, str], None]) -> None:
         with _classified():
             self._file = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115 - closed in drop and keep
         self._path = Path(self._file.name)
@@ -196,11 +255,15 @@ class Draft:
 
     def keep(self, tenant: str) -> None:
         """Give the file its name, all at once: no reader ever sees half of it. It then survives a power failure."""
+        self.keep_as(_name(tenant, self.sha256))
+
+    def keep_as(self, name: str) -> None:
+        """The same under any name of the store's."""
         with _classified():
             self._file.flush()
             os.fsync(self._file.fileno())
         self._file.close()
-        self._keep(self._path, tenant, self.sha256)
+        self._keep(self._path, name)
 
     def drop(self) -> None:
         """Forget the draft; what was kept stays."""
@@ -222,6 +285,11 @@ def _name(tenant: str, sha256: str) -> str:
     if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
         raise ValueError("not a SHA-256 in hexadecimal digits")
     return f"{tenant}/{sha256[:2]}/{sha256}"
+
+
+def _picture(tenant: str, sha256: str, page: int, width: int) -> str:
+    _name(tenant, sha256)
+    return f"{tenant}/{pictures.FOLDER}/{pictures.name_of(sha256, page, width)}"
 
 
 def _drop_abandoned(drafts: Path) -> None:

@@ -1,8 +1,8 @@
 """The outbox of ended jobs: a stream in Valkey with an entry for every job that has ended, whoever ended it.
 
-What follows from a job's end reads it: webhooks, and the catalog of documents. Our workers, their recovery and
-`cancel` append the entry in the step that ends the job. RQ's own workers know nothing of it: their jobs stay in the
-set of open ones, which the API looks through. See docs/decisions/outbox.md.
+What follows from a job's end reads it: webhooks, the catalog of documents, and the queues' history. Our workers,
+their recovery and `cancel` append the entry in the step that ends the job. RQ's own workers know nothing of it: their
+jobs stay in the set of open ones, which the API looks through. See docs/decisions/outbox.md.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ OPEN = "rag:open"
 """The set of jobs that are not in the outbox yet."""
 ENTRIES_MAX = 1_000_000
 """Beyond, the oldest go unread: some 80 MB, should no API process run for days."""
-READERS = ("webhooks", "documents")
+READERS = ("webhooks", "documents", "history")
 """All that read it, by name. An entry is kept until each of them has."""
 
 START = "0-0"

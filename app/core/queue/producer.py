@@ -4,6 +4,7 @@ What a request waits for is one round trip, two where a record is checked first.
 must be one step is a script.
 """
 
+import asyncio
 import hashlib
 import json
 import re
@@ -26,7 +27,16 @@ from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from app.core import model_findings
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE, DeleteJob, IngestJob, JobStatus, Webhook
+from app.core.contract import (
+    INGEST_QUEUE,
+    PAGE_QUEUE,
+    QUERY_QUEUE,
+    WEBHOOK_QUEUE,
+    DeleteJob,
+    IngestJob,
+    JobStatus,
+    Webhook,
+)
 from app.core.events import log_key
 from app.core.queue import scripts
 from app.core.queue.outbox import OPEN, OUTBOX
@@ -55,6 +65,7 @@ REQUEUE = Script(scripts.REQUEUE)
 DELETE = Script(scripts.DELETE)
 OWN_FAILED = Script(scripts.OWN_FAILED)
 ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
+OWN = Script(scripts.OWN)
 
 DUE_BATCH = 1000
 """Retries put on the queue in one step."""
@@ -64,7 +75,14 @@ LIST_BATCH = 1000
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The characters that RQ allows in a job's id."""
 
-QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE)
+WORKER_FIELDS = ("state", "current_job", "birth", "hostname", "pid", "last_heartbeat")
+"""What is read of RQ's record of a worker."""
+
+QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
+SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
+"""Those whose jobs are a client's own."""
+DEAD_LETTER_QUEUES = (QUERY_QUEUE, INGEST_QUEUE)
+"""Those whose failed jobs wait for an operator. Who wanted to see a page has been told, and asks again."""
 _WAITING = {
     queue: (
         f"{Queue.redis_queue_namespace_prefix}{queue}",
@@ -161,10 +179,10 @@ class JobQueue:
         Raises `QueueFullError`, `QueueShareError`, and `IdempotencyConflictError` when the key was used with another
         request.
         """
-        settings, job_id = self._settings, urandom(16).hex()
+        settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
         fields, enqueued_at = _new_record(payload, settings)
-        expires_at = enqueued_at + timedelta(seconds=settings.result_ttl_seconds)
-        queue_key, scheduled_key, counts_key = _WAITING[KINDS[type(payload)].queue]
+        expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
+        queue_key, scheduled_key, counts_key = _WAITING[kind.queue]
         outcome, *rest = await self.link.run(
             SUBMIT,
             keys=[
@@ -181,7 +199,7 @@ class JobQueue:
                 self._depth,
                 job_id,
                 _fingerprint(payload, webhook) if idempotency else "",
-                settings.result_ttl_seconds + settings.failure_ttl_seconds,
+                kind.result_seconds(settings) + kind.failure_seconds(settings),
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
@@ -215,6 +233,17 @@ class JobQueue:
     async def view(self, job_id: str, *, tenant: str) -> JobView:
         """The job's state now. Raises `JobNotFoundError` when there is none or it is another tenant's."""
         return view_of(await self._record_of(tenant, job_id))
+
+    async def views(self, job_ids: Sequence[str], *, tenant: str) -> list[JobView | None]:
+        """The state of each job now, all asked at once; None for one that is gone, or another tenant's."""
+        records = await asyncio.gather(*(self._record(job_id) for job_id in job_ids))
+        return [view_of(record) if record is not None and self._is_of(tenant, record) else None for record in records]
+
+    async def own(self, job_ids: Sequence[str], *, tenant: str) -> set[str]:
+        """Those of these jobs that are the tenant's."""
+        ids = [job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)]
+        found = await self.link.run(OWN, keys=[], args=[Job.redis_job_namespace_prefix, tenant, *ids])
+        return {job_id.decode() for job_id in found}
 
     async def cancel(self, job_id: str, *, tenant: str) -> JobView:
         """Stop a job: one that waits never runs, one that runs leaves its model call. One that has ended stays so.
@@ -316,7 +345,7 @@ class JobQueue:
     async def failed(self, *, tenant: str, limit: int) -> list[JobView]:
         """The tenant's failed jobs, the latest first, `limit` at most."""
         found: list[JobView] = []
-        for queue in (QUERY_QUEUE, INGEST_QUEUE):
+        for queue in DEAD_LETTER_QUEUES:
             async for job_id in self._failed_ids(queue, tenant):
                 if len(found) == limit:
                     return found
@@ -330,8 +359,8 @@ class JobQueue:
         return len(await self.workers(QUERY_QUEUE))
 
     async def workers(self, queue: str) -> list[dict[str, bytes]]:
-        """What the living RQ workers of `queue` say of themselves: `name`, `state`, `current_job`, `birth`."""
-        names = ("state", "current_job", "birth")
+        """What the living RQ workers of `queue` say of themselves: their name and `WORKER_FIELDS`."""
+        names = WORKER_FIELDS
         keys: list[Any] = sorted(await self._valkey.smembers(WORKERS_BY_QUEUE_KEY % queue))
         async with self._valkey.pipeline(transaction=False) as pipeline:
             for key in keys:
@@ -341,7 +370,7 @@ class JobQueue:
             {"name": key.split(b":", 2)[2]}
             | {name: value for name, value in zip(names, values, strict=True) if value is not None}
             for key, values in zip(keys, answers, strict=True)
-            if values[2] is not None
+            if values[names.index("birth")] is not None
         ]
 
     async def depth(self, queue: str = QUERY_QUEUE) -> int:
@@ -397,9 +426,13 @@ class JobQueue:
 
     async def _record_of(self, tenant: str, job_id: str) -> Record:
         record = await self._record(job_id)
-        if record is None or record.queue not in (QUERY_QUEUE, INGEST_QUEUE) or record.tenant != tenant:
+        if record is None or not self._is_of(tenant, record):
             raise JobNotFoundError(job_id)
         return record
+
+    @staticmethod
+    def _is_of(tenant: str, record: Record) -> bool:
+        return record.queue in SHOWN_QUEUES and record.tenant == tenant
 
     async def _record(self, job_id: str) -> Record | None:
         if not JOB_ID.fullmatch(job_id):

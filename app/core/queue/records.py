@@ -9,7 +9,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -28,6 +28,8 @@ from app.core.contract import (
     EMBED_JOB,
     INGEST_JOB,
     INGEST_QUEUE,
+    PAGE_JOB,
+    PAGE_QUEUE,
     QUERY_QUEUE,
     SEARCH_JOB,
     WEBHOOK_JOB,
@@ -40,6 +42,8 @@ from app.core.contract import (
     IngestJob,
     IngestResult,
     JobStatus,
+    PageJob,
+    PageResult,
     SearchJob,
     SearchResult,
     Stage,
@@ -51,8 +55,8 @@ from app.core.queue.packing import unpacked
 from app.core.serializer import DATA_BYTES_MAX, PlainSerializer
 from app.core.settings import Settings
 
-Payload = AnswerJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob
-Result = AnswerResult | SearchResult | EmbedResult | IngestResult
+Payload = AnswerJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob | PageJob
+Result = AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,27 @@ class Kind:
     result: type[BaseModel] | None
     retry_intervals: tuple[int, ...] = ()
     """Seconds before each retry; empty: MAX_ATTEMPTS, and the job itself says when."""
+    keep_seconds: int | None = None
+    """How long the job is kept when it has ended; None: as the settings say."""
+
+    def result_seconds(self, settings: Settings) -> int:
+        """How long a finished job is kept."""
+        return self.keep_seconds or settings.result_ttl_seconds
+
+    def failure_seconds(self, settings: Settings) -> int:
+        """How long a failed job is kept."""
+        return self.keep_seconds or settings.failure_ttl_seconds
 
 
 WEBHOOK_RETRY_SECONDS = (5, 60, 300, 1800, 7200)
 """Close to the schedule that Standard Webhooks recommends ("Deliverability and reliability")."""
 WEBHOOK_TIMEOUT_SECONDS = 60
+PAGE_TIMEOUT_SECONDS = 60
+"""A page has a quarter of that; the rest is for fetching its file."""
+PAGE_RETRY_SECONDS = (1,)
+"""For a look whose worker died, or whose store was away for a moment. Nobody waits for a third."""
+PAGE_KEEP_SECONDS = 60
+"""A look is no answer to be fetched later. While it is kept, who asks the same is given it again."""
 
 KINDS: dict[type[BaseModel], Kind] = {
     AnswerJob: Kind("answer", ANSWER_JOB, QUERY_QUEUE, AnswerResult),
@@ -78,6 +98,7 @@ KINDS: dict[type[BaseModel], Kind] = {
     IngestJob: Kind("ingest", INGEST_JOB, INGEST_QUEUE, IngestResult),
     DeleteJob: Kind("delete", DELETE_JOB, INGEST_QUEUE, IngestResult),
     WebhookJob: Kind("webhook", WEBHOOK_JOB, WEBHOOK_QUEUE, None, WEBHOOK_RETRY_SECONDS),
+    PageJob: Kind("page", PAGE_JOB, PAGE_QUEUE, PageResult, PAGE_RETRY_SECONDS, PAGE_KEEP_SECONDS),
 }
 _KIND_BY_NAME = {kind.name: kind for kind in KINDS.values()}
 
@@ -100,8 +121,13 @@ _STAGE_AFTER = {
 _LOST = ("AbandonedJobError", "Work-horse terminated", "stuck in intermediate queue")
 """What RQ writes into a job's record when its worker died."""
 
+TOKENS = ("input_tokens", "output_tokens")
+"""Fields of a finished job's record beside RQ's own: what its answer has cost."""
+
 RECORD_BYTES_MAX = 2 * DATA_BYTES_MAX
 """Of what is read of a job at once: RQ keeps a result in base64, which takes a third more."""
+MOMENT_MAX = 10**13
+"""Milliseconds since 1970, in the year 2286: what is more is no time of ours."""
 COMPRESS_BYTES_MIN = 1_024
 FAST = 1
 """zlib's level: that of RQ takes longer and saves little more."""
@@ -133,6 +159,8 @@ class JobView:
     ended_at: datetime | None
     result: Result | None
     error: JobError | None
+    stages: Mapping[str, datetime] = field(default_factory=dict)
+    """When a document's stages began, by name."""
 
 
 def new_record(payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
@@ -162,7 +190,12 @@ def _same_for_all(kind: Kind, settings: Settings) -> dict[str, Any]:
     RQ takes 60 microseconds to say it, and a question has few.
     """
     retries = _retries(kind, settings)
-    timeouts = {QUERY_QUEUE: settings.job_timeout_seconds, INGEST_QUEUE: settings.ingest_timeout_seconds}
+    timeouts = {
+        QUERY_QUEUE: settings.job_timeout_seconds,
+        INGEST_QUEUE: settings.ingest_timeout_seconds,
+        WEBHOOK_QUEUE: WEBHOOK_TIMEOUT_SECONDS,
+        PAGE_QUEUE: PAGE_TIMEOUT_SECONDS,
+    }
     record = Job.create(
         kind.function,
         connection=NOWHERE,
@@ -170,9 +203,9 @@ def _same_for_all(kind: Kind, settings: Settings) -> dict[str, Any]:
         origin=kind.queue,
         status=RqStatus.QUEUED,
         description=kind.name,
-        timeout=timeouts.get(kind.queue, WEBHOOK_TIMEOUT_SECONDS),
-        result_ttl=settings.result_ttl_seconds,
-        failure_ttl=settings.failure_ttl_seconds,
+        timeout=timeouts[kind.queue],
+        result_ttl=kind.result_seconds(settings),
+        failure_ttl=kind.failure_seconds(settings),
         # Also RQ's own clean-up, which stock workers run, gives a lost job back while retries are left.
         retry=Retry(max=retries, interval=[*kind.retry_intervals] or 0, enqueue_at_front=True) if retries else None,
     )
@@ -219,9 +252,9 @@ def read_record(job_id: str, answer: Sequence[Any]) -> Record:
             status=status_of(status),
             queue=(queue or b"").decode(),
             meta=_plain(PlainSerializer.loads(meta)) if meta else {},
-            enqueued_at=_time(enqueued_at),
-            started_at=_time(started_at),
-            ended_at=_time(ended_at),
+            enqueued_at=time_of(enqueued_at),
+            started_at=time_of(started_at),
+            ended_at=time_of(ended_at),
             retries_left=int(retries_left or 0),
             more=more,
         )
@@ -252,6 +285,7 @@ def view_of(record: Record) -> JobView:
         ended_at=record.ended_at if status.is_terminal else None,
         result=result,
         error=error,
+        stages=_stages(record.meta.get("stages")),
     )
 
 
@@ -309,11 +343,25 @@ def _plain(meta: Any) -> Mapping[str, Any]:
     return meta if isinstance(meta, dict) else {}
 
 
+def _stages(noted: object) -> dict[str, datetime]:
+    """When stages began, which the worker notes in milliseconds since 1970."""
+    times = noted.items() if isinstance(noted, dict) else ()
+    found = {str(name): moment_of(value) for name, value in times if name in set(Stage)}
+    return {name: moment for name, moment in found.items() if moment is not None}
+
+
+def moment_of(milliseconds: object) -> datetime | None:
+    """The time that is so many milliseconds after 1970, in UTC; None for what is none."""
+    if not isinstance(milliseconds, int) or not 0 <= milliseconds < MOMENT_MAX:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
 
-def _time(value: bytes | None) -> datetime | None:
+def time_of(value: bytes | None) -> datetime | None:
     """A time as RQ writes it, in UTC. Raises `ValueError`. RQ's own reader, `strptime`, takes 10 times as long."""
     if not value:
         return None

@@ -158,6 +158,7 @@ end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[1], 'started_at', 'ended_at', 'exc_info', 'worker_name', 'stop_requested')
 redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[2], 'meta', ARGV[3], 'retries_left', ARGV[4])
+redis.call('HSET', KEYS[1], 'requeued_at', ARGV[2])
 redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[4], ARGV[1])
 redis.call('RPUSH', KEYS[2], ARGV[1])
@@ -191,6 +192,15 @@ return {#ids, own}
 """
 """KEYS: failed. ARGV: prefix of job keys, tenant, from which place, how many. How many there were, and those of the
 tenant or of nobody."""
+
+OWN = """
+local own = {}
+for i = 3, #ARGV do
+  if redis.pcall('HGET', ARGV[1] .. ARGV[i], 'tenant') == ARGV[2] then own[#own + 1] = ARGV[i] end
+end
+return own
+"""
+"""ARGV: prefix of job keys, tenant, ids. Those of the tenant."""
 
 ENQUEUE_DUE = """
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])

@@ -9,6 +9,7 @@ import pypdfium2.raw as pdfium
 
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
+from ingest.reading.page_look import Seen, Wish
 from ingest.reading.pdf import attachments
 from ingest.reading.pdf.garbage import is_garbage
 from ingest.reading.pdf.pdfium import PdfiumDocument
@@ -64,6 +65,17 @@ class PdfDocument:
         if self._is_repaired and not (page.text or "").strip():
             return Page(None, is_damaged=True)  # its words were in the part that is missing
         return page
+
+    def see(self, wish: Wish) -> Seen | None:
+        """The page as it is shown; None when pdfium cannot. Never raises, but for want of memory."""
+        if self._first is None:
+            return None
+        try:
+            return self._first.see(wish)
+        except MemoryError:
+            raise  # ends this child
+        except Exception:  # parsers raise nearly anything
+            return None
 
     @property
     def is_cover(self) -> bool:

@@ -13,6 +13,7 @@ import pypdfium2.raw as pdfium
 
 from ingest.reading.limits import PAGE_CHARACTERS_MAX
 from ingest.reading.page import Page
+from ingest.reading.page_look import Seen, Wish
 from ingest.reading.pdf import attachments, xfa
 from ingest.reading.pdf.actual_text import put_aside, put_back
 from ingest.reading.pdf.beside import Beside
@@ -99,6 +100,12 @@ class PdfiumDocument:
     def page(self, number: int) -> Page:
         """Page `number`, from 0, with what stands beside its content. Raises nearly anything."""
         return self._beside.added(number, self._content(number))
+
+    def see(self, wish: Wish) -> Seen:
+        """A page as it is shown. Raises nearly anything."""
+        from ingest.reading.pdf.page_seen import see  # numpy takes a tenth of a second, and reading does without
+
+        return see(self._document, wish)
 
     def _content(self, number: int) -> Page:
         lines, is_cut, is_blank = self._lines(number)

@@ -31,14 +31,14 @@ class Picture:
     down: tuple[float, float, float]
 
     @classmethod
-    def of(cls, page: Any, dpi: float, *, is_grey: bool, form: Any = None) -> Self:
+    def of(cls, page: Any, dpi: float, *, is_grey: bool, form: Any = None, pixels_max: int = PIXELS_MAX) -> Self:
         """Draw a pdfium page as it is shown on a screen, with its annotations and `form`'s. Raises MemoryError."""
         wide, high = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
-        scale = min(dpi / POINTS_AN_INCH, (PIXELS_MAX / max(1.0, wide * high)) ** 0.5)
-        width = max(1, min(PIXELS_MAX, round(wide * scale)))
-        height = max(1, min(PIXELS_MAX // width, round(high * scale)))
+        scale = min(dpi / POINTS_AN_INCH, (pixels_max / max(1.0, wide * high)) ** 0.5)
+        width = max(1, min(pixels_max, round(wide * scale)))
+        height = max(1, min(pixels_max // width, round(high * scale)))
         pixels = _drawn(page, form, width, height, is_grey=is_grey)
-        return cls(pixels, width, height, 1 if is_grey else 4, *_places(page, width, height))
+        return cls(pixels, width, height, 1 if is_grey else 4, *places(page, width, height))
 
     def place(self, box: Box) -> PixelBox:
         """The pixels that `box` covers, also in part, as far as they are in the picture."""
@@ -77,13 +77,13 @@ def _drawn(page: Any, form: Any, width: int, height: int, *, is_grey: bool) -> b
     return buffer.raw
 
 
-def _places(page: Any, width: int, height: int) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """From points on the page to pixels: how far across, and how far down, as factors of x, y and 1."""
+def places(page: Any, width: float, height: float) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """From points on the page to its picture's: how far across, and how far down, as factors of x, y and 1."""
     big = 1000  # pdfium gives whole pixels, so it is asked for those of a picture so many times larger
     corners = []
     for x, y in ((0, 0), (big, 0), (0, big)):
         across, down = ctypes.c_int(), ctypes.c_int()
-        pdfium.FPDF_PageToDevice(page, 0, 0, width * big, height * big, 0, x, y, across, down)
+        pdfium.FPDF_PageToDevice(page, 0, 0, round(width * big), round(height * big), 0, x, y, across, down)
         corners.append((across.value / big, down.value / big))
     (x0, y0), (x1, y1), (x2, y2) = corners
     return ((x1 - x0) / big, (x2 - x0) / big, x0), ((y1 - y0) / big, (y2 - y0) / big, y0)

@@ -3,6 +3,7 @@
 Routes are read from the application: one that nobody has entered here fails the test.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastapi.routing import iter_route_contexts
 from redis import Redis
 
 from app.auth.principals import Role
+from app.auth.sessions import COOKIE
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support.api import serving
@@ -40,6 +42,7 @@ NOBODY: Mapping[str, Mapping[str, str]] = {
     "a token signed by someone else": bearer(token(**OWN_CLAIMS, key="another secret of enough bytes, 32")),
     "a token for another service": bearer(token(**OWN_CLAIMS, aud="another-service")),
     "a token of another issuer": bearer(token(**OWN_CLAIMS, iss="https://evil.example")),
+    "a cookie of one's own making": {"Cookie": f"{COOKIE}=WyJzZXNzaW9uIl0.c2lnbmF0dXJl"},
 }
 """Who gets 401."""
 STRANGERS = {
@@ -79,9 +82,13 @@ WITH_ID: Mapping[Route, Entry] = {
     ("DELETE", "/jobs/{job_id}"): Entry(add_job),
     ("POST", "/jobs/{job_id}/requeue"): Entry(add_job),
     ("POST", "/jobs/{job_id}/ticket"): Entry(add_job),
+    ("GET", "/jobs/{job_id}/timeline"): Entry(add_job),
+    ("GET", "/page/answers/{job_id}"): Entry(add_job),
     ("GET", "/documents/{document_id}"): Entry(add_document),
     ("DELETE", "/documents/{document_id}"): Entry(add_document),
     ("GET", "/documents/{document_id}/file"): Entry(add_document),
+    ("GET", "/documents/{document_id}/pages/{n}"): Entry(add_document, {"params": {"wait": 0}}),
+    ("GET", "/documents/{document_id}/pages/{n}.png"): Entry(add_document, {"params": {"wait": 0}}),
     ("GET", "/v1/responses/{response_id}"): Entry(add_response),
     ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
@@ -111,15 +118,33 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/documents"): Role.ASK,
     ("GET", "/documents/{document_id}"): Role.ASK,
     ("GET", "/documents/{document_id}/file"): Role.ASK,
+    ("GET", "/documents/{document_id}/pages/{n}"): Role.ASK,
+    ("GET", "/documents/{document_id}/pages/{n}.png"): Role.ASK,
     ("POST", "/documents"): Role.INGEST,
     ("DELETE", "/documents/{document_id}"): Role.INGEST,
     ("GET", "/jobs"): Role.ADMIN,
     ("DELETE", "/jobs"): Role.ADMIN,
     ("POST", "/jobs/{job_id}/requeue"): Role.ADMIN,
+    ("POST", "/failed-jobs/requeue"): Role.ADMIN,
+    ("POST", "/failed-jobs/delete"): Role.ADMIN,
+    ("GET", "/jobs/{job_id}/timeline"): Role.ASK,
     ("GET", "/queues"): Role.ADMIN,
+    ("GET", "/queues/history"): Role.ADMIN,
+    ("GET", "/workers"): Role.ADMIN,
+    ("GET", "/session"): Role.ASK,
+    ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
 """The least role that each route is for."""
 PUBLIC = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"}
+VIEWS = {"/page/documents", "/page/watch", "/page/jobs/{job_id}", "/page/static/{digest}/{name}"}
+"""The page's shells and files, which are the same for everyone."""
+SIGNING = {("POST", "/session"), ("DELETE", "/session")}
+"""Routes for who shows no key in the header: to sign in, and out."""
+
+
+def is_public(route: Route) -> bool:
+    """Whether the route asks nobody who they are."""
+    return route[1] in PUBLIC | VIEWS or route in SIGNING
 
 
 def routes() -> list[Route]:
@@ -128,7 +153,7 @@ def routes() -> list[Route]:
     found = [
         (method, str(c.path_format)) for c in iter_route_contexts(app.routes) for method in sorted(c.methods or ())
     ]
-    return [(method, path) for method, path in found if path not in PUBLIC]
+    return [route for route in found if not is_public(route)]
 
 
 ROUTES = routes()
@@ -171,9 +196,8 @@ def shown(route: Route) -> str:
 
 
 def path_of(template: str, thing_id: str = "0" * 32) -> str:
-    """The path of one thing; a template without an id is a path."""
-    before, brace, rest = template.partition("{")
-    return before + thing_id + rest.partition("}")[2] if brace else template
+    """The path of one thing, and of the first of what it has; a template without an id is a path."""
+    return re.sub(r"{\w+}", "1", re.sub(r"{\w+}", thing_id, template, count=1))
 
 
 def status_of(
@@ -223,7 +247,7 @@ def test_a_route_is_for_its_role_and_those_above(client: httpx.Client, route: Ro
 def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: httpx.Client) -> None:
     job_id, document_id = add_job(owner), add_document(owner)
     for headers in STRANGERS.values():
-        for path in ("/documents", "/jobs?status=failed", "/queues"):
+        for path in ("/documents", "/jobs?status=failed", "/queues", "/queues/history", "/workers"):
             answer = client.get(path, headers=headers)
             assert answer.status_code == 200
             assert job_id not in answer.text

@@ -1,6 +1,7 @@
 """Idempotency, removal, dead letters and queues, on a real Valkey."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,11 +11,13 @@ from rq.job import Job
 from rq.job import JobStatus as RqStatus
 from rq.registry import FailedJobRegistry
 
+from app.core.budget_keys import LEASES
 from app.core.contract import QUERY_QUEUE
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.integration.app.test_waiting import append, finish, start
 from tests.support.api import serving
+from worker.runtime.budget import Budget, Limits
 
 
 @pytest.fixture
@@ -158,6 +161,60 @@ def test_queues_show_depth_age_and_workers(api: httpx.Client, valkey: Redis) -> 
     assert (questions["name"], questions["queued"]) == (QUERY_QUEUE, 1)
     assert 0 <= questions["oldest_seconds"] < 60
     assert questions["workers"] == [{"name": "w1", "state": "busy", "job_id": job_id}]
+
+
+def test_workers_are_told_by_process_and_their_jobs_to_their_tenant_alone(api: httpx.Client, valkey: Redis) -> None:
+    job_id = ask(api).json()["job_id"]
+    valkey.hset(Job.key_for("foreign"), "tenant", "other")
+    about: dict[Any, Any] = {
+        "birth": "2026-01-01T00:00:00.000000Z",
+        "hostname": "h",
+        "pid": 7,
+        "last_heartbeat": "no time",
+    }
+    for number, running in enumerate((job_id, "foreign", "")):
+        name = f"rq:worker:p.{QUERY_QUEUE}.{number}.0000000{number}"
+        valkey.sadd(f"rq:workers:{QUERY_QUEUE}", name)
+        valkey.hset(name, mapping=about | {"state": "busy" if running else "idle", "current_job": running})
+    assert api.get("/workers").json()["workers"] == [
+        {
+            "name": "p",
+            "hostname": "h",
+            "pid": 7,
+            "queues": [QUERY_QUEUE],
+            "threads": 3,
+            "busy": 2,
+            "job_ids": [job_id],
+            "started_at": "2026-01-01T00:00:00Z",
+            "heartbeat_at": None,
+        }
+    ]
+
+
+def test_without_limits_nothing_is_said_of_the_budget(api: httpx.Client) -> None:
+    assert set(api.get("/queues").json()["budget"].values()) == {None}
+
+
+def test_the_budget_is_what_all_workers_hold(valkey: Redis, valkey_url: str) -> None:
+    model: dict[str, Any] = {"openai_base_url": "http://127.0.0.1:9", "chat_model": "m", "model_max_concurrency": 4}
+    settings = Settings(redis_url=valkey_url, qdrant_url="http://127.0.0.1:9", **model)
+    held = Budget(valkey, Limits.of(settings), lease_seconds=60)
+    assert held.acquire("one")
+    assert held.acquire("two")
+    assert held.acquire("one that waits for a job")
+    valkey.zadd(LEASES, {"dead": 1})
+    valkey.zadd(f"rq:wip:{QUERY_QUEUE}", {"a:e": 2e9, "b:e": 2e9})
+    held.heed(429, {"retry-after": "30"})
+    with serving(settings) as url:
+        told = httpx.get(f"{url}/queues").json()["budget"]
+        assert (told["in_flight"], told["concurrency"], told["requests_per_minute"]) == (2, 4, None)
+        assert 20 < told["paused_seconds"] <= 30
+        valkey.zrem(LEASES, "one")
+        valkey.zrem(LEASES, "two")
+        assert httpx.get(f"{url}/queues").json()["budget"]["in_flight"] == 1
+        valkey.delete(LEASES)
+        valkey.set(LEASES, "text")
+        assert httpx.get(f"{url}/queues").json()["budget"]["in_flight"] == 0
 
 
 def test_a_search_is_a_job_of_its_own_kind(api: httpx.Client) -> None:

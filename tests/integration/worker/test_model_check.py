@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from app.core import model_findings
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
+from app.core.contract import INGEST_QUEUE, PAGE_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
 from app.core.logging import configure_logging
 from app.core.model_findings import MESSAGES, ModelRole, Problem
 from app.core.settings import LogFormat, Settings
@@ -201,7 +201,12 @@ def test_a_worker_that_finds_nothing_clears_what_stood_there(
 
 @pytest.mark.parametrize(
     ("queue", "roles"),
-    [(QUERY_QUEUE, set(ModelRole)), (INGEST_QUEUE, {ModelRole.EMBEDDING}), (WEBHOOK_QUEUE, set())],
+    [
+        (QUERY_QUEUE, set(ModelRole)),
+        (INGEST_QUEUE, {ModelRole.EMBEDDING}),
+        (WEBHOOK_QUEUE, set()),
+        (PAGE_QUEUE, set()),
+    ],
 )
 def test_only_what_the_queues_jobs_need_is_asked_for(
     model: ModelServer, valkey: Redis, ended: threading.Event, queue: str, roles: set[ModelRole]

@@ -1,5 +1,7 @@
 """Whoever can write to Valkey makes no worker run anything but this service's own jobs, with pickles or without."""
 
+import hashlib
+import io
 import os
 import pickle
 import subprocess
@@ -16,7 +18,17 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 
-from app.core.contract import DELETE_JOB, INGEST_QUEUE, QUERY_QUEUE, SEARCH_JOB, WEBHOOK_JOB, WEBHOOK_QUEUE
+from app.core.contract import (
+    DELETE_JOB,
+    INGEST_QUEUE,
+    PAGE_JOB,
+    PAGE_QUEUE,
+    QUERY_QUEUE,
+    SEARCH_JOB,
+    WEBHOOK_JOB,
+    WEBHOOK_QUEUE,
+)
+from app.core.documents.files import open_store
 from app.core.queue.connections import connect
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
@@ -24,12 +36,23 @@ from tests.support import ROOT
 from worker import ConcurrentWorker
 from worker.runtime.own_job import COMMANDS, FUNCTIONS
 
-OWN: dict[str, tuple[str, dict[str, str]]] = {
+FILE = b"Nobody may row alone."
+
+OWN: dict[str, tuple[str, dict[str, Any]]] = {
     QUERY_QUEUE: (SEARCH_JOB, {"query": "anything"}),
     INGEST_QUEUE: (DELETE_JOB, {"document_id": "none", "collection": "default"}),
     WEBHOOK_QUEUE: (WEBHOOK_JOB, {"job_id": "none"}),
+    PAGE_QUEUE: (
+        PAGE_JOB,
+        {"document_id": "none", "filename": "a.txt", "sha256": hashlib.sha256(FILE).hexdigest(), "page": 1},
+    ),
 }
-"""A job of each queue that ends well with nothing there: no documents, no webhook."""
+"""A job of each queue that ends well with nothing there but `FILE`: no documents, no webhook."""
+
+
+@pytest.fixture(autouse=True)
+def _file() -> None:
+    open_store(Settings()).put_file("default", io.BytesIO(FILE))
 
 
 @pytest.fixture

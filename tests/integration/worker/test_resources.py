@@ -6,16 +6,24 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
+from app.core.contract import INGEST_QUEUE, PAGE_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
 from app.core.errors import ConfigurationError
 from app.core.queue.connections import connect
 from app.core.settings import Settings
+from ingest.page_job import open_looking
 from ingest.resources import open_ingestion
 from worker import resources
 from worker.concurrent import ConcurrentWorker
 from worker.resources import Answering, Process, begin, end, open_answering, shared
 
-NEEDS = {QUERY_QUEUE: {open_answering}, INGEST_QUEUE: {open_ingestion}, WEBHOOK_QUEUE: set()}
+NEEDS = {
+    QUERY_QUEUE: {open_answering},
+    INGEST_QUEUE: {open_ingestion},
+    WEBHOOK_QUEUE: set(),
+    PAGE_QUEUE: {open_looking},
+}
+IN_QDRANT = {QUERY_QUEUE, INGEST_QUEUE}
+"""Queues whose jobs read or write the index."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +54,7 @@ def test_a_worker_asks_for_a_qdrant_only_where_one_is_needed(
     valkey: Redis, valkey_url: str, queue: str, tmp_path: Path
 ) -> None:
     settings = Settings(redis_url=valkey_url, data_dir=tmp_path)
-    if NEEDS[queue]:
+    if queue in IN_QDRANT:
         with pytest.raises(ConfigurationError, match="QDRANT_URL"):
             _work(valkey_url, queue, settings)
     else:

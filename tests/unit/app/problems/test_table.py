@@ -19,8 +19,16 @@ from starlette.exceptions import HTTPException
 from structlog.testing import LogCapture
 
 from app import problems
-from app.auth.principals import ForbiddenError, KeysUnavailableError, NotAuthenticatedError, NotLocalError, Role
+from app.auth.principals import (
+    ForbiddenError,
+    KeysUnavailableError,
+    NotAuthenticatedError,
+    NotLocalError,
+    OtherSiteError,
+    Role,
+)
 from app.auth.rate_limits import RateLimitedError, Standing
+from app.auth.sessions import BadSessionError
 from app.auth.signed import BadLinkError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
@@ -36,6 +44,14 @@ from app.core.queue.producer import (
     QueueShareError,
 )
 from app.documents.downloads import RangeNotSatisfiableError
+from app.documents.looks import (
+    NoPictureError,
+    OtherVersionError,
+    PageNotDrawnError,
+    PageNotFoundError,
+    PagePendingError,
+    PageUnreadableError,
+)
 from app.documents.service import DocumentNotFoundError
 from app.documents.uploads import Refusal, UploadRefusedError
 from app.middleware.body_limit import BodyTooLargeError
@@ -107,6 +123,9 @@ SAMPLES = [
     Sample(
         BadLinkError(is_over=True), 401, "link-expired", {"www-authenticate": f'{BEARER}, error="invalid_token"'},
     ),
+    Sample(
+        BadSessionError(is_over=True), 401, "session-ended", {"www-authenticate": f'{BEARER}, error="invalid_token"'},
+    ),
     Sample(NotAuthenticatedError(is_wrong=False), 401, "unauthorized", {"www-authenticate": BEARER}),
     Sample(
         NotAuthenticatedError(is_wrong=True), 401, "unauthorized",
@@ -115,6 +134,7 @@ SAMPLES = [
     Sample(
         ForbiddenError(Role.ADMIN), 403, "forbidden", {"www-authenticate": f'{BEARER}, error="insufficient_scope"'}
     ),
+    Sample(OtherSiteError(), 403, "other-site"),
     Sample(NotLocalError(), 403, "keys-required"),
     Sample(
         RateLimitedError(STANDING), 429, "quota-exceeded", {"retry-after": "7"}, {"violated-policies": ["default"]}
@@ -133,6 +153,12 @@ SAMPLES = [
     Sample(VALKEY_FULL("secret"), 503, "queue-memory-full", {"retry-after": "10"}),
     Sample(DocumentNotFoundError("secret"), 404, "document-not-found"),
     Sample(StoredFileNotFoundError("secret"), 404, "file-not-kept"),
+    Sample(PageNotFoundError(12), 404, "page-not-found"),
+    Sample(OtherVersionError("secret"), 404, "other-version"),
+    Sample(NoPictureError("secret"), 404, "no-picture"),
+    Sample(PageUnreadableError("secret"), 422, "page-unreadable"),
+    Sample(PagePendingError("secret"), 503, "page-pending", {"retry-after": "2"}),
+    Sample(PageNotDrawnError("secret"), 503, "page-not-drawn", {"retry-after": "5"}),
     Sample(
         RangeNotSatisfiableError(12), 416, "range-not-satisfiable",
         {"content-range": "bytes */12", "accept-ranges": "bytes"},
@@ -155,6 +181,7 @@ EXACT = {
     BodyTooLargeError: "The body is larger than 256 KiB.",
     ForbiddenError: "This needs a key with the role admin.",
     LimitReachedError: "Your key has 1,000 streams open here, as many as it may. Close one.",
+    PageNotFoundError: "The document has 12 pages.",
     RequestValidationError: "See `errors`, and /docs for what this address takes.",
     UploadRefusedError: "What to do.",
 }

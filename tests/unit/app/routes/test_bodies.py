@@ -46,7 +46,12 @@ def routes(client: TestClient) -> list[str]:
 
 
 def text_for(path: str) -> str:
-    fields: dict[str, object] = {"query": QUESTION}
+    own: dict[str, dict[str, object]] = {
+        "/session": {"key": QUESTION},
+        "/failed-jobs/requeue": {"filter": {"text": QUESTION}},
+        "/failed-jobs/delete": {"filter": {"text": QUESTION}},
+    }
+    fields = own.get(path, {"query": QUESTION})
     if path.startswith("/v1/"):
         fields = FIELDS | {
             "model": "rag-queue",

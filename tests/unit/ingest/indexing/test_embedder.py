@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 from fakeredis import FakeRedis
 
+from app.core.budget_keys import LEASES
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from ingest.indexing import embedder as budgeted
 from ingest.indexing.embedder import ATTEMPTS, Embedder, open_budget
 from worker.index.vector_index import VectorIndex
-from worker.runtime.budget import LEASES
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
+from app.core.documents import pictures
 from app.core.documents.files import (
     DRAFT_SECONDS_MAX,
     DRAFTS,
@@ -192,3 +193,87 @@ def test_an_address_that_is_none_says_what_to_change(url: str) -> None:
 def test_limits_of_uploads_have_bounds(limits: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Settings(**limits)
+
+
+PICTURE = b"\x89PNG " + bytes(50)
+
+
+def kept(store: DocumentStore, sha256: str = SHA256, tenant: str = "acme") -> list[int]:
+    """The pages, up to 20, whose pictures there are."""
+    return [page for page in range(1, 21) if store.has_picture(tenant, sha256, page, 900)]
+
+
+def test_a_picture_comes_back_by_page_and_width(store: DocumentStore) -> None:
+    store.put_file("acme", BytesIO(DATA))
+    store.put_picture("acme", SHA256, 3, 900, PICTURE)
+    file, size = store.open_picture("acme", SHA256, 3, 900)
+    with file:
+        assert (file.read(), size) == (PICTURE, len(PICTURE))
+    for other in (("acme", SHA256, 3, 1800), ("acme", SHA256, 4, 900), ("other", SHA256, 3, 900)):
+        assert not store.has_picture(*other)
+        with pytest.raises(StoredFileNotFoundError):
+            store.open_picture(*other)
+
+
+def test_pictures_go_with_their_file_and_no_others(store: DocumentStore) -> None:
+    another = store.put_file("acme", BytesIO(b"other words"))[0]
+    store.put_file("acme", BytesIO(DATA))
+    for sha256 in (SHA256, another):
+        store.put_picture("acme", sha256, 3, 900, PICTURE)
+    store.delete("acme", SHA256)
+    assert (kept(store), kept(store, another)) == ([], [3])
+
+
+def test_a_file_that_is_gone_gets_no_picture(store: DocumentStore) -> None:
+    """Its document may have been deleted while the page was drawn."""
+    store.put_picture("acme", SHA256, 3, 900, PICTURE)
+    assert kept(store) == []
+
+
+def test_a_tenants_oldest_pictures_go_when_there_are_too_many(
+    store: DocumentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "BYTES_MAX", 10 * len(PICTURE))
+    monkeypatch.setattr(pictures, "KEPT_BYTES", 8 * len(PICTURE))
+    for tenant in ("acme", "other"):
+        store.put_file(tenant, BytesIO(DATA))
+    store.put_picture("other", SHA256, 1, 900, PICTURE)
+    for page in range(1, 12):
+        store.put_picture("acme", SHA256, page, 900, PICTURE)
+    assert kept(store) == [4, 5, 6, 7, 8, 9, 10, 11]
+    assert kept(store, tenant="other") == [1], "another's are not counted"
+    assert store.exists("acme", SHA256)
+
+
+def test_a_picture_is_whole_or_not_there(
+    folder: DocumentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder.put_file("acme", BytesIO(DATA))
+    before = files(tmp_path)
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(StorageUnavailableError):
+        folder.put_picture("acme", SHA256, 1, 900, PICTURE)
+    assert files(tmp_path) == before
+
+
+def test_no_link_leads_pictures_out_of_the_store(folder: DocumentStore, tmp_path: Path) -> None:
+    folder.put_file("acme", BytesIO(DATA))
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.mkdir()
+    (tmp_path / "acme" / pictures.FOLDER).symlink_to(outside)
+    for act in (
+        lambda: folder.put_picture("acme", SHA256, 1, 900, PICTURE),
+        lambda: folder.open_picture("acme", SHA256, 1, 900),
+    ):
+        with pytest.raises(StorageUnavailableError):
+            act()
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("page", [0, -1])
+def test_what_is_no_page_has_no_picture(store: DocumentStore, page: int) -> None:
+    with pytest.raises(ValueError, match="not a page"):
+        store.has_picture("acme", SHA256, page, 900)

@@ -1,0 +1,133 @@
+// The view to ask: a question becomes a job at once, and its address is the job's.
+
+import { Refusal, address, request } from "./api.js";
+import { compose, currentScope, invite, scopeTo, takeBack } from "./composer.js";
+import { byId } from "./dom.js";
+import * as earlier from "./earlier.js";
+import { list } from "./earlier_list.js";
+import { all } from "./library.js";
+import { live } from "./live.js";
+import * as question from "./question.js";
+import * as scopes from "./scope.js";
+import { drop, left, send, unsent } from "./sending.js";
+import { signedIn } from "./session.js";
+import * as stage from "./stage.js";
+import { leave as leaveWelcome, unwelcome, welcome } from "./welcome.js";
+
+const AGAIN_MS = 3000; // between two attempts to begin
+let stop = () => {}, leave = () => {};
+
+function ask(text, scope = currentScope()) {
+  open(text, scope);
+  if (!byId("ask").contains(document.activeElement) || matchMedia("(pointer: coarse)").matches) byId("question").focus();
+  deliver(unsent(text, scope));
+}
+
+function open(text, scope) {
+  leave();
+  leaveWelcome();
+  question.open(text, scope);
+}
+
+/** Send it, and then show its job. Who asks something else meanwhile finds it among the earlier questions. */
+async function deliver(one) {
+  const mine = question.current();
+  const isOpen = () => mine === question.current();
+  const giveUp = new AbortController();
+  [leave, stop] = [() => {}, () => giveUp.abort()];
+  const go = location.search === "" ? "pushState" : "replaceState";
+  if (location.search !== "") history.pushState(null, "", address("/")); // until it has an address: a reload sends it
+  question.begin();
+  stage.say("Sending");
+  try {
+    const accepted = await sent(one, (...why) => isOpen() && stage.waits(...why), giveUp.signal);
+    earlier.remember(accepted, one.question, one.scope);
+    if (isOpen()) {
+      history[go](null, "", address(`/?job=${accepted.job_id}`));
+      watch(accepted.job_id);
+    }
+    list();
+  } catch (refusal) {
+    if (isOpen()) question.end(() => notTaken(one, refusal));
+  }
+}
+
+async function sent(one, onWait, signal) {
+  for (;;) {
+    try {
+      return await send(one, onWait, signal);
+    } catch (refusal) {
+      if (refusal.status !== 401) throw refusal;
+      await signedIn();
+    }
+  }
+}
+
+function notTaken(one, refusal) {
+  takeBack(one.question);
+  if (refusal.name === "AbortError") return stage.say("Not sent");
+  stage.say("Not taken");
+  stage.remark(refusal.message, true);
+}
+
+function watch(id) {
+  ({ leave, stop } = live(id));
+}
+
+/** The question of a job of another browser; null where the service does not tell. */
+const theQuestion = (id) => request(`/jobs/${encodeURIComponent(id)}/timeline`).then((told) => told.question ?? null, () => null);
+
+async function reopen(id) {
+  const known = earlier.known(id);
+  scopeTo(scopes.checked(known?.scope) ?? currentScope());
+  open(known?.question ?? "", currentScope());
+  const mine = question.current();
+  watch(id);
+  const told = known === null ? await theQuestion(id) : null;
+  if (told === null || mine !== question.current()) return;
+  question.entitle(told);
+  byId("again").hidden = !byId("stop").hidden;
+}
+
+/** Show what the address says. */
+async function start() {
+  const session = await signedIn();
+  const asked = new URLSearchParams(location.search);
+  list();
+  if (asked.has("job")) return reopen(asked.get("job"));
+  const kept = left();
+  if (kept?.isStale) {
+    drop(kept);
+    takeBack(kept.question);
+  } else if (kept !== null) {
+    scopeTo(scopes.checked(kept.scope) ?? currentScope());
+    open(kept.question, currentScope());
+    return deliver({ ...kept, scope: currentScope() });
+  }
+  document.title = "Ask · rag-queue";
+  invite();
+  const wish = scopes.wanted(asked);
+  if (wish !== null) scopeTo(scopes.among(wish, await all()));
+  return welcome(ask, session.role !== "ask");
+}
+
+/** The same, as often as it takes. */
+async function begin() {
+  leave();
+  question.close();
+  try {
+    await start();
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    unwelcome(refusal.message);
+    const timer = setTimeout(begin, AGAIN_MS);
+    leave = () => clearTimeout(timer);
+  }
+}
+
+compose(ask);
+byId("stop").addEventListener("click", () => stop());
+byId("again").addEventListener("click", () => ask(question.current().question, question.current().scope));
+byId("widen").addEventListener("click", () => { scopeTo(scopes.EVERYTHING); ask(question.current().question); });
+window.addEventListener("popstate", begin);
+begin();
