@@ -2,8 +2,8 @@
 
 import { address, request } from "./api.js";
 import { confirmed } from "./confirm.js";
-import { byId, duration, element } from "./dom.js";
-import { clock, exactly, number } from "./moments.js";
+import { byId, clock, duration, element } from "./dom.js";
+import { exactly, number } from "./moments.js";
 import { pulse } from "./pulse.js";
 import { signedIn } from "./session.js";
 

@@ -1,16 +1,14 @@
 // Times and numbers as people say them, and exact for who points at them.
 
-import { element } from "./dom.js";
+import { clock, element } from "./dom.js";
 
 const NUMBER = new Intl.NumberFormat();
 const SHORT = new Intl.NumberFormat([], { notation: "compact", maximumFractionDigits: 1 });
-const CLOCK = new Intl.DateTimeFormat([], { timeStyle: "medium" });
 const EXACT = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "long" });
 const DAY_S = 86400;
 const SHORT_FROM = 10000;
 
 export const number = (value) => (value < SHORT_FROM ? NUMBER.format(value) : SHORT.format(value));
-export const clock = (date) => CLOCK.format(date);
 
 /** "4 s", "3 min", "2 h", "5 days". */
 export function span(seconds) {

@@ -1,9 +1,8 @@
 // The view for operators: queues, worker processes and what failed, a moment old at most while somebody looks.
 
 import { request } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, clock } from "./dom.js";
 import { beginFailed, lookAtFailed } from "./failed.js";
-import { clock } from "./moments.js";
 import { processRow } from "./process_rows.js";
 import { pulse } from "./pulse.js";
 import { budgetWords, queueRow, tiles } from "./queue_rows.js";
