@@ -17,6 +17,7 @@ from app.core.signed import Grant, Purpose, read, sign
 from tests.integration.app.test_isolation import ROLES, ROUTES, Route, path_of, shown, status_of
 from tests.support.api import serving
 from tests.support.credentials import SECRET, api_key, bearer, token
+from tests.support.processes import wait_until
 
 OWN = "the operator's own secret, 32 bytes"
 KEYS = {role: api_key(role.value, tenant="acme", role=role.value) for role in Role}
@@ -228,8 +229,14 @@ def test_whose_session_another_site_has_used_is_logged(
     value = signed_in(client, KEYS[Role.ADMIN][0])
     headers = cookie(value, **{"Sec-Fetch-Site": "cross-site", "X-Request-ID": "other-site-1"})
     assert client.post("/chat", json={"query": "?"}, headers=headers).status_code == 403
-    (line,) = [line for line in capfd.readouterr().err.splitlines() if '"other-site-1"' in line]
-    assert '"principal":"acme/admin"' in line
+    written: list[str] = []
+
+    def line() -> str | None:
+        """It is written when the client has its answer, and so perhaps after the client has read it."""
+        written.append(capfd.readouterr().err)
+        return next((line for line in "".join(written).splitlines() if '"other-site-1"' in line), None)
+
+    assert '"principal":"acme/admin"' in wait_until(line, "the request's line")
 
 
 def test_wrong_keys_and_cookies_are_counted_by_address_and_old_ones_are_not(valkey_url: str, tmp_path: Path) -> None:
