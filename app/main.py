@@ -20,6 +20,7 @@ from app.core.queue.pipelined import end
 from app.core.queue.producer import JobQueue
 from app.core.services import redis_url
 from app.core.settings import Settings
+from app.core.version import VERSION
 from app.dependencies import Api
 from app.documents.uploads import body_bytes_max
 from app.jobs.documents import DocumentJobs
@@ -47,7 +48,6 @@ from app.routes import (
     timeline,
 )
 from app.stopping import on_stop
-from app.version import VERSION
 
 UPKEEP_SECONDS = 1.0
 """Between two looks at retries that are due and at jobs that have ended."""

@@ -44,6 +44,26 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 """Several values in one variable, with commas or spaces between them."""
 
 
+def _prices(text: object) -> object:
+    """`model=in/out`, several of them, as a table. Raises `ValueError` without what stands there."""
+    words = _words(text)
+    if not isinstance(words, tuple):
+        return text
+    table = {}
+    for word in words:
+        model, _, price = str(word).rpartition("=")
+        parts = price.split("/")
+        if not model or len(parts) != 2:
+            raise ValueError("must be like gpt-4.1=2/8, my-model=0.5/1.5")
+        table[model] = tuple(parts)
+    return table
+
+
+Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Prices = Annotated[dict[str, tuple[Dollars, Dollars]], NoDecode, BeforeValidator(_prices)]
+"""US dollars for a million tokens, those of the prompt and those of the answer, by model."""
+
+
 def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
     """Whether `url` has one of `schemes`, a host, and no port or one from 0 to 65535."""
     try:
@@ -225,6 +245,23 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(
         LogFormat.AUTO, description="auto (console on a terminal, else json), console, json"
     )
+    log_content: bool = Field(
+        False, description="Log questions and answers too; for finding faults, on a machine that nobody else reads"
+    )
+
+    metrics: bool = Field(False, description="Count for Prometheus: the API answers /metrics to role admin")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of a process's own for /metrics, which turns METRICS on; a worker has no other, and "
+        "`python -m app` gives its worker the next one",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT; it asks nobody who they are")
+    model_prices: Prices | None = Field(
+        None,
+        description="US dollars for a million tokens in and out, by the model's name: gpt-4.1=2/8, my-model=0.5/1.5",
+    )
 
     @field_validator("qdrant_url", "openai_base_url", "embedding_base_url", "rerank_url", "jwt_jwks_url")
     @classmethod
@@ -323,6 +360,11 @@ class Settings(BaseSettings):
         if self.chunk_overlap >= self.chunk_size // 2:
             raise ValueError("CHUNK_OVERLAP must be less than half of CHUNK_SIZE")
         return self
+
+    @property
+    def counts(self) -> bool:
+        """Whether a process keeps numbers for Prometheus; a worker does where it has a port to show them on."""
+        return self.metrics or self.metrics_port is not None
 
     @property
     def has_chat_model(self) -> bool:

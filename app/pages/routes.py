@@ -9,13 +9,13 @@ from starlette.responses import HTMLResponse
 from app.auth.dependencies import AdmittedRoute, Asker
 from app.auth.gate import Gate
 from app.core.contract import AnswerResult
+from app.core.version import VERSION
 from app.dependencies import Api, ApiDep
 from app.pages.answer_html import answer_html
 from app.pages.assets import load
 from app.pages.shell import shell
 from app.routes.links import link_base
 from app.schemas import Root, problem_responses
-from app.version import VERSION
 
 FOR_GOOD = "public, max-age=31536000, immutable"
 """A year, as RFC 9111 lets a cache keep what has an expiry; `immutable` (RFC 8246): not even a reload asks again."""

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from app.core.contract import QUERY_MAX_CHARACTERS, AnswerJob
 from app.core.errors import MESSAGES, ErrorCode, JobError
-from app.version import VERSION
+from app.core.version import VERSION
 from tests.support import ROOT
 
 

@@ -1,0 +1,79 @@
+"""A process's page on a port of its own: `/metrics`, and how the process does.
+
+Metrics are nobody's secret inside a cluster, and tell a stranger how much the service is used: the port is bound to
+METRICS_HOST, this machine alone unless it is set.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
+from prometheus_client.registry import Collector
+
+from app.core.errors import ConfigurationError
+
+PATIENCE_SECONDS = 10
+"""For a client that has connected and says nothing."""
+
+Report = tuple[bool, Mapping[str, Any]]
+"""Whether all is well, and what there is to say of it."""
+
+
+class OwnPort:
+    """Serves GET `/metrics` from `registry` and a `reports` path each on `port` of `host`, until it is closed.
+
+    Port 0 takes a free one, which `port` says. Raises `ConfigurationError` when the port cannot be had.
+    """
+
+    def __init__(
+        self, host: str, port: int, registry: Collector, reports: Mapping[str, Callable[[], Report]] | None = None
+    ) -> None:
+        application = _Application(make_wsgi_app(registry), reports or {})
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        server_class = type("Server", (ThreadingWSGIServer,), {"address_family": family})
+        try:
+            self._server: WSGIServer = make_server(host, port, application, server_class, handler_class=_Handler)
+        except OSError as error:
+            raise ConfigurationError(
+                f"METRICS_PORT: cannot listen on {host}, port {port}: {error.strerror}"
+            ) from None
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="metrics")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Free the port; answers that are under way end by themselves."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = PATIENCE_SECONDS
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: it is asked for every few seconds."""
+
+
+class _Application:
+    """The paths of `OwnPort`, as WSGI."""
+
+    def __init__(self, metrics: Callable[..., Any], reports: Mapping[str, Callable[[], Report]]) -> None:
+        self._metrics = metrics
+        self._reports = reports
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == "/metrics":
+            answer: Iterable[bytes] = self._metrics(environ, start_response)
+            return answer
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or path not in self._reports:
+            start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+            return [b"Here are /metrics and what is beside it.\n"]
+        is_well, said = self._reports[path]()
+        start_response("200 OK" if is_well else "503 Service Unavailable", [("Content-Type", "application/json")])
+        return [json.dumps(said).encode() + b"\n"]
