@@ -3,6 +3,7 @@
 Factories take a `Settings`; only a `__main__` and `app.main.from_environment` read the environment.
 """
 
+import re
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
@@ -44,6 +45,9 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 """Several values in one variable, with commas or spaces between them."""
 
 
+_PRICE = re.compile(r"(?P<model>.+)=(?P<input>\d{1,6}(\.\d{1,9})?)/(?P<output>\d{1,6}(\.\d{1,9})?)", re.ASCII)
+
+
 def _prices(text: object) -> object:
     """`model=in/out`, several of them, as a table. Raises `ValueError` without what stands there."""
     words = _words(text)
@@ -51,16 +55,14 @@ def _prices(text: object) -> object:
         return text
     table = {}
     for word in words:
-        model, _, price = str(word).rpartition("=")
-        parts = price.split("/")
-        if not model or len(parts) != 2:
+        price = _PRICE.fullmatch(str(word))
+        if price is None:
             raise ValueError("must be like gpt-4.1=2/8, my-model=0.5/1.5")
-        table[model] = tuple(parts)
+        table[price["model"]] = price["input"], price["output"]
     return table
 
 
-Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-Prices = Annotated[dict[str, tuple[Dollars, Dollars]], NoDecode, BeforeValidator(_prices)]
+Prices = Annotated[dict[str, tuple[float, float]], NoDecode, BeforeValidator(_prices)]
 """US dollars for a million tokens, those of the prompt and those of the answer, by model."""
 
 

@@ -37,10 +37,14 @@ WRONG: dict[str, list[str]] = {
     "log_format": ["hunter2"],
     "fusion": ["hunter2"],
     "port": ["hunter2", "-1", "65536"],
+    "metrics_port": ["hunter2", "-1", "65536"],
+    "model_prices": ["hunter2", "hunter2=1", "hunter2=1/nan", "hunter2=-1/2", "=1/2", "hunter2=1/2/3", "hunter2=1e9/1",
+                     "hunter2=1000000000/1"],
 }  # fmt: skip
 """By setting, what it is not. `hunter2` is never shown."""
 ANY_TEXT = {
     "host": "resolved when the API listens, at the start",
+    "metrics_host": "resolved when the port opens, at the start",
     "data_dir": "made at the start",
     "documents_url": "opened at the start: see below",
     "api_keys": "read at the start: see below",
