@@ -38,8 +38,8 @@ WRONG: dict[str, list[str]] = {
     "fusion": ["hunter2"],
     "port": ["hunter2", "-1", "65536"],
     "metrics_port": ["hunter2", "-1", "65536"],
-    "model_prices": ["hunter2", "hunter2=1", "hunter2=1/nan", "hunter2=-1/2", "=1/2", "hunter2=1/2/3", "hunter2=1e9/1",
-                     "hunter2=1000000000/1"],
+    "model_prices": ["hunter2", "hunter2=1", "hunter2=1/nan", "hunter2=-1/2", "=1/2", "hunter2=1/2/3",
+                     "hunter2=1e9/1", "hunter2=1000000000/1"],
 }  # fmt: skip
 """By setting, what it is not. `hunter2` is never shown."""
 ANY_TEXT = {
