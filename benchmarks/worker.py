@@ -55,7 +55,7 @@ SNAPSHOT_TRIES = 10
 HEAD = f"{'worker':22}{'answers/s':>10}{'of bound':>10}{'CPU ms/answer':>14}{'memory MB':>12}    {'processes':>11}"
 
 STOCK, THREADS_PEER, ASYNC_PEER, ALONE = "rq worker", "celery threads 64", "arq 64", "client alone 64"
-OURS, OURS_WIDE = "ours 64", "ours 256"
+OURS, OURS_COUNTED, OURS_WIDE = "ours 64", "ours 64, metrics", "ours 256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class Contestants:
             ASYNC_PEER: self._arq,
             ALONE: self._client_alone,
             OURS: lambda: self._ours(64),
+            OURS_COUNTED: lambda: self._ours(64, METRICS_PORT=0, MODEL_PRICES=f"{CHAT_MODEL}=2/8"),
             OURS_WIDE: lambda: self._ours(256),
         }
 
@@ -118,8 +119,8 @@ class Contestants:
         command = [sys.executable, "-m", "benchmarks.peers.client_alone", "64"]
         return Contestant(64, self._site.process("client", command, **self._shared), lambda _: None)
 
-    def _ours(self, in_flight: int) -> Contestant:
-        process = self._site.worker(WORKER_CONCURRENCY=in_flight, CHAT_MODEL=CHAT_MODEL)
+    def _ours(self, in_flight: int, **more: object) -> Contestant:
+        process = self._site.worker(WORKER_CONCURRENCY=in_flight, CHAT_MODEL=CHAT_MODEL, **more)
         return Contestant(in_flight, process, self._site.submit)
 
 
@@ -275,6 +276,9 @@ def aims(rows: dict[str, Figures]) -> list[Aim]:
             found.append(at_most("CPU per answer beyond the client's own, ms", 3, own))
         if stock is not None:
             found.append(at_least("times a stock rq worker", 150, ours.answers_per_second / stock))
+        if counted := rows.get(OURS_COUNTED):
+            more = counted.cpu_ms_per_answer / ours.cpu_ms_per_answer - 1
+            found.append(at_most("CPU per answer that metrics take, %", 2, 100 * more))
     if OURS_WIDE in rows:
         found.append(at_least("answers/s at 256 in flight, one process", 180, rate(OURS_WIDE)))
     return found

@@ -6,7 +6,7 @@ replaced or deleted since gives way, so that nothing comes back.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from time import monotonic, sleep, time
+from time import monotonic, perf_counter, sleep, time
 from typing import Any, Literal, Unpack
 from uuid import uuid4
 
@@ -28,6 +28,7 @@ from ingest.sync.naming import naming_of
 from worker.index.vector_index import Document, VectorIndex
 from worker.resources import shared
 from worker.runtime.boundary import Failure, boundary, is_told_to_end, note
+from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff
 
 BACKOFF = Backoff(base_seconds=2.0, max_seconds=60.0)
@@ -54,6 +55,8 @@ def index_document(payload: Mapping[str, Any]) -> dict[str, Any]:
     def on_failed(failure: Failure | None, *, is_tried_again: bool) -> None:
         if progress is not None:
             progress.failed(document_error(failure), is_tried_again=is_tried_again)
+            if failure is not None and not is_tried_again:
+                measures().document("failed", job.filename)
 
     with boundary("ingest", backoff=BACKOFF, classify=failure_of_document, on_failed=on_failed) as record:
         job = IngestJob.model_validate(payload)
@@ -61,13 +64,16 @@ def index_document(payload: Mapping[str, Any]) -> dict[str, Any]:
         resources = shared(open_ingestion)
         progress = Progress(job, record, Catalog(resources.connection))
         with _alone(resources, job, record):
+            began = perf_counter()
             try:
-                return _index(job, resources, progress).model_dump(mode="json")
+                result = _index(job, resources, progress)
             except OvertakenError as error:
                 if error.is_deleted:
                     _delete(resources.index, job)
                 status: Literal["unchanged", "deleted"] = "deleted" if error.is_deleted else "unchanged"
-                return IngestResult(document_id=job.document_id, status=status).model_dump(mode="json")
+                result = IngestResult(document_id=job.document_id, status=status)
+            measures().document(result.status, job.filename, pages=result.pages, ran=perf_counter() - began)
+            return result.model_dump(mode="json")
 
 
 def delete_document(payload: Mapping[str, Any]) -> dict[str, Any]:

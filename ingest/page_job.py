@@ -19,6 +19,7 @@ from ingest.reading.page_look import Wish
 from ingest.reading.reasons import FileError, Reason
 from worker.resources import Process, shared
 from worker.runtime.boundary import boundary
+from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff
 
 BACKOFF = Backoff(base_seconds=1.0, max_seconds=1.0)
@@ -58,6 +59,7 @@ def show_page(payload: Mapping[str, Any]) -> dict[str, Any]:
         structlog.contextvars.bind_contextvars(request_id=job.request_id)
         looking = shared(open_looking)
         is_drawn = looking.store.has_picture(job.tenant, job.sha256, job.page, job.width)
+        measures().cache("pictures", is_hit=is_drawn)
         with looking.store.local_path(job.tenant, job.sha256) as path:
             sight, picture = looking.looker.look(path, job.filename, _wish(job, is_drawn=is_drawn))
         if sight.sha256 != job.sha256:  # the store's file was damaged

@@ -15,6 +15,8 @@ from app.core.queue.connections import VALKEY_UNAVAILABLE, connect
 from app.core.queue.producer import QUEUES
 from app.core.services import redis_url
 from app.core.settings import Settings, explain
+from worker.runtime.health import Health
+from worker.runtime.own_page import served
 
 VALKEY_RETRY_SECONDS = 1.0
 
@@ -61,18 +63,19 @@ def check(settings: Settings) -> int:
 
 
 def run(settings: Settings, queues: Sequence[str], *, burst: bool) -> int:
-    """Work as the settings say. Raises `ConfigurationError` when there is no Valkey or Qdrant to go to."""
+    """Work as the settings say. Raises `ConfigurationError` when they name no Valkey, no Qdrant or no free port."""
     from worker.concurrent import ConcurrentWorker
 
-    connection = connect(redis_url(settings))
-    while True:
-        try:
-            worker = ConcurrentWorker(queues, connection=connection, settings=settings)
-            break
-        except VALKEY_UNAVAILABLE as error:
-            log.warning("valkey_unavailable", reason=type(error).__name__, retry_in_seconds=VALKEY_RETRY_SECONDS)
-            sleep(VALKEY_RETRY_SECONDS)
-    worker.work(burst=burst)
+    connection, health = connect(redis_url(settings)), Health()
+    with served(settings, queues, health):  # also while Valkey is away
+        while True:
+            try:
+                worker = ConcurrentWorker(queues, connection=connection, settings=settings, health=health)
+                break
+            except VALKEY_UNAVAILABLE as error:
+                log.warning("valkey_unavailable", reason=type(error).__name__, retry_in_seconds=VALKEY_RETRY_SECONDS)
+                sleep(VALKEY_RETRY_SECONDS)
+        worker.work(burst=burst)
     return 0
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from importlib import import_module
 from time import monotonic
 from types import FrameType
@@ -34,8 +34,10 @@ from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from worker.runtime.budget import Budget, Limits
 from worker.runtime.event_writer import EventWriter
+from worker.runtime.health import Health
 from worker.runtime.intake import Intake
 from worker.runtime.own_job import OwnJob
+from worker.runtime.own_page import served
 from worker.runtime.recovery import recover
 from worker.runtime.rq_thread import HEARTBEAT_TTL_SECONDS, Ending, ThreadWorker
 
@@ -71,16 +73,21 @@ def _job_modules(queues: Iterable[str]) -> list[str]:
 class ConcurrentWorker(SimpleWorker):
     """Runs WORKER_CONCURRENCY RQ workers as threads; takes the arguments of `rq.worker.BaseWorker`.
 
-    Usable as `rq worker -w worker.ConcurrentWorker rag_queries`. It is no worker in Valkey itself.
+    Usable as `rq worker -w worker.ConcurrentWorker rag_queries`. It is no worker in Valkey itself. With `health` its
+    page is served already.
     """
 
-    def __init__(self, *args: Any, settings: Settings | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, settings: Settings | None = None, health: Health | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs | {"serializer": PlainSerializer, "job_class": OwnJob})
         self._settings = settings
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._workers: dict[str, ThreadWorker] = {}
         self._has_worked = False
+        self._health = health or Health()
+        self._is_served = health is not None
 
     def work(
         self,
@@ -95,13 +102,19 @@ class ConcurrentWorker(SimpleWorker):
     ) -> bool:
         """Work until SIGTERM or SIGINT, or with `burst` until the queues are empty. True when any job was worked.
 
-        Raises `ConfigurationError` when there is no Qdrant to go to.
+        Raises `ConfigurationError` when there is no Qdrant to go to, or METRICS_PORT is taken.
         """
+        self._settings = settings = self._settings or Settings()
+        with nullcontext() if self._is_served else served(settings, self.queue_names(), self._health):
+            return self._work(settings, burst=burst)
+
+    def _work(self, settings: Settings, *, burst: bool) -> bool:
         from worker.resources import Process, begin, end  # imports that `rq info` and the like need not wait for
 
-        self._settings = settings = self._settings or Settings()
         self._budget = Budget(self.connection, Limits.of(settings), lease_seconds=HEARTBEAT_TTL_SECONDS)
         begin(Process(settings, on_response=self._budget.heed))
+        if self._health.port is not None:
+            log.info("metrics_served", host=settings.metrics_host, port=self._health.port)
         for module in _job_modules(self.queue_names()):  # before any thread starts, so that no job waits for imports
             import_module(module).prepare()
         if threading.current_thread() is threading.main_thread():
@@ -109,7 +122,11 @@ class ConcurrentWorker(SimpleWorker):
         events = EventWriter(self.connection)
         intakes = {queue.name: self._intake(queue, settings, events, burst=burst) for queue in self.queues}
         threads = [
-            threading.Thread(target=self._keep_worker, args=(intakes, queue, f"{self.name}.{queue}.{number}", burst))
+            threading.Thread(
+                target=self._keep_worker,
+                args=(intakes, queue, f"{self.name}.{queue}.{number}", burst),
+                name=f"{queue} {number}",
+            )
             for queue in self.queue_names()
             for number in range(concurrency(queue, settings))
         ]
@@ -120,18 +137,24 @@ class ConcurrentWorker(SimpleWorker):
             MAINTENANCE_SECONDS: self._maintain,
             DUE_SECONDS: self._enqueue_due,
         }
-        background = [
-            threading.Thread(target=self._listen, daemon=True),
-            threading.Thread(target=self._repair_catalog, args=(settings,), daemon=True),
-            *(threading.Thread(target=self._every, args=pair, daemon=True) for pair in upkeep.items()),
+        lasting = [
+            threading.Thread(target=self._listen, daemon=True, name="listen"),
+            *(
+                threading.Thread(target=self._every, args=pair, daemon=True, name=pair[1].__name__.strip("_"))
+                for pair in upkeep.items()
+            ),
         ]
+        background = [*lasting, threading.Thread(target=self._repair_catalog, args=(settings,), daemon=True)]
         for thread in background:
             thread.start()
+        others = (*lasting, events.thread, *(intake.thread for intake in intakes.values()))
+        self._health.opened(threads, others, self._stopping, may_leave=burst)
         # Nobody waits for it at the end: it may be waiting for a model's server.
         threading.Thread(target=self._check_models, args=(settings,), daemon=True).start()
         log.info("worker_started", concurrency={name: concurrency(name, settings) for name in self.queue_names()})
         for thread in threads:
             thread.join()
+        self._health.closed()
         self._finished.set()
         for thread in background:
             thread.join()
@@ -216,7 +239,9 @@ class ConcurrentWorker(SimpleWorker):
         """Renew every worker of this process, and what they run, in one round trip; end what was told to stop."""
         with self.connection.pipeline(transaction=False) as pipeline:
             asked = [(worker, worker.send_heartbeat(pipeline)) for worker in list(self._workers.values())]
+            pipeline.ping()  # also where no worker is registered, as after Valkey's absence
             answers = pipeline.execute()
+        self._health.heard()
         for worker, asked_at in asked:
             if asked_at is not None and answers[asked_at[1]] is not None:
                 worker.stop_job(asked_at[0])

@@ -31,6 +31,7 @@ from worker.runtime.boundary import PutBackError, boundary
 from worker.runtime.budget import Budget
 from worker.runtime.event_writer import DirectEvents, Events, NoEvents
 from worker.runtime.intake import TakenJob
+from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff, retries_used
 from worker.vectors import Hit
 
@@ -70,6 +71,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                     resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)
         if isinstance(events, DirectEvents):
             events.flush()
+        measures().answered(given.mode, grounded=given.grounded, kept=given.kept, dropped=given.dropped)
         return AnswerResult(
             answer=given.text,
             mode=given.mode,

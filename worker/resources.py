@@ -3,7 +3,7 @@
 RQ calls a job's function by its name and gives it nothing but the payload, so what jobs share belongs to the process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import Protocol, TypeVar, cast
@@ -13,10 +13,13 @@ from rq import get_current_job
 
 from app.core.logging import configure_logging
 from app.core.settings import Settings
-from worker.answer.pipeline import Complete
+from worker.answer.pipeline import Complete, Completion, OnText
+from worker.answer.prompt import Message
 from worker.http.wire import OnResponse
 from worker.retrieval.search import Searcher, open_searcher
 from worker.runtime.budget import Budget, Limits
+from worker.runtime.measures import Asked, measures
+from worker.runtime.model_names import model_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,21 @@ def open_answering(process: Process) -> Answering:
     from worker.model.opening import open_chat_model  # its imports are for a worker that has a model
 
     model = open_chat_model(settings, on_response=budget.heed if budget is not None else process.on_response)
-    complete = MannerlyModel(model.complete, settings.chat_model).complete
+    complete = MannerlyModel(_measured(model.complete, settings.chat_model), settings.chat_model).complete
     return Answering(settings, open_searcher(settings), complete, closing=(model.close,), budget=budget)
+
+
+def _measured(complete: Complete, name: str) -> Complete:
+    """`complete` of the model that the settings call `name`, each call of it measured."""
+    asked = Asked("chat", model_name(name, "chat_models"))
+
+    def completed(messages: Sequence[Message], on_text: OnText) -> Completion:
+        with measures().model_call(asked) as call:
+            completion = complete(messages, call.heard(on_text))
+            call.spent(completion.input_tokens, completion.output_tokens)
+            return completion
+
+    return completed
 
 
 def _budget_of_stock_worker(settings: Settings) -> Budget | None:

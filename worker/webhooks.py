@@ -38,6 +38,7 @@ from worker.resources import this_process
 from worker.runtime.boundary import Failure, boundary, failure_of
 from worker.runtime.deadlines import CallLimit
 from worker.runtime.interrupts import own_calls
+from worker.runtime.measures import measures
 
 TIMEOUT_SECONDS = 15.0
 """For a whole delivery: to look up the host, connect, send, and read the answer; the specification names 15 to 30."""
@@ -67,7 +68,7 @@ def deliver(payload: Mapping[str, Any]) -> str:
 
     Raises `JobFailedError` when it did not arrive: then RQ tries again, as its record says.
     """
-    with boundary("webhook", backoff=None, classify=_failure_of) as record:
+    with boundary("webhook", backoff=None, classify=_failure_of, on_failed=_not_delivered) as record:
         assert record is not None
         job = WebhookJob.model_validate(payload)
         structlog.contextvars.bind_contextvars(job_id=job.job_id)
@@ -75,12 +76,19 @@ def deliver(payload: Mapping[str, Any]) -> str:
         view = fetch_view(record.connection, job.job_id, tenant=job.tenant)
         if not hook or view is None:
             log.info("webhook_dropped", reason="the job was removed")
+            measures().webhook("dropped")
             return "dropped"
         body = news(view, _links(record.connection, job.tenant))
         headers = signed_headers(job.job_id, body, hook[b"secret"].decode(), at=int(time()))
         status = send(hook[b"url"].decode(), body, headers, this_process().settings)
         log.info("webhook_delivered", status=status)
-        return "refused" if status == GONE else "delivered"
+        measures().webhook(outcome := "refused" if status == GONE else "delivered")
+        return outcome
+
+
+def _not_delivered(failure: Failure | None, *, is_tried_again: bool) -> None:
+    if failure is not None:  # else it was told to end
+        measures().webhook("failed")
 
 
 def _failure_of(error: BaseException) -> Failure:

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -62,7 +63,14 @@ def _prices(text: object) -> object:
     return table
 
 
-Prices = Annotated[dict[str, tuple[float, float]], NoDecode, BeforeValidator(_prices)]
+class PriceTable(dict[str, tuple[float, float]]):
+    """Prices by model, which nobody changes: settings are a key of what is made once for them."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+Prices = Annotated[dict[str, tuple[float, float]], NoDecode, BeforeValidator(_prices), AfterValidator(PriceTable)]
 """US dollars for a million tokens, those of the prompt and those of the answer, by model."""
 
 

@@ -43,12 +43,15 @@ PageNumbers = dict[tuple[str, int], int]
 class CitedAnswer:
     """An answer fit to be shown, and where its statements stand.
 
-    `grounded`: it has a citation, and every mark that points at a source passed the check.
+    `grounded`: it has a citation, and every mark that points at a source passed the check. `kept` and `dropped` count
+    what the marks say of a source, each once: what stands there, and what does not.
     """
 
     text: str
     citations: tuple[Citation, ...]
     grounded: bool
+    kept: int = 0
+    dropped: int = 0
 
 
 class Sentence(NamedTuple):
@@ -98,7 +101,9 @@ class CitedStream:
     def answer(self) -> CitedAnswer:
         """The whole answer, once its rest was fed."""
         citations = tuple(cited.whole(self._question) for cited in self._cited.values())
-        return CitedAnswer(self._text, citations, bool(citations) and not self._has_failed)
+        kept = sum(map(bool, self._known.values()))
+        grounded = bool(citations) and not self._has_failed
+        return CitedAnswer(self._text, citations, grounded, kept=kept, dropped=len(self._known) - kept)
 
     def _numbers(self, sources: Sequence[int], said: str) -> Sequence[int]:
         claim = last_sentence(said.rstrip().rpartition("\n")[2])

@@ -44,7 +44,8 @@ Complete = Callable[[Sequence[Message], OnText], Completion]
 class Answer:
     """An answer and how it came about; `grounded` as `worker.answer.citations` has it. Times are in milliseconds.
 
-    `finish_reason` is "length" when the model came to its limit before the answer's end.
+    `finish_reason` is "length" when the model came to its limit before the answer's end. `kept` and `dropped` count
+    the model's citations, as `CitedAnswer` does.
     """
 
     text: str
@@ -56,6 +57,8 @@ class Answer:
     retrieval_ms: float
     generation_ms: float
     finish_reason: Literal["stop", "length"] = "stop"
+    kept: int = 0
+    dropped: int = 0
 
 
 def answer(
@@ -85,12 +88,14 @@ def answer(
     text, grounded = "", False
     citations: tuple[Citation, ...] = ()
     ending: Literal["stop", "length"] = "stop"
+    kept = dropped = 0
     if complete is None:
         text, citations = extract(question, hits, embed)
         grounded = bool(citations)
     elif hits:
         completion, checked = _completed(question, hits, complete, on_delta, on_again)
         text, citations, grounded = checked.text, checked.citations, checked.grounded
+        kept, dropped = checked.kept, checked.dropped
         if not text:  # that nothing was found, only a search may say
             raise ServiceError(ErrorCode.MODEL_NO_ANSWER)
         model, model_said, ending = completion.model, True, finish_reason(completion.finish_reason)
@@ -108,6 +113,8 @@ def answer(
         retrieval_ms=(retrieved - started) * 1000,
         generation_ms=(perf_counter() - retrieved) * 1000,
         finish_reason=ending,
+        kept=kept,
+        dropped=dropped,
     )
 
 

@@ -9,6 +9,8 @@ from worker.http.wire import pieces
 from worker.model.batches import Batches
 from worker.model.openai_wire import OpenAiWire
 from worker.model.vectors import Vectors, read_vectors
+from worker.runtime.measures import Asked, measures
+from worker.runtime.model_names import model_name
 
 BATCH_SIZE = 128
 """Texts in one request at first: as few more would save little, and a refused one costs its sending."""
@@ -59,6 +61,7 @@ class ProviderEmbeddings:
 
     def __init__(self, settings: Settings, model: str) -> None:
         self._model = model
+        self._asked = Asked("embeddings", model_name(model, "embeddings"))
         url = settings.embedding_base_url or settings.openai_base_url
         self._wire = OpenAiWire(url, settings.openai_api_key, timeout_seconds=settings.model_timeout_seconds)
         self._batches = Batches(BATCH_SIZE)
@@ -87,5 +90,6 @@ class ProviderEmbeddings:
 
     def _called(self, texts: Sequence[str]) -> Vectors:
         """One request. It asks for plain numbers, the protocol's default: some servers know no base64."""
-        with self._wire.post("/embeddings", {"model": self._model, "input": texts}) as response:
-            return read_vectors(b"".join(pieces(response)), len(texts))
+        asked = {"model": self._model, "input": texts}
+        with measures().model_call(self._asked) as call, self._wire.post("/embeddings", asked) as response:
+            return read_vectors(b"".join(pieces(response)), len(texts), call.spent)

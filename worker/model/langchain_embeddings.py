@@ -10,6 +10,8 @@ from worker.model.batches import Batches
 from worker.model.bounded import read_within
 from worker.model.langchain_client import open_client
 from worker.model.vectors import Vectors, checked
+from worker.runtime.measures import Asked, measures
+from worker.runtime.model_names import model_name
 
 BATCH_SIZE = 96
 """Texts in one call at first, which MODEL_TIMEOUT_SECONDS bounds: as many as Cohere takes."""
@@ -25,6 +27,7 @@ class LangchainEmbeddings:
     def __init__(self, settings: Settings, model: str, provider: str) -> None:
         self._timeout_seconds = settings.model_timeout_seconds
         self._batches = Batches(BATCH_SIZE)
+        self._asked = Asked("embeddings", model_name(model, "embeddings"))
         self._model = open_client(
             "EMBEDDING_MODEL",
             model,
@@ -64,5 +67,6 @@ class LangchainEmbeddings:
         def read() -> Generator[Vectors, None, None]:
             yield [list(map(float, vector)) for vector in call()]  # some packages give numpy's
 
-        read_within(self._timeout_seconds, read, got.append)
-        return checked(got[0], count)
+        with measures().model_call(self._asked):
+            read_within(self._timeout_seconds, read, got.append)
+            return checked(got[0], count)

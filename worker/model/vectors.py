@@ -3,7 +3,7 @@
 import sys
 from array import array
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -18,15 +18,18 @@ FLOAT_MAX = 3.4e38
 Vectors = list[list[float]]
 
 
-def read_vectors(body: bytes, count: int) -> Vectors:
+def read_vectors(body: bytes, count: int, on_tokens: Callable[[int], object] = lambda _: None) -> Vectors:
     """The vectors of `count` texts, in the texts' order, of one size, each number finite.
 
+    `on_tokens` is told how many tokens the texts are, where the server says it.
     Raises `ServiceError` (MODEL_UNAVAILABLE, or what an error within the body means), and one of `NOT_THE_PROTOCOL`.
     """
     parsed = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
     data = parsed.get("data") if isinstance(parsed, dict) else None
     if not isinstance(data, list) or not data:
         raise error_in_body(parsed)
+    if isinstance(usage := parsed.get("usage"), dict) and isinstance(tokens := usage.get("prompt_tokens"), int):
+        on_tokens(tokens)
     return checked([_vector(item["embedding"]) for item in _in_order(data)], count)
 
 

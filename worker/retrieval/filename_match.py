@@ -8,6 +8,8 @@ from functools import lru_cache
 from math import log
 from time import monotonic
 
+from worker.runtime.measures import measures
+
 COMMON_SHARE = 0.25
 COMMON_MIN = 3
 """A word in more than this share of the names, and in more than so many, tells no document from another."""
@@ -100,6 +102,7 @@ class NamesCache:
         """The names, a minute old at most; while one thread reads them anew, the others use the old ones."""
         key, now = (tenant, collection), monotonic()
         expires, names = self._kept.get(key, (0.0, Names(())))
+        measures().cache("filenames", is_hit=now < expires)
         if now < expires:
             return names
         self._kept[key] = (now + KEPT_SECONDS, names)

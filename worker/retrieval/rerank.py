@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from app.core.errors import ErrorCode
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from worker.http.wire import CallFailedError, CallTimeoutError, Wire, pieces
+from worker.runtime.measures import Asked, Call, measures
+from worker.runtime.model_names import RERANK_PROVIDER, ModelName
 
 Rerank = Callable[[str, Sequence[str]], list[float] | None]
 """From a question and texts to a score for each, higher for better; None when there are none to be had."""
@@ -27,6 +30,8 @@ class EndpointReranker:
         if key is not None:
             headers["Authorization"] = f"Bearer {key.get_secret_value()}"
         self._model = settings.rerank_model
+        name = self._model or ""
+        self._asked = Asked("rerank", ModelName(RERANK_PROVIDER, name, name))
         self._wire = Wire(settings.rerank_url, headers, timeout_seconds=settings.model_timeout_seconds)
 
     def close(self) -> None:
@@ -35,6 +40,10 @@ class EndpointReranker:
 
     def __call__(self, question: str, texts: Sequence[str]) -> list[float] | None:
         """As `Rerank`."""
+        with measures().model_call(self._asked) as call:
+            return self._called(question, texts, call)
+
+    def _called(self, question: str, texts: Sequence[str], call: Call) -> list[float] | None:
         body = {"query": question, "documents": list(texts), "top_n": len(texts)}
         if self._model is not None:
             body["model"] = self._model
@@ -43,10 +52,13 @@ class EndpointReranker:
                 content = b"".join(pieces(response))
                 if response.status != 200:
                     log.warning("rerank_refused", status=response.status)
+                    call.failed(ErrorCode.MODEL_REJECTED)
                     return None
             return _scores(content, len(texts))
         except (CallTimeoutError, CallFailedError, ValueError, KeyError, TypeError) as error:
             log.warning("rerank_failed", reason=type(error).__name__)
+            is_late = isinstance(error, CallTimeoutError)
+            call.failed(ErrorCode.MODEL_TIMEOUT if is_late else ErrorCode.MODEL_UNAVAILABLE)
             return None
 
 

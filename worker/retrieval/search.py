@@ -20,6 +20,7 @@ from worker.retrieval.filename_match import NamesCache
 from worker.retrieval.filters import Condition, any_of, conditions_of, equals
 from worker.retrieval.fusion import Ranking, fused
 from worker.retrieval.neighbours import own_id, sides, with_context
+from worker.runtime.measures import measures
 from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, TEXT, Hit, SparseVector, dense_size, query_vector
 
 if TYPE_CHECKING:
@@ -182,6 +183,14 @@ class Searcher:
 
     def _found(self, query: str, where: list[Condition], named: dict[str, float], top_k: int) -> list[Hit]:
         vectors = self._vectors(query)
+        with measures().stage("search"):
+            hits = self._searched(vectors, where, named, top_k)
+        return hits if self._rerank is None else self._reranked(query, hits)[:top_k]
+
+    def _searched(
+        self, vectors: dict[str, Any], where: list[Condition], named: dict[str, float], top_k: int
+    ) -> list[Hit]:
+        """The best hits: `top_k`, or as many as a reranker reads."""
         offered = max(top_k + SPARE, RERANK_DEPTH if self._rerank is not None else 0)
         is_hybrid = len(vectors) > 1
         depth = DEPTH if is_hybrid else offered
@@ -198,8 +207,7 @@ class Searcher:
             read = self._http.post(f"{self._path}/points", {"ids": list(best), "with_payload": True})
         else:
             read = [point for half in points.values() for point in half]
-        hits = distinct(_hits(read, best))
-        return list(islice(hits, top_k)) if self._rerank is None else self._reranked(query, list(hits))[:top_k]
+        return list(islice(distinct(_hits(read, best)), top_k if self._rerank is None else None))
 
     def _points(
         self, vectors: dict[str, Any], where: list[Condition], named: dict[str, float], depth: int, payload: Any
@@ -273,7 +281,9 @@ class Searcher:
         """The question's vector in each half that can be searched: one without a term has nothing for BM25."""
         vectors: dict[str, Any] = {}
         if self._embed is not None:
-            vectors[DENSE] = self._fitting(self._embed(query))
+            with measures().stage("embed"):
+                vector = self._embed(query)
+            vectors[DENSE] = self._fitting(vector)
         indices, values = query_vector(query)
         if indices:
             vectors[SPARSE] = {"indices": indices, "values": values}
@@ -288,7 +298,10 @@ class Searcher:
         return vector
 
     def _reranked(self, query: str, hits: list[Hit]) -> list[Hit]:
-        scores = self._rerank(query, [hit.text for hit in hits]) if self._rerank is not None and hits else None
+        if self._rerank is None or not hits:
+            return hits
+        with measures().stage("rerank"):
+            scores = self._rerank(query, [hit.text for hit in hits])
         if scores is None:
             return hits
         ranked = [replace(hit, score=score) for hit, score in zip(hits, scores, strict=True)]

@@ -120,8 +120,8 @@ class EventWriter:
         self._changed: deque[EventLog] = deque()
         self._wake = threading.Event()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self.thread.start()
 
     def wake(self, changed: EventLog) -> None:
         """Wake the writer: there is something to write."""
@@ -133,7 +133,7 @@ class EventWriter:
         """Stop; jobs have ended."""
         self._closed = True
         self._wake.set()
-        self._thread.join()
+        self.thread.join()
 
     def _run(self) -> None:
         while True:

@@ -7,6 +7,7 @@ interpreter's lock, so one round trip takes, claims and fetches jobs for as many
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
 from queue import SimpleQueue
 from typing import Any
@@ -27,6 +28,7 @@ from app.core.queue.connections import VALKEY_FULL
 from worker.runtime import scripts
 from worker.runtime.budget import Budget
 from worker.runtime.event_writer import EventLog, EventWriter
+from worker.runtime.measures import measures
 from worker.runtime.own_job import OwnJob
 from worker.runtime.recovery import fail_unreadable
 
@@ -102,12 +104,14 @@ class Intake:
         self._take = self._connection.register_script(scripts.TAKE)
         self._return = self._connection.register_script(scripts.RETURN_UNSTARTED)
         self._idle: deque[Idle] = deque()
+        self._held_since: datetime | None = None
+        """From when the model's budget has let nobody have a job."""
         self._tenants: dict[int, bytes] = {}
         """Whose job each thread runs, where that matters."""
         self._changed = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=f"intake {queue.name}", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name=f"intake {queue.name}", daemon=True)
+        self.thread.start()
 
     def take(self, idle: Idle) -> TakenJob | None:
         """The next job for this worker, started in its name; None when told to stop, or when a burst is over."""
@@ -124,7 +128,7 @@ class Intake:
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self.thread.join()
 
     def _run(self) -> None:
         wait = RETRY_SECONDS_MIN
@@ -175,13 +179,16 @@ class Intake:
     def _serve_one_within_budget(self) -> None:
         holder = self._idle[0].name
         if not self.budget.acquire(holder):
-            self._stopping.wait(HOLD_SECONDS)
+            self._hold()
             return
         popped, started = self._pop(), 0
+        if popped is None:
+            self._held_since = None  # nobody waits
         if popped is not None:
             if not self._stopping.is_set() and self.budget.spend_request():
                 started, _ = self._start_jobs(1, popped)
             else:  # told to stop, or another process has spent the last one
+                self._held_since = self._held_since or now()
                 self._return_to_queue(popped)
         elif self._burst:
             self._send_away()
@@ -221,6 +228,8 @@ class Intake:
                 if (job := self._restored(execution, number, record)) is not None:
                     if self._tenant_most:
                         self._tenants[idle.thread] = _tenant_of(record)
+                    if self.budget.calls_the_model:
+                        measures().budget_waited(self._budget_seconds(job, moment))
                     idle.given.put(job)
                     del wanted[0]
                 else:
@@ -228,8 +237,21 @@ class Intake:
         finally:
             self._idle.extendleft(idle for idle, _ in reversed(wanted))
         if answer is None:
-            self._stopping.wait(HOLD_SECONDS)
+            self._hold()
+        elif taken:
+            self._held_since = None
         return len(taken), passed
+
+    def _hold(self) -> None:
+        """Wait a little: the budget has no room, or all wait as its provider asks."""
+        self._held_since = self._held_since or now()
+        self._stopping.wait(HOLD_SECONDS)
+
+    def _budget_seconds(self, job: Job, moment: datetime) -> float:
+        """How long `job`, which is started now, was the next one and held back by the budget."""
+        if self._held_since is None:
+            return 0.0
+        return (moment - max(self._held_since, job.enqueued_at or moment)).total_seconds()
 
     def _running(self) -> list[Any]:
         """How many tenants have jobs here, and each of them with how many."""

@@ -36,6 +36,11 @@ class Calls:
             if self._waiting is not None:
                 self._waiting.shut()
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the thread's calls were ended, since `reset`."""
+        return self._is_interrupted
+
     def reset(self) -> None:
         """Let the thread call again."""
         with self._lock:

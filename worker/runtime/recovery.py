@@ -14,6 +14,7 @@ from app.core.logging import get_logger
 from app.core.queue.locks import take_lock
 from worker.runtime import scripts
 from worker.runtime.ending import Endings, Outcome
+from worker.runtime.measures import measures
 from worker.runtime.own_job import OwnJob
 
 LEASE_SECONDS = 10
@@ -51,6 +52,8 @@ def _put_back_lost(queue: Queue) -> None:
         keys = (Job.key_for(job_id), wip, queue.key)
         outcome = queue.connection.eval(scripts.PUT_BACK, len(keys), *keys, execution, job_id, 1, moment)
         log.warning("job_lost", job_id=job_id, outcome=as_text(outcome))
+        if outcome == b"put back":
+            measures().job_recovered(queue.name)
         if outcome == b"exhausted":
             _fail(queue, job_id, execution)
 
@@ -75,6 +78,8 @@ def _fail(queue: Queue, job_id: str, execution: str) -> None:
     endings = Endings(queue.connection)
     keep_seconds = job.failure_ttl or DEFAULT_FAILURE_TTL
     outcome = endings.write(job_id, endings.recorded(record), keep_seconds=keep_seconds)
+    if outcome is not Outcome.ENDED_ELSEWHERE:
+        measures().job_failed(queue.name)
     if outcome is Outcome.WRITTEN_AND_AWAITED:
         queue.enqueue_dependents(job)
 
@@ -92,7 +97,11 @@ def fail_unreadable(queue: Queue, job_id: str, execution: str, worker: str = "")
             pipeline.hset(f"{BaseWorker.redis_worker_namespace_prefix}{worker}", "state", WorkerStatus.IDLE.value)
 
     endings = Endings(queue.connection)
-    endings.write(job_id, endings.recorded(record), keep_seconds=UNREADABLE_SECONDS)
+    if (
+        endings.write(job_id, endings.recorded(record), keep_seconds=UNREADABLE_SECONDS)
+        is not Outcome.ENDED_ELSEWHERE
+    ):
+        measures().job_failed(queue.name)
 
 
 def _return_unstarted(queue: Queue) -> None:
@@ -104,6 +113,7 @@ def _return_unstarted(queue: Queue) -> None:
         if seen is None or (now() - seen).total_seconds() < UNSTARTED_SECONDS:
             continue
         keys = (between.key, Job.key_for(job_id), queue.key)
-        queue.connection.eval(scripts.RETURN_UNSTARTED, len(keys), *keys, job_id)
+        if queue.connection.eval(scripts.RETURN_UNSTARTED, len(keys), *keys, job_id):
+            measures().job_recovered(queue.name)
         queue.connection.delete(between.get_first_seen_key(job_id))
         log.warning("job_returned", job_id=job_id)

@@ -32,6 +32,7 @@ from worker.runtime.deadlines import Deadline
 from worker.runtime.ending import Endings, Outcome
 from worker.runtime.intake import Idle, Intake, TakenJob
 from worker.runtime.interrupts import Calls, own_calls
+from worker.runtime.measures import Became, measures
 
 HEARTBEAT_TTL_SECONDS = 15
 """A worker not heard of for so long is dead, and its jobs go to another. Four heartbeats may get lost."""
@@ -80,6 +81,7 @@ class ThreadWorker(SimpleWorker):
         self._job: TakenJob | None = None
         self._ending: Ending | None = None
         self._calls = Calls()
+        self._became: Became = "lost"
 
     # What RQ's worker would do for itself, and the process does for all
 
@@ -168,11 +170,20 @@ class ThreadWorker(SimpleWorker):
             self.execution, self._job, self._ending = job.execution, job, None
             self._state = WorkerStatus.BUSY  # as the job's start has written
             self._calls.reset()
+        self._became, began = "lost", monotonic()
+        measures().job_began(self.queues[0].name)
         try:
             self.perform_job(job, queue)
         except VALKEY_UNAVAILABLE as error:  # its silence tells, and another worker gets the job
             log.warning("valkey_unavailable", during="execute", job_id=job.id, reason=type(error).__name__)
         finally:
+            measures().job_ended(
+                self.queues[0].name,
+                self._became,
+                waited=_waited_seconds(job),
+                ran=monotonic() - began,
+                reason=job.meta.get("error") if isinstance(job.meta, dict) else None,  # whoever wrote the record
+            )
             with self._ending_lock:
                 self._job = None
             with suppress(*VALKEY_UNAVAILABLE):
@@ -202,7 +213,7 @@ class ThreadWorker(SimpleWorker):
             job._handle_success(ttl, pipeline, **self._about_execution(job))
             job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
 
-        self._end(job, queue, record, keep_seconds=ttl)
+        self._end(job, queue, record, "finished", keep_seconds=ttl)
 
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
@@ -231,18 +242,20 @@ class ThreadWorker(SimpleWorker):
 
         if self._ending is Ending.PUT_BACK:
             _patiently(self.put_back)
+            self._became = "put_back"
         elif self._ending is Ending.STOP:
-            self._end(job, queue, cancel, keep_seconds=result_ttl)
+            self._end(job, queue, cancel, "stopped", keep_seconds=result_ttl)
         elif job.should_retry:
-            self._end(job, queue, retry, keep_seconds=failure_ttl, is_over=False)
+            self._end(job, queue, retry, "retried", keep_seconds=failure_ttl, is_over=False)
         else:
-            self._end(job, queue, fail, keep_seconds=failure_ttl)
+            self._end(job, queue, fail, "failed", keep_seconds=failure_ttl)
 
     def _end(
         self,
         job: Job,
         queue: Queue,
         record: Callable[[Pipeline], None],
+        became: Became,
         *,
         keep_seconds: int,
         is_over: bool = True,
@@ -276,7 +289,9 @@ class ThreadWorker(SimpleWorker):
                 with self.connection.pipeline() as pipeline:
                     leave(pipeline)
                     pipeline.execute()
-            elif is_over and outcome is Outcome.WRITTEN_AND_AWAITED:
+                return
+            self._became = became
+            if is_over and outcome is Outcome.WRITTEN_AND_AWAITED:
                 queue.enqueue_dependents(job)
 
         with job.events.writing:
@@ -345,6 +360,13 @@ def _usage(job: Job) -> dict[Any, Any]:
     result = getattr(job, "_result", None)
     usage = result.get("usage", {}) if isinstance(result, dict) else {}
     return {name: int(usage[name]) for name in TOKENS if usage.get(name)}
+
+
+def _waited_seconds(job: Job) -> float:
+    """From when this attempt could have begun, at first or by its retry's due time, to when it did."""
+    if job.started_at is None or job.enqueued_at is None:
+        return 0.0
+    return (job.started_at - job.enqueued_at).total_seconds()
 
 
 def _patiently(act: Callable[[], None]) -> None:

@@ -164,7 +164,9 @@ PUT_BACK = (
 local alive_until = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not alive_until then return 'not running' end
 if tonumber(alive_until) > tonumber(ARGV[4]) then return 'alive' end
+local became = 'ended'
 if redis.call('HGET', KEYS[1], 'status') == 'started' then
+  became = 'put back'
   if ARGV[3] == '1' then
     if tonumber(redis.call('HGET', KEYS[1], 'retries_left') or '0') < 1 then return 'exhausted' end
     redis.call('HINCRBY', KEYS[1], 'retries_left', -1)
@@ -173,12 +175,13 @@ if redis.call('HGET', KEYS[1], 'status') == 'started' then
   redis.call('LPUSH', KEYS[3], ARGV[2])
 end
 redis.call('ZREM', KEYS[2], ARGV[1])
-return 'put back'
+return became
 """
 )
 """KEYS: job, wip, queue. ARGV: execution, job id, 1 when it counts as an attempt, when it must have fallen silent.
 
-Gives a running job back to the queue, before all others. What became of it: "exhausted" leaves it to be failed."""
+Gives a running job back to the queue, before all others. What became of it: "exhausted" leaves it to be failed,
+"ended" is one that was over already."""
 
 RETURN_UNSTARTED = """
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end

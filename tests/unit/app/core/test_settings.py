@@ -68,3 +68,10 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_base_url_alone_selects_the_model() -> None:
     assert Settings(openai_base_url="http://localhost:11434/v1/").openai_base_url == "http://localhost:11434/v1"
     assert Settings(openai_base_url="http://localhost:11434/v1").has_chat_model
+
+
+def test_settings_with_prices_are_a_key_as_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_PRICES", "a=1/2, b=0/0.5")
+    settings = Settings()
+    assert settings.model_prices == {"a": (1.0, 2.0), "b": (0.0, 0.5)}
+    assert hash(settings) == hash(Settings())

@@ -84,7 +84,7 @@ def test_an_answer_without_marks_has_no_citations() -> None:
 
 
 def test_huge_numbers_and_empty_sources_do_no_harm() -> None:
-    assert check("x [999999999999] [1].", [hit("")]) == CitedAnswer("x.", (), False)
+    assert check("x [999999999999] [1].", [hit("")]) == CitedAnswer("x.", (), False, dropped=1)
     assert check("[1]" * 10_000, HITS).citations
 
 
