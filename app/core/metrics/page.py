@@ -4,23 +4,47 @@ Metrics are nobody's secret inside a cluster, and tell a stranger how much the s
 METRICS_HOST, this machine alone unless it is set.
 """
 
+import gzip
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder, gzip_accepted, make_wsgi_app
 from prometheus_client.registry import Collector
 
 from app.core.errors import ConfigurationError
 
+GZIP_LEVEL = 1
+"""A tenth of the page's bytes, for a third of the time that the default takes."""
 PATIENCE_SECONDS = 10
 """For a client that has connected and says nothing."""
 
+FORMAT = re.compile(
+    r"(?:text/plain|application/openmetrics-text)"
+    r"(?: *; *(?:version=(?:0\.0\.[14]|1\.0\.0)|escaping=[a-z0-9-]+|charset=utf-8|q=[0-9.]+))*"
+)
+"""A format that Prometheus asks for. prometheus_client falls over other versions, and repeats them in its answer."""
+
 Report = tuple[bool, Mapping[str, Any]]
 """Whether all is well, and what there is to say of it."""
+
+
+def page(registry: Collector, accept: str, accept_encoding: str) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of `registry`'s page, as a request's Accept and Accept-Encoding want it."""
+    encode, content_type = choose_encoder(_formats(accept))
+    headers, body = {"Content-Type": content_type}, encode(registry)
+    if not gzip_accepted(accept_encoding):
+        return headers, body
+    return headers | {"Content-Encoding": "gzip"}, gzip.compress(body, GZIP_LEVEL)
+
+
+def _formats(accept: str) -> str:
+    """Those of `accept` that are known."""
+    return ",".join(part for part in accept.split(",") if FORMAT.fullmatch(part.strip()))
 
 
 class OwnPort:
@@ -69,7 +93,8 @@ class _Application:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
-            answer: Iterable[bytes] = self._metrics(environ, start_response)
+            known = environ | {"HTTP_ACCEPT": _formats(environ.get("HTTP_ACCEPT", ""))}
+            answer: Iterable[bytes] = self._metrics(known, start_response)
             return answer
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or path not in self._reports:
             start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
