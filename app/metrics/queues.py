@@ -153,12 +153,12 @@ class QueueCollector(Collector):
 
     def _read(self) -> tuple[list[Any], list[int]]:
         queue_keys = [key for name in QUEUES for key in _keys_of(name)]
-        queue_arguments = [Job.redis_job_namespace_prefix, RQ_WORKERS_MAX, TEXT_MAX, *WORKER_FIELDS]
+        queue_arguments: list[str | int] = [Job.redis_job_namespace_prefix, RQ_WORKERS_MAX, TEXT_MAX, *WORKER_FIELDS]
         per_minute = self._settings.model_requests_per_minute or 0
         budget_keys = [LEASES, requests_key(per_minute), *tokens_keys(self._settings.model_tokens_per_minute or 0)]
         with self._valkey.pipeline(transaction=False) as pipeline:
             pipeline.eval_ro(READ_QUEUES, len(queue_keys), *queue_keys, *queue_arguments)
-            pipeline.eval_ro(READ_BUDGET, len(budget_keys), *budget_keys, per_minute, WINDOW_SECONDS)  # type: ignore[arg-type]
+            pipeline.eval_ro(READ_BUDGET, len(budget_keys), *budget_keys, per_minute, WINDOW_SECONDS)
             queues, budget = pipeline.execute()
         return queues, budget
 
