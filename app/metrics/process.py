@@ -37,7 +37,7 @@ class ApiMetrics:
         families.waiters.set_function(waiters.waits)
         self._valkey = connect_for_metrics(redis_url(settings))
         families.registry.register(QueueCollector(self._valkey, settings))
-        self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._counted: dict[tuple[str, str | None, int | None], tuple[Counter, Histogram]] = {}
         self._port: OwnPort | None = None
 
     @property
@@ -67,19 +67,19 @@ class ApiMetrics:
 
     def count(self, method: str, route: str | None, status: int | None, seconds: float) -> None:
         """A request was answered. `route` is the template, None when the path is none of ours."""
-        labels = (
-            method if method in METHODS else OTHER_METHOD,
-            route or NONE,
-            NONE if status is None else str(status),
-        )
-        counted = self._counted.get(labels)
-        if counted is None:  # found once: `labels` takes as long as all the rest
-            families = self._families
-            counted = families.http_requests.labels(*labels), families.http_seconds.labels(*labels)
-            self._counted[labels] = counted
+        counted = self._counted.get((method, route, status))
+        if counted is None:
+            counted = self._found(method if method in METHODS else OTHER_METHOD, route, status)
         requests, durations = counted
         requests.inc()
         durations.observe(seconds)
+
+    def _found(self, method: str, route: str | None, status: int | None) -> tuple[Counter, Histogram]:
+        """The two series of these labels, looked for once: that takes longer than to count."""
+        labels = (method, route or NONE, NONE if status is None else str(status))
+        families = self._families
+        found = families.http_requests.labels(*labels), families.http_seconds.labels(*labels)
+        return self._counted.setdefault((method, route, status), found)
 
     def page(self, accept: str, accept_encoding: str) -> tuple[dict[str, str], bytes]:
         """The page's headers and body, as these headers of a request want it. Asks Valkey: for a thread."""
