@@ -138,5 +138,7 @@ QUEUE_FAMILIES = {
     "rag_queue_oldest_job_age_seconds": ("How long the next job of a queue has waited", ["queue"]),
     "rag_model_budget_used_ratio": ("How much of the model's budget is used, 0 to 1", ["limit"]),
 }
-"""What an API process reads from Valkey when it is asked; each replica says the same. The first five have the names
-and labels of rq-exporter, whose boards work with them."""
+"""What an API process reads from Valkey when it is asked, of the service's own queues; each replica says the same.
+
+The first five have the names and labels of rq-exporter, whose boards work with them. A worker's counts are RQ's own,
+and gone with the worker."""

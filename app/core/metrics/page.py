@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from socketserver import TCPServer
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -58,7 +59,7 @@ class OwnPort:
     ) -> None:
         application = _Application(make_wsgi_app(registry), reports or {})
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        server_class = type("Server", (ThreadingWSGIServer,), {"address_family": family})
+        server_class = type("Server", (_Server,), {"address_family": family})
         try:
             self._server: WSGIServer = make_server(host, port, application, server_class, handler_class=_Handler)
         except OSError as error:
@@ -74,6 +75,15 @@ class OwnPort:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingWSGIServer):
+    def server_bind(self) -> None:
+        """Overrides the standard library: as it does, without asking a name server for this machine's name."""
+        TCPServer.server_bind(self)
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), int(port)
+        self.setup_environ()
 
 
 class _Handler(WSGIRequestHandler):

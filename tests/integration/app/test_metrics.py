@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -433,6 +434,20 @@ def test_who_looks_changes_nothing(collector: QueueCollector, valkey: Redis) -> 
     before = everything()
     assert value(collected(collector), "rq_jobs", queue=INGEST_QUEUE, status="started") == 2
     assert everything() == before
+
+
+def test_a_valkey_that_is_full_is_read_all_the_same(collector: QueueCollector, valkey: Redis) -> None:
+    valkey.config_set("maxmemory", 1)
+    try:
+        assert {name for name, _ in collected(collector)} >= {"rq_jobs", "rag_model_budget_used_ratio"}
+    finally:
+        valkey.config_set("maxmemory", 0)
+
+
+def test_many_may_ask_at_once(settings: Settings) -> None:
+    with api(settings) as (client, metrics), ThreadPoolExecutor(16) as pool:
+        urls = [f"http://127.0.0.1:{metrics.port}/metrics", f"{client.base_url}/metrics"] * 20
+        assert all("rq_jobs" in text for text in pool.map(lambda url: httpx.get(url).text, urls))
 
 
 # Valkey away
