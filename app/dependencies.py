@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 from redis.asyncio import Redis
@@ -12,6 +12,9 @@ from app.core.queue.producer import JobQueue
 from app.core.settings import Settings
 from app.jobs.places import Places
 from app.jobs.waiters import Waiters
+
+if TYPE_CHECKING:
+    from app.metrics.process import ApiMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class Api:
     queue: JobQueue
     waiters: Waiters
     places: Places
+    metrics: "ApiMetrics | None" = None
 
 
 def api_of(request: Request) -> Api:

@@ -5,6 +5,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 from fastapi import FastAPI
@@ -47,7 +48,13 @@ from app.routes import (
     session,
     timeline,
 )
+from app.routes import (
+    metrics as metrics_page,
+)
 from app.stopping import on_stop
+
+if TYPE_CHECKING:
+    from app.metrics.process import ApiMetrics
 
 UPKEEP_SECONDS = 1.0
 """Between two looks at retries that are due and at jobs that have ended."""
@@ -77,11 +84,14 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "documents": Reader("documents", valkey, DocumentJobs(valkey).ended).read,
         "history": Reader("history", valkey, History(valkey).ended).read,
     }
+    metrics = _metrics(settings, waiters)
     qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
         gc.set_threshold(GC_THRESHOLD)
+        if metrics is not None:
+            metrics.open()
         waiters.start()
         tasks = [asyncio.create_task(_every_second(name, act)) for name, act in upkeep.items()]
         loop = asyncio.get_running_loop()
@@ -92,13 +102,15 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
             await waiters.aclose()
             await end(*tasks)
             await queue.aclose()
+            if metrics is not None:
+                metrics.close()
 
     app = FastAPI(
         title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     if settings.public_url is not None:
         app.servers, app.root_path_in_servers = [{"url": settings.public_url}], False
-    app.state.api = Api(settings, valkey, queue, waiters, Places(settings))
+    app.state.api = Api(settings, valkey, queue, waiters, Places(settings), metrics)
     openapi.install(app)
     openai.install(app)
     auth.install(app, settings, queue.link)
@@ -114,6 +126,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         openai,
         queues,
         health,
+        metrics_page,
         documents,
         document_pages,
         session,
@@ -122,8 +135,17 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     ):  # matched in this order
         app.include_router(routes.router)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
-    middleware.install(app, settings)
+    middleware.install(app, settings, metrics.count if metrics else None)
     return app
+
+
+def _metrics(settings: Settings, waiters: Waiters) -> "ApiMetrics | None":
+    """What this process counts; None, and nothing imported for it, where nothing is to be counted."""
+    if not settings.counts:
+        return None
+    from app.metrics.process import ApiMetrics
+
+    return ApiMetrics(settings, waiters)
 
 
 async def _every_second(name: str, act: Callable[[], Awaitable[int]]) -> None:

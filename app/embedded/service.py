@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import uvicorn
@@ -30,8 +31,12 @@ from app.embedded.valkey import valkey_command
 from app.main import create_app
 from app.server import HttpProtocol
 
+if TYPE_CHECKING:
+    from app.metrics.process import ApiMetrics
+
 VALKEY_PORT = 6379
 QDRANT_PORT = 6333
+PORT_MAX = 65_535
 READY_POLL_SECONDS = 0.05
 HTTP_GRACE_SECONDS = 10
 """For the requests in flight, streams among them."""
@@ -72,9 +77,11 @@ class Service:
             settings = self._settings.model_copy(
                 update={"redis_url": services.redis_url, "qdrant_url": services.qdrant_url}
             )
+            app = create_app(settings)
+            self._open_metrics(app.state.api.metrics, stack)
             server = _Server(
                 uvicorn.Config(
-                    create_app(settings),
+                    app,
                     http=HttpProtocol,
                     log_config=None,
                     log_level="warning",
@@ -93,6 +100,21 @@ class Service:
             return listen(self._settings.host, port)
         except CannotListenError as error:
             raise ConfigurationError(f"{error}; set PORT or HOST to another, e.g. PORT={port + 1}") from error
+
+    def _open_metrics(self, metrics: "ApiMetrics | None", stack: ExitStack) -> None:
+        """Before a child is started: a port that can't be had is a wrong configuration. The next is the worker's."""
+        port = self._settings.metrics_port
+        if metrics is None or port is None:
+            return
+        stack.callback(metrics.close)
+        metrics.open()
+        if port == PORT_MAX:
+            raise ConfigurationError(f"METRICS_PORT: the worker has the next port, and there is none after {port}")
+        if port:
+            try:
+                listen(self._settings.metrics_host, port + 1).close()
+            except CannotListenError as error:
+                raise ConfigurationError(f"METRICS_PORT: {error}, the port after it, for the worker") from error
 
     def _services(self, http_url: str, secrets: Credentials) -> Services:
         """Where everything is, or will be."""
@@ -125,7 +147,7 @@ class Service:
             env = for_store(os.environ) | {QDRANT_KEY_VARIABLE: secrets.qdrant_api_key}
             children.append(Child("qdrant", command, env=env, fds=[lock_fd], grace_seconds=STORE_GRACE_SECONDS))
         grace = given.shutdown_grace_seconds + WORKER_EXTRA_GRACE_SECONDS
-        env = _environment(services, given)
+        env = _environment(services, given, **_metrics_port(given))
         worker = Child("worker", [sys.executable, "-m", "worker"], env=env, fds=[lock_fd], grace_seconds=grace)
         return [*children, worker]
 
@@ -219,9 +241,15 @@ async def _ingest(folder: Path, environment: dict[str, str]) -> None:
         log.warning("ingest_failed", folder=str(folder), exit_code=code)
 
 
-def _environment(services: Services, settings: Settings) -> dict[str, str]:
-    """What a worker needs of this process's environment, and where the services are."""
-    found = {"REDIS_URL": services.redis_url.get_secret_value(), "QDRANT_URL": services.qdrant_url}
+def _metrics_port(settings: Settings) -> dict[str, str]:
+    """The worker's, where there is one: the next, or any free one too."""
+    port = settings.metrics_port
+    return {} if port is None else {"METRICS_PORT": str(port + 1 if port else 0)}
+
+
+def _environment(services: Services, settings: Settings, **more: str) -> dict[str, str]:
+    """What a worker needs of this process's environment, where the services are, and `more`."""
+    found = {"REDIS_URL": services.redis_url.get_secret_value(), "QDRANT_URL": services.qdrant_url, **more}
     if services.qdrant_api_key is not None:
         found["QDRANT_API_KEY"] = services.qdrant_api_key.get_secret_value()
     kept = for_worker(os.environ, Settings.model_fields, has_packages=settings.has_packages)

@@ -13,11 +13,16 @@ OF_A_THREAD = re.compile(r"(?P<process>.+)\.(?P<queue>[^.]+)\.[0-9]+\.[0-9a-f]{8
 """How `worker.concurrent` names the RQ worker of one thread."""
 TEXT_MAX = 200
 PID_DIGITS_MAX = 10
+COUNT_DIGITS_MAX = 15
+SECONDS_MAX = 1e12
 
 
 @dataclass(slots=True)
 class Process:
-    """One process; `running` are the ids of the jobs that its threads run."""
+    """One process; `running` are the ids of the jobs that its threads run, `states` RQ's words for what each does.
+
+    The counts are RQ's own of jobs, and of seconds spent on them, where they were read.
+    """
 
     name: str
     hostname: str
@@ -27,6 +32,10 @@ class Process:
     running: list[str] = field(default_factory=list)
     started_at: datetime | None = None
     heartbeat_at: datetime | None = None
+    states: set[str] = field(default_factory=set)
+    succeeded: int = 0
+    failed: int = 0
+    working_seconds: float = 0.0
 
 
 def processes(workers: Iterable[tuple[str, Mapping[str, bytes]]]) -> list[Process]:
@@ -50,6 +59,10 @@ def processes(workers: Iterable[tuple[str, Mapping[str, bytes]]]) -> list[Proces
             process.running.append(_text(worker.get("current_job")))
         process.started_at = _earlier(process.started_at, _time(worker.get("birth")))
         process.heartbeat_at = _later(process.heartbeat_at, _time(worker.get("last_heartbeat")))
+        process.states.add(_text(worker.get("state")))
+        process.succeeded += _count(worker.get("successful_job_count"))
+        process.failed += _count(worker.get("failed_job_count"))
+        process.working_seconds += _seconds(worker.get("total_working_time"))
     return [found[key] for key in sorted(found)]
 
 
@@ -63,6 +76,18 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def _text(value: bytes | None) -> str:
     return (value or b"")[:TEXT_MAX].decode(errors="replace")
+
+
+def _count(value: bytes | None) -> int:
+    return int(value) if value and value.isdigit() and len(value) <= COUNT_DIGITS_MAX else 0
+
+
+def _seconds(value: bytes | None) -> float:
+    try:
+        seconds = float(value or 0)
+    except ValueError:
+        return 0.0
+    return seconds if 0 <= seconds < SECONDS_MAX else 0.0
 
 
 def _pid(text: str) -> int | None:

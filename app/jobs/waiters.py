@@ -43,7 +43,7 @@ class Attachment:
 
     def __init__(self, job_id: str, *, is_for_end: bool = False) -> None:
         self.job_id = job_id
-        self._is_for_end = is_for_end
+        self.is_for_end = is_for_end
         self.has_ended = False
         """The job is said to have ended: time to read its record."""
         self.has_gap = True
@@ -78,7 +78,7 @@ class Attachment:
         """An event came; who waits for the end alone is not woken by others."""
         if event.type is EventType.ENDED:
             self.has_ended = True
-        elif self._is_for_end:
+        elif self.is_for_end:
             return
         if len(self._pending) >= PENDING_MAX:
             self._pending.clear()
@@ -145,6 +145,19 @@ class Waiters:
                         break
                     await attachment.wait()
         return view if view.status.is_terminal else await self._queue.view(view.job_id, tenant=tenant)
+
+    def streams(self) -> int:
+        """How many clients follow a job event by event. From any thread."""
+        return self._count(is_for_end=False)
+
+    def waits(self) -> int:
+        """How many clients wait for a job's end. From any thread."""
+        return self._count(is_for_end=True)
+
+    def _count(self, *, is_for_end: bool) -> int:
+        """Copies each collection whole, which no other thread sees the middle of."""
+        groups = [list(group) for group in list(self._by_channel.values())]
+        return sum(attachment.is_for_end is is_for_end for group in groups for attachment in group)
 
     def close(self) -> None:
         """Let every client go: this process ends. They come back to another, and miss nothing."""

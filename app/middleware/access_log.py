@@ -3,6 +3,7 @@
 The route's template stands for the path, which has ids in it; what the caller wrote is never a field.
 """
 
+from collections.abc import Callable
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,14 +13,18 @@ from app.core.logging import get_logger
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked for every few seconds by machines: their lines are for debugging."""
 
+Count = Callable[[str, str | None, int | None, float], None]
+"""Told of each request: method, route's template, status, seconds."""
+
 log = get_logger(__name__)
 
 
 class AccessLogMiddleware:
-    """Logs `request` when the response has been sent whole, streams too."""
+    """Logs `request` when the response has been sent whole, streams too; `count` is told as much."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, count: Count | None = None) -> None:
         self._app = app
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass `scope` on, and look at the response's status."""
@@ -38,11 +43,14 @@ class AccessLogMiddleware:
         try:
             await self._app(scope, receive, send_and_note)
         finally:
-            _write(scope, status, 1000 * (perf_counter() - started))
+            seconds = perf_counter() - started
+            route = getattr(scope.get("route"), "path_format", None)
+            _write(scope, route, status, 1000 * seconds)
+            if self._count is not None:
+                self._count(scope["method"], route, status, seconds)
 
 
-def _write(scope: Scope, status: int | None, milliseconds: float) -> None:
-    route = getattr(scope.get("route"), "path_format", None)
+def _write(scope: Scope, route: str | None, status: int | None, milliseconds: float) -> None:
     principal = scope["state"].get("principal")
     write = log.debug if route in PROBES else log.info
     write(

@@ -48,6 +48,7 @@ from app.documents.looks import (
 from app.documents.schemas import FileProblem
 from app.documents.service import DocumentNotFoundError
 from app.documents.uploads import Refusal, UploadRefusedError
+from app.metrics import MetricsOffError
 from app.middleware.body_limit import BODY_MAX_BYTES, BodyTooLargeError
 from app.problems.details import ProblemDetails, Row
 from app.problems.invalid import described, is_malformed_json, is_other_media_type
@@ -195,6 +196,12 @@ TABLE: tuple[Row[Any], ...] = (
     _http(400, "The body cannot be read as JSON: it is not UTF-8, or nested too deeply."),
     _http(404, "There is nothing at this address; see /docs."),
     _http(405, "This address does not take this method; see the Allow header."),
+    Row(
+        MetricsOffError,
+        404,
+        "metrics-off",
+        "Nothing is counted here. The operator can set METRICS=true.",
+    ),
     # Who asks
     Row(
         BadLinkError,

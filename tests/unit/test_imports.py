@@ -34,6 +34,19 @@ def test_the_api_holds_neither_index_nor_model_nor_documents_library() -> None:
     assert not [name for name in roots if name.startswith("langchain")]
 
 
+@pytest.mark.parametrize(("metrics", "is_loaded"), [("false", False), ("true", True)])
+def test_the_api_imports_what_counts_for_prometheus_only_where_it_counts(metrics: str, is_loaded: bool) -> None:
+    code = (
+        "import sys, app.main\n"
+        "from app.core.settings import Settings\n"
+        f"settings = Settings(_env_file=None, redis_url='redis://127.0.0.1:9', metrics={metrics!r})\n"
+        "app.main.create_app(settings).openapi()\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ("prometheus_client" in done.stdout.split()) is is_loaded
+
+
 @pytest.mark.parametrize("package", ["worker", "ingest"])
 def test_of_the_api_only_the_kernel_may_be_imported(package: str) -> None:
     forbidden = {

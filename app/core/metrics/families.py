@@ -4,10 +4,12 @@ No label grows without bound: none is an id, a tenant, a file's name, a path or 
 value could be anything (a model's name, an error's code), the service's own settings and enumerations bound it.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from app.core.metrics import buckets
 from app.core.version import VERSION
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter and histogram, which no board or alert reads
 
 
 def _build_info(registry: CollectorRegistry) -> None:
@@ -136,5 +138,7 @@ QUEUE_FAMILIES = {
     "rag_queue_oldest_job_age_seconds": ("How long the next job of a queue has waited", ["queue"]),
     "rag_model_budget_used_ratio": ("How much of the model's budget is used, 0 to 1", ["limit"]),
 }
-"""What an API process reads from Valkey when it is asked; each replica says the same. The first five have the names
-and labels of rq-exporter, whose boards work with them."""
+"""What an API process reads from Valkey when it is asked, of the service's own queues; each replica says the same.
+
+The first five have the names and labels of rq-exporter, whose boards work with them. A worker's counts are RQ's own,
+and gone with the worker."""

@@ -4,23 +4,48 @@ Metrics are nobody's secret inside a cluster, and tell a stranger how much the s
 METRICS_HOST, this machine alone unless it is set.
 """
 
+import gzip
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from socketserver import TCPServer
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder, gzip_accepted, make_wsgi_app
 from prometheus_client.registry import Collector
 
 from app.core.errors import ConfigurationError
 
+GZIP_LEVEL = 1
+"""A tenth of the page's bytes, for a third of the time that the default takes."""
 PATIENCE_SECONDS = 10
 """For a client that has connected and says nothing."""
 
+FORMAT = re.compile(
+    r"(?:text/plain|application/openmetrics-text)"
+    r"(?: *; *(?:version=(?:0\.0\.[14]|1\.0\.0)|escaping=[a-z0-9-]+|charset=utf-8|q=[0-9.]+))*"
+)
+"""A format that Prometheus asks for. prometheus_client falls over other versions, and repeats them in its answer."""
+
 Report = tuple[bool, Mapping[str, Any]]
 """Whether all is well, and what there is to say of it."""
+
+
+def page(registry: Collector, accept: str, accept_encoding: str) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of `registry`'s page, as a request's Accept and Accept-Encoding want it."""
+    encode, content_type = choose_encoder(_formats(accept))
+    headers, body = {"Content-Type": content_type}, encode(registry)
+    if not gzip_accepted(accept_encoding):
+        return headers, body
+    return headers | {"Content-Encoding": "gzip"}, gzip.compress(body, GZIP_LEVEL)
+
+
+def _formats(accept: str) -> str:
+    """Those of `accept` that are known."""
+    return ",".join(part for part in accept.split(",") if FORMAT.fullmatch(part.strip()))
 
 
 class OwnPort:
@@ -34,7 +59,7 @@ class OwnPort:
     ) -> None:
         application = _Application(make_wsgi_app(registry), reports or {})
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        server_class = type("Server", (ThreadingWSGIServer,), {"address_family": family})
+        server_class = type("Server", (_Server,), {"address_family": family})
         try:
             self._server: WSGIServer = make_server(host, port, application, server_class, handler_class=_Handler)
         except OSError as error:
@@ -50,6 +75,15 @@ class OwnPort:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingWSGIServer):
+    def server_bind(self) -> None:
+        """Overrides the standard library: as it does, without asking a name server for this machine's name."""
+        TCPServer.server_bind(self)
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), int(port)
+        self.setup_environ()
 
 
 class _Handler(WSGIRequestHandler):
@@ -69,7 +103,8 @@ class _Application:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
-            answer: Iterable[bytes] = self._metrics(environ, start_response)
+            known = environ | {"HTTP_ACCEPT": _formats(environ.get("HTTP_ACCEPT", ""))}
+            answer: Iterable[bytes] = self._metrics(known, start_response)
             return answer
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or path not in self._reports:
             start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])

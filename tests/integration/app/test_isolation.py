@@ -131,11 +131,12 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/queues"): Role.ADMIN,
     ("GET", "/queues/history"): Role.ADMIN,
     ("GET", "/workers"): Role.ADMIN,
+    ("GET", "/metrics"): Role.ADMIN,
     ("GET", "/session"): Role.ASK,
     ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
 """The least role that each route is for."""
-PUBLIC = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"}
+PUBLIC = {"/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"}
 VIEWS = {"/page/documents", "/page/watch", "/page/jobs/{job_id}", "/page/static/{digest}/{name}"}
 """The page's shells and files, which are the same for everyone."""
 SIGNING = {("POST", "/session"), ("DELETE", "/session")}
@@ -171,6 +172,7 @@ def url(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         jwt_issuer=ISSUER,
         jwt_audience=AUDIENCE,
         address_rate_limit="99999/second",
+        metrics=True,
     )
     with Redis.from_url(valkey_url) as valkey:
         valkey.flushall()
@@ -247,7 +249,7 @@ def test_a_route_is_for_its_role_and_those_above(client: httpx.Client, route: Ro
 def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: httpx.Client) -> None:
     job_id, document_id = add_job(owner), add_document(owner)
     for headers in STRANGERS.values():
-        for path in ("/documents", "/jobs?status=failed", "/queues", "/queues/history", "/workers"):
+        for path in ("/documents", "/jobs?status=failed", "/queues", "/queues/history", "/workers", "/metrics"):
             answer = client.get(path, headers=headers)
             assert answer.status_code == 200
             assert job_id not in answer.text

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from app.jobs.processes import processes
 
 
@@ -48,3 +50,22 @@ def test_what_is_hostile_in_a_registration_is_shown_as_text_and_no_more() -> Non
         [("rag_queries", {"name": b"\xff" * 999, "pid": b"\xff", "birth": b"never", "hostname": b"<b>"})]
     )
     assert (len(found.name), found.pid, found.started_at, found.hostname) == (200, None, None, "<b>")
+
+
+def test_what_threads_have_done_is_their_processs() -> None:
+    done = {"successful_job_count": "3", "failed_job_count": "1", "total_working_time": "1.5"}
+    [found] = processes(
+        [
+            ("rag_queries", worker("abc.rag_queries.0.00000000", **done)),
+            ("rag_queries", worker("abc.rag_queries.1.0000000a", **done, state="busy")),
+        ]
+    )
+    assert (found.succeeded, found.failed, found.working_seconds) == (6, 2, 3.0)
+    assert found.states == {"idle", "busy"}
+
+
+@pytest.mark.parametrize("number", ["", "-1", "nan", "inf", "1e400", "9" * 200, "\u0661", "x", "1_0"])
+def test_counts_that_are_no_numbers_count_nothing(number: str) -> None:
+    done = dict.fromkeys(("successful_job_count", "failed_job_count"), number)
+    [found] = processes([("rag_queries", worker("w", **done, total_working_time=number.replace("_", "x")))])
+    assert (found.succeeded, found.failed, found.working_seconds) == (0, 0, 0.0)

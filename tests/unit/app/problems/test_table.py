@@ -54,6 +54,7 @@ from app.documents.looks import (
 )
 from app.documents.service import DocumentNotFoundError
 from app.documents.uploads import Refusal, UploadRefusedError
+from app.metrics import MetricsOffError
 from app.middleware.body_limit import BodyTooLargeError
 from app.problems.table import TABLE, UNEXPECTED
 from app.request_headers import BadIdempotencyKeyError
@@ -120,6 +121,7 @@ SAMPLES = [
     Sample(HTTPException(400, "secret"), 400, "bad-request"),
     Sample(HTTPException(404, "secret"), 404, "not-found"),
     Sample(HTTPException(405, "secret", {"Allow": "PUT"}), 405, "method-not-allowed", {"allow": "POST"}),
+    Sample(MetricsOffError(), 404, "metrics-off"),
     Sample(
         BadLinkError(is_over=True), 401, "link-expired", {"www-authenticate": f'{BEARER}, error="invalid_token"'},
     ),
