@@ -42,7 +42,7 @@ DESCRIPTORS_MAX = 65_536
 DESCRIPTORS_KEPT = 256
 """For what is no client: Valkey, files of uploads, children. A quarter where there are few."""
 
-log = logging.getLogger("uvicorn.error")
+log = logging.getLogger(__name__)  # the embedded Qdrant has no structlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ class Connections:
         for connection in tuple(self._open):
             connection.look(self._clock)
         if self._turned_away:
-            log.warning("Turned away %d connections: too many are open.", self._turned_away)
+            log.warning("connections_turned_away", extra={"count": self._turned_away})
         self._turned_away = 0
         self._has_searched = False
         self._timer = None

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from app import middleware
 from app.auth import dependencies as auth
 from app.core.logging import configure_logging, get_logger
+from app.core.overview import overview
 from app.core.proxies import proxy_for
 from app.core.queue.connections import connect_async
 from app.core.queue.pipelined import end
@@ -89,6 +90,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
+        log.info("api_started", version=VERSION, **overview(settings))
         gc.set_threshold(GC_THRESHOLD)
         if metrics is not None:
             metrics.open()

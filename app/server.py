@@ -235,7 +235,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_deaf = True
         self._connections.may_yield(self)
         if refusal is None:
-            self.logger.warning("Invalid HTTP request received.")
+            self.logger.warning("invalid_http_request")
             self.send_400_response("Invalid HTTP request received.")
             return
         self.transport.write(refusal.response(self.server_state.default_headers))

@@ -10,7 +10,6 @@ from time import monotonic, perf_counter, sleep, time
 from typing import Any, Literal, Unpack
 from uuid import uuid4
 
-import structlog
 from rq.job import Job
 
 from app.core.contract import DeleteJob, IngestJob, IngestResult, Stage
@@ -58,9 +57,8 @@ def index_document(payload: Mapping[str, Any]) -> dict[str, Any]:
             if failure is not None and not is_tried_again:
                 measures().document("failed", job.filename)
 
-    with boundary("ingest", backoff=BACKOFF, classify=failure_of_document, on_failed=on_failed) as record:
+    with boundary("ingest", payload, backoff=BACKOFF, classify=failure_of_document, on_failed=on_failed) as record:
         job = IngestJob.model_validate(payload)
-        structlog.contextvars.bind_contextvars(request_id=job.request_id)
         resources = shared(open_ingestion)
         progress = Progress(job, record, Catalog(resources.connection))
         with _alone(resources, job, record):
@@ -78,9 +76,8 @@ def index_document(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def delete_document(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Delete the chunks of the document in the `DeleteJob` in `payload`, unless it was uploaded again since."""
-    with boundary("delete", backoff=BACKOFF, classify=failure_of_document) as record:
+    with boundary("delete", payload, backoff=BACKOFF, classify=failure_of_document) as record:
         job = DeleteJob.model_validate(payload)
-        structlog.contextvars.bind_contextvars(request_id=job.request_id)
         resources = shared(open_ingestion)
         with _alone(resources, job, record):
             is_back = Catalog(resources.connection).do(operations.get(job.tenant, job.document_id)) is not None

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from app.core.contract import MarkBox, PageJob, PageResult
 from app.core.documents.files import DocumentStore, open_store
 from ingest.failures import failure_of_document
@@ -54,9 +52,8 @@ def show_page(payload: Mapping[str, Any]) -> dict[str, Any]:
     Its picture is in the store then, if it has one. Raises `JobFailedError` when the file cannot be read, or the page
     takes too long; the job's metadata then holds the code.
     """
-    with boundary("page", backoff=BACKOFF, classify=failure_of_document):
+    with boundary("page", payload, backoff=BACKOFF, classify=failure_of_document):
         job = PageJob.model_validate(payload)
-        structlog.contextvars.bind_contextvars(request_id=job.request_id)
         looking = shared(open_looking)
         is_drawn = looking.store.has_picture(job.tenant, job.sha256, job.page, job.width)
         measures().cache("pictures", is_hit=is_drawn)

@@ -27,11 +27,13 @@ from rq.worker.base import DequeueStrategy
 from app.core.contract import INGEST_QUEUE, PAGE_QUEUE, QUERY_QUEUE, WEBHOOK_QUEUE
 from app.core.errors import ServiceError
 from app.core.logging import get_logger
+from app.core.overview import overview
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import enqueue_due
 from app.core.queue.records import KINDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from app.core.version import VERSION
 from worker.runtime.budget import Budget, Limits
 from worker.runtime.event_writer import EventWriter
 from worker.runtime.health import Health
@@ -151,7 +153,8 @@ class ConcurrentWorker(SimpleWorker):
         self._health.opened(threads, others, self._stopping, may_leave=burst)
         # Nobody waits for it at the end: it may be waiting for a model's server.
         threading.Thread(target=self._check_models, args=(settings,), daemon=True).start()
-        log.info("worker_started", concurrency={name: concurrency(name, settings) for name in self.queue_names()})
+        at_once = {name: concurrency(name, settings) for name in self.queue_names()}
+        log.info("worker_started", version=VERSION, concurrency=at_once, **overview(settings))
         for thread in threads:
             thread.join()
         self._health.closed()

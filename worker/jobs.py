@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from time import perf_counter, sleep
 from typing import Any
 
-import structlog
 from rq.job import Job
 
 from app.core.contract import (
@@ -24,6 +23,7 @@ from app.core.contract import (
 )
 from app.core.errors import ErrorCode, ServiceError
 from app.core.events import EventType
+from app.core.logging import content
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from worker.answer.pipeline import answer
 from worker.resources import Answering, open_answering, shared
@@ -51,9 +51,9 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `JobFailedError` when it can't; the job's metadata then holds the code.
     """
-    with boundary("question", backoff=BACKOFF) as record:
+    told: dict[str, Any] = {}
+    with boundary("answer", payload, backoff=BACKOFF, told=told) as record:
         job = AnswerJob.model_validate(payload)
-        structlog.contextvars.bind_contextvars(request_id=job.request_id)
         resources = shared(open_answering)
         with _turn(record, resources.budget):
             events = _events(record)
@@ -72,6 +72,16 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(events, DirectEvents):
             events.flush()
         measures().answered(given.mode, grounded=given.grounded, kept=given.kept, dropped=given.dropped)
+        timings = _timings(record, given.retrieval_ms, given.generation_ms)
+        told |= _shown_ms(timings) | {
+            "mode": given.mode,
+            "model": given.model,
+            "grounded": given.grounded,
+            "citations": len(given.citations),
+            "input_tokens": given.usage.input_tokens,
+            "output_tokens": given.usage.output_tokens,
+            **content(resources.settings, question=job.query, answer=given.text),
+        }
         return AnswerResult(
             answer=given.text,
             mode=given.mode,
@@ -80,29 +90,28 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             model=given.model,
             usage=given.usage,
             finish_reason=given.finish_reason,
-            timings_ms=_timings(record, given.retrieval_ms, given.generation_ms),
+            timings_ms=timings,
         ).model_dump(mode="json")
 
 
 def search_documents(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Search as the `SearchJob` in `payload` asks; returns a `SearchResult` as plain data. Raises as above."""
-    with boundary("search", backoff=BACKOFF) as record:
+    told: dict[str, Any] = {}
+    with boundary("search", payload, backoff=BACKOFF, told=told) as record:
         job = SearchJob.model_validate(payload)
-        structlog.contextvars.bind_contextvars(request_id=job.request_id)
         _events(record)
         began = perf_counter()
-        hits = _search(shared(open_answering), job)
-        return SearchResult(
-            hits=tuple(_whole(hit) for hit in hits),
-            timings_ms=_timings(record, (perf_counter() - began) * 1000, 0.0),
-        ).model_dump(mode="json")
+        resources = shared(open_answering)
+        hits = _search(resources, job)
+        timings = _timings(record, (perf_counter() - began) * 1000, 0.0)
+        told |= _shown_ms(timings) | {"hits": len(hits), **content(resources.settings, question=job.query)}
+        return SearchResult(hits=tuple(_whole(hit) for hit in hits), timings_ms=timings).model_dump(mode="json")
 
 
 def embed_texts(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Embed the texts of the `EmbedJob` in `payload`; returns an `EmbedResult` as plain data. Raises as above."""
-    with boundary("embed", backoff=BACKOFF):
+    with boundary("embed", payload, backoff=BACKOFF):
         job = EmbedJob.model_validate(payload)
-        structlog.contextvars.bind_contextvars(request_id=job.request_id)
         resources = shared(open_answering)
         embed = resources.searcher.embed_few
         if embed is None or resources.settings.embedding_model != job.model:
@@ -186,6 +195,15 @@ def _timings(record: Job | None, retrieval_ms: float, generation_ms: float) -> T
         generation=generation_ms,
         total=queued + retrieval_ms + generation_ms,
     )
+
+
+def _shown_ms(timings: Timings) -> dict[str, float]:
+    """For the log: where the time went, but for the sum."""
+    return {
+        "queued_ms": round(timings.queued, 1),
+        "retrieval_ms": round(timings.retrieval, 1),
+        "generation_ms": round(timings.generation, 1),
+    }
 
 
 def _queued_ms(record: Job | None) -> float:

@@ -21,7 +21,6 @@ from typing import Any
 import httpcore2
 import httpx2
 import orjson
-import structlog
 from redis import Redis
 
 from app.core.contract import JobStatus, WebhookJob
@@ -68,10 +67,9 @@ def deliver(payload: Mapping[str, Any]) -> str:
 
     Raises `JobFailedError` when it did not arrive: then RQ tries again, as its record says.
     """
-    with boundary("webhook", backoff=None, classify=_failure_of, on_failed=_not_delivered) as record:
+    with boundary("webhook", payload, backoff=None, classify=_failure_of, on_failed=_not_delivered) as record:
         assert record is not None
         job = WebhookJob.model_validate(payload)
-        structlog.contextvars.bind_contextvars(job_id=job.job_id)
         hook: Any = record.connection.hgetall(webhook_key(job.job_id))
         view = fetch_view(record.connection, job.job_id, tenant=job.tenant)
         if not hook or view is None:

@@ -8,6 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.models import HTTPBearer
 from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
+from structlog.contextvars import bind_contextvars
 
 from app.auth.gate import Gate
 from app.auth.principals import ForbiddenError, Principal, Role
@@ -37,6 +38,7 @@ class Needs(SecurityBase):
         gate: Gate = request.app.state.gate
         principal = await gate.admit(request, self.by)
         request.state.principal = principal
+        bind_contextvars(tenant=principal.tenant)
         if not principal.role.may(self.role):
             raise ForbiddenError(self.role)
         return principal

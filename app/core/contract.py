@@ -211,6 +211,7 @@ class WebhookJob(Frozen):
 
     tenant: Label = DEFAULT_TENANT
     job_id: Label
+    request_id: Label | None = None
 
 
 class Citation(Frozen):

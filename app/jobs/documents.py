@@ -11,22 +11,23 @@ from typing import Any
 from redis.asyncio import Redis
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
+from structlog.contextvars import bound_contextvars
 
 from app.core.documents import operations
 from app.core.documents.catalog import AsyncCatalog
 from app.core.documents.operations import Operation
 from app.core.documents.records import JOB_LOST, STOPPED
-from app.core.logging import get_logger
+from app.core.logging import get_logger, job_context
 
 ABOUT_DOCUMENTS = """
 local found = {}
 for i = 2, #ARGV do
-  local job = redis.pcall('HMGET', ARGV[1] .. ARGV[i], 'document_id', 'tenant', 'status')
-  if job[1] and job[2] and job[3] then found[#found + 1] = {ARGV[i], job[1], job[2], job[3]} end
+  local job = redis.pcall('HMGET', ARGV[1] .. ARGV[i], 'document_id', 'tenant', 'status', 'request_id')
+  if job[1] and job[2] and job[3] then found[#found + 1] = {ARGV[i], job[1], job[2], job[3], job[4]} end
 end
 return found
 """
-"""ARGV: prefix of job keys, ids. Of those jobs that are about a document: id, document, tenant and status."""
+"""ARGV: prefix of job keys, ids. Of those jobs that are about a document: id, document, tenant, status, request."""
 
 _ERRORS = {RqStatus.FAILED: JOB_LOST, RqStatus.STOPPED: STOPPED, RqStatus.CANCELED: STOPPED}
 
@@ -61,12 +62,14 @@ class DocumentJobs:
         self, job_ids: Sequence[str], operation: Callable[[str, str, str, RqStatus], Operation[bool] | None]
     ) -> None:
         found: Any = await self._find(args=[Job.redis_job_namespace_prefix, *job_ids])
-        for job_id, *about in found:
-            try:
-                document_id, tenant, status = (value.decode() for value in about)
-                told = operation(job_id.decode(), document_id, tenant, RqStatus(status))
-            except ValueError as error:  # a record that is none of ours
-                log.warning("document_not_told", reason=type(error).__name__)
-                continue
-            if told is not None and await self._catalog.do(told):
-                log.info("document_told", job_id=job_id.decode(), document_id=document_id, status=status)
+        for job_id, *about, request_id in found:
+            whose = {"tenant": about[1], "request_id": request_id}
+            with bound_contextvars(**job_context(job_id.decode(errors="replace"), whose)):
+                try:
+                    document_id, tenant, status = (value.decode() for value in about)
+                    told = operation(job_id.decode(), document_id, tenant, RqStatus(status))
+                except ValueError as error:  # a record that is none of ours
+                    log.warning("document_not_told", reason=type(error).__name__)
+                    continue
+                if told is not None and await self._catalog.do(told):
+                    log.info("document_told", document_id=document_id, status=status)

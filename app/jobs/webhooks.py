@@ -7,15 +7,19 @@ from typing import Any
 from pydantic import ValidationError
 from redis.asyncio import Redis
 from rq.job import Job
+from structlog.contextvars import bound_contextvars
 
 from app.core.contract import WebhookJob
-from app.core.logging import get_logger
+from app.core.logging import get_logger, job_context
 from app.core.queue.producer import add_to_queue, webhook_key
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 
 ENQUEUED = "enqueued"
 """The field of a job's webhook that says it has its delivery: a job that is sent back does not get another."""
+
+ABOUT = ("tenant", "request_id")
+"""Fields of a job's record: whose it is."""
 
 log = get_logger(__name__)
 
@@ -32,24 +36,26 @@ class Webhooks:
         async with self._valkey.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
                 pipeline.hmget(webhook_key(job_id), ("url", ENQUEUED))
-                pipeline.hget(Job.key_for(job_id), "meta")
+                pipeline.hmget(Job.key_for(job_id), ("meta", *ABOUT))
             found = await pipeline.execute()
-        for job_id, (url, enqueued), meta in zip(job_ids, found[::2], found[1::2], strict=True):
+        for job_id, (url, enqueued), (meta, *about) in zip(job_ids, found[::2], found[1::2], strict=True):
             if url is not None and enqueued is None and meta is not None:
-                await self._enqueue(job_id, meta)
+                context = job_context(job_id, dict(zip(ABOUT, about, strict=True)))
+                with bound_contextvars(**context):
+                    await self._enqueue(job_id, meta, context.get("request_id"))
 
-    async def _enqueue(self, job_id: str, meta: bytes) -> None:
+    async def _enqueue(self, job_id: str, meta: bytes, request_id: str | None) -> None:
         """One step: the delivery is on the queue, and noted. Twice is harmless: receivers know the id."""
         try:
-            job = WebhookJob(tenant=_tenant(meta), job_id=job_id)
+            job = WebhookJob(tenant=_tenant(meta), job_id=job_id, request_id=request_id)
         except (ValidationError, UnpicklingError):
-            log.warning("webhook_dropped", job_id=job_id, reason="its job's record is none of ours")
+            log.warning("webhook_dropped", reason="its job's record is none of ours")
             return
         async with self._valkey.pipeline(transaction=True) as pipeline:
             add_to_queue(pipeline, f"{job_id}-webhook", job, self._settings)
             pipeline.hset(webhook_key(job_id), ENQUEUED, 1)
             await pipeline.execute()
-        log.info("webhook_enqueued", job_id=job_id)
+        log.info("webhook_enqueued")
 
 
 def _tenant(meta: bytes) -> Any:

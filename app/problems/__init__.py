@@ -42,7 +42,8 @@ def problem_of(request: Request, error: Exception) -> ProblemDetails | None:
     if row is UNEXPECTED:
         return None
     if row.event is not None:
-        log.warning(row.event, during=request.url.path, reason=type(error).__name__)
+        route = getattr(request.scope.get("route"), "path_format", None)  # the path has what the client wrote
+        log.warning(row.event, during=route, reason=type(error).__name__)
     problem = row.details(request, error)
     return replace(problem, headers={"Allow": allowed(request)}) if problem.status == 405 else problem
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi import Query as QueryParameter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
+from structlog.contextvars import unbind_contextvars
 
 from app.auth.dependencies import AdmittedRoute, Asker, FileReader, Ingester
 from app.core.contract import DEFAULT_COLLECTION, LABEL, Label
@@ -87,6 +88,8 @@ async def upload(
             place, taken, Idempotency(owner=f"{principal.key} documents", key=key)
         )
         records = [await documents.add(place, file, is_replay=is_replay) for file in taken]
+        if len(records) > 1:
+            unbind_contextvars("job_id")  # the request is about no one of its jobs
     if is_replay:
         response.headers["Idempotent-Replayed"] = "true"
     base = link_base(request.scope, api.settings)

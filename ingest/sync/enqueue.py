@@ -16,8 +16,9 @@ from app.core.documents import operations
 from app.core.documents.catalog import Catalog
 from app.core.documents.records import DocumentRecord, DocumentStatus
 from app.core.errors import ErrorCode
-from app.core.logging import get_logger
+from app.core.logging import get_logger, job_context
 from app.core.queue.producer import add_to_queue
+from app.core.queue.records import KINDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from ingest.indexing.writer import FILENAME_CHARACTERS_MAX
@@ -68,7 +69,7 @@ class Distribution:
             for action in batch:
                 on_start(action.source)
                 assert action.hashed is not None
-                job, job_id = _job(action, self._naming), uuid4().hex
+                job, job_id = _job(action, self._naming, self.group.name), uuid4().hex
                 if (refused := self._mirror.queued(job, action.hashed.file.real, job_id)) is not None:
                     on_done(_failed(action, refused))
                 else:
@@ -86,6 +87,9 @@ class Distribution:
             pipeline.sadd(self.group.key, *jobs)
             pipeline.sadd(Group.REDIS_GROUP_KEY, self.group.name)
             pipeline.execute()
+        for job_id, (_, job) in jobs.items():
+            kind = KINDS[IngestJob]
+            log.debug("job_enqueued", kind=kind.name, queue=kind.queue, **job_context(job_id, job.model_dump()))
 
     def _follow(self, waiting: "dict[str, tuple[Action, IngestJob]]", on_done: Callable[[Outcome], None]) -> None:
         while waiting:
@@ -117,7 +121,7 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def _job(action: Action, naming: Naming) -> IngestJob:
+def _job(action: Action, naming: Naming, run: str) -> IngestJob:
     assert action.hashed is not None
     return IngestJob(
         tenant=naming.tenant,
@@ -126,6 +130,7 @@ def _job(action: Action, naming: Naming) -> IngestJob:
         filename=action.hashed.filename[-FILENAME_CHARACTERS_MAX:],
         sha256=action.hashed.sha256,
         source=action.hashed.path,
+        request_id=run,
     )
 
 

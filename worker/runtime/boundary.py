@@ -3,23 +3,25 @@
 What a job raises goes to the log and nowhere else: its record gets a code and a message fit for the public.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-import structlog
 from pydantic import ValidationError
 from rq import get_current_job
 from rq.job import Job
 from rq.timeouts import JobTimeoutException
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
-from app.core.logging import get_logger
+from app.core.logging import get_logger, job_context
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from worker.runtime.intake import TakenJob
-from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back
+from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back, retries_used
 
 log = get_logger(__name__)
+
+NOTHING: Mapping[str, object] = {}
 
 
 class PutBackError(Exception):
@@ -69,23 +71,31 @@ def _nothing(failure: Failure | None, *, is_tried_again: bool) -> None:
 @contextmanager
 def boundary(
     kind: str,
+    payload: object,
     *,
     backoff: Backoff | None,
     classify: Callable[[BaseException], Failure] = failure_of,
     on_failed: Callable[..., None] = _nothing,
+    told: Mapping[str, object] = NOTHING,
 ) -> Iterator[Job | None]:
     """Around a job's work: yields RQ's job, or None when the function is called without one.
 
+    `payload`, still unchecked, says whose job it is, for every line until its end. `told` are fields of the line
+    that says it is done; the job fills them as it goes.
     `backoff` says when a failure that a retry may help is tried again; None leaves it to the record's own schedule.
     `on_failed(failure, is_tried_again=...)` is told why the job failed; its failure is None when the job was told
     to end. Raises `JobFailedError` for every error but one that stops the job from outside.
     """
     record = get_current_job()
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(job_id=record.id if record else None)
+    is_bound = isinstance(record, TakenJob)  # by its worker, which has more to say when the job is over
+    if not is_bound:
+        clear_contextvars()
+        bind_contextvars(**job_context(record.id if record is not None else None, payload))
     try:
+        if record is not None:
+            log.info("job_started", kind=kind, attempt=retries_used(record) + 1, worker=record.worker_name)
         yield record
-        log.info("job_done", kind=kind)
+        log.info("job_done", kind=kind, **told)
     except PutBackError as reason:
         if record is not None:
             put_back(record)
@@ -98,12 +108,14 @@ def boundary(
             raise JobFailedError("the job was told to end") from None
         failure = classify(error)
         delay = prepare_retry(record, failure.code, error, backoff)
-        log.warning("job_failed", kind=kind, code=failure.reason, retry_in_seconds=delay, exc_info=error)
+        more = {} if failure.reason == failure.code.value else {"detail": failure.message}
+        log.warning("job_failed", kind=kind, code=failure.reason, retry_in_seconds=delay, exc_info=error, **more)
         _note_error(record, failure.code)
         on_failed(failure, is_tried_again=delay is not None)
         raise JobFailedError(f"{failure.reason}: {failure.message}") from None
     finally:
-        structlog.contextvars.clear_contextvars()
+        if not is_bound:
+            clear_contextvars()
 
 
 def is_told_to_end(record: Job | None) -> bool:

@@ -20,11 +20,13 @@ from rq.executions import Execution
 from rq.job import Job, _job_stack
 from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
+from structlog.contextvars import bound_contextvars
 
 from app.core.budget_keys import PAUSE
 from app.core.events import MAX_EVENTS
-from app.core.logging import get_logger
+from app.core.logging import get_logger, job_context
 from app.core.queue.connections import VALKEY_FULL
+from app.core.queue.records import fields_of
 from worker.runtime import scripts
 from worker.runtime.budget import Budget
 from worker.runtime.event_writer import EventLog, EventWriter
@@ -272,7 +274,8 @@ class Intake:
             job.check(self._queue.name)
             job.started_at = job.last_heartbeat = execution.created_at
         except Exception as error:  # a hostile record makes RQ raise nearly anything
-            log.warning("record_not_understood", job_id=execution.job_id, reason=type(error).__name__)
+            with bound_contextvars(**job_context(execution.job_id, fields_of(record))):
+                log.warning("record_not_understood", reason=type(error).__name__)
             fail_unreadable(self._queue, execution.job_id, execution.composite_key, execution.worker_name)
             return None
         job.execution = execution

@@ -1,6 +1,9 @@
 """Jobs of workers that died are given to others. Any worker process may look for them, at any time."""
 
+from contextlib import suppress
+
 from redis.client import Pipeline
+from redis.exceptions import ResponseError
 from rq import Queue, worker_registration
 from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.exceptions import NoSuchJobError
@@ -9,8 +12,9 @@ from rq.job import JobStatus as RqStatus
 from rq.registry import CanceledJobRegistry, DeferredJobRegistry, FailedJobRegistry, FinishedJobRegistry
 from rq.utils import as_text, current_timestamp, now, parse_composite_key, utcformat
 from rq.worker.base import BaseWorker, WorkerStatus
+from structlog.contextvars import bound_contextvars
 
-from app.core.logging import get_logger
+from app.core.logging import get_logger, job_context
 from app.core.queue.locks import take_lock
 from worker.runtime import scripts
 from worker.runtime.ending import Endings, Outcome
@@ -51,11 +55,12 @@ def _put_back_lost(queue: Queue) -> None:
         job_id, _ = parse_composite_key(execution)
         keys = (Job.key_for(job_id), wip, queue.key)
         outcome = queue.connection.eval(scripts.PUT_BACK, len(keys), *keys, execution, job_id, 1, moment)
-        log.warning("job_lost", job_id=job_id, outcome=as_text(outcome))
-        if outcome == b"put back":
-            measures().job_recovered(queue.name)
-        if outcome == b"exhausted":
-            _fail(queue, job_id, execution)
+        with bound_contextvars(**_context(queue, job_id)):
+            log.warning("job_lost", outcome=as_text(outcome))
+            if outcome == b"put back":
+                measures().job_recovered(queue.name)
+            if outcome == b"exhausted":
+                _fail(queue, job_id, execution)
 
 
 def _fail(queue: Queue, job_id: str, execution: str) -> None:
@@ -65,7 +70,7 @@ def _fail(queue: Queue, job_id: str, execution: str) -> None:
         queue.connection.zrem(queue.started_job_registry.key, execution)
         return
     except Exception as error:  # a hostile record makes RQ raise nearly anything
-        log.warning("record_not_understood", job_id=job_id, reason=type(error).__name__)
+        log.warning("record_not_understood", reason=type(error).__name__)
         fail_unreadable(queue, job_id, execution)
         return
 
@@ -116,4 +121,13 @@ def _return_unstarted(queue: Queue) -> None:
         if queue.connection.eval(scripts.RETURN_UNSTARTED, len(keys), *keys, job_id):
             measures().job_recovered(queue.name)
         queue.connection.delete(between.get_first_seen_key(job_id))
-        log.warning("job_returned", job_id=job_id)
+        with bound_contextvars(**_context(queue, job_id)):
+            log.warning("job_returned")
+
+
+def _context(queue: Queue, job_id: str) -> dict[str, str]:
+    """What lines about the job have, by its record; whatever stands there, the other jobs must go on."""
+    names, about = ("tenant", "request_id"), {}
+    with suppress(ResponseError):
+        about = dict(zip(names, queue.connection.hmget(Job.key_for(job_id), names), strict=True))
+    return job_context(job_id, about)

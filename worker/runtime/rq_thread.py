@@ -22,8 +22,9 @@ from rq.registry import StartedJobRegistry
 from rq.utils import now, utcformat
 from rq.worker import SimpleWorker
 from rq.worker.base import WorkerStatus
+from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
 
-from app.core.logging import get_logger
+from app.core.logging import get_logger, job_context
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.records import TOKENS
 from app.core.serializer import PlainSerializer
@@ -166,6 +167,7 @@ class ThreadWorker(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Overrides RQ: run `job` in this thread, and leave the worker idle, whatever became of it."""
         assert isinstance(job, TakenJob)
+        bind_contextvars(**job_context(job.id, job.args[0]))
         with self._ending_lock:
             self.execution, self._job, self._ending = job.execution, job, None
             self._state = WorkerStatus.BUSY  # as the job's start has written
@@ -175,7 +177,7 @@ class ThreadWorker(SimpleWorker):
         try:
             self.perform_job(job, queue)
         except VALKEY_UNAVAILABLE as error:  # its silence tells, and another worker gets the job
-            log.warning("valkey_unavailable", during="execute", job_id=job.id, reason=type(error).__name__)
+            log.warning("valkey_unavailable", during="execute", reason=type(error).__name__)
         finally:
             measures().job_ended(
                 self.queues[0].name,
@@ -191,6 +193,7 @@ class ThreadWorker(SimpleWorker):
                 if self.get_state() != WorkerStatus.IDLE:  # the job's last write has said it already
                     self._budget.release(self.name)
                     self.set_state(WorkerStatus.IDLE)
+            clear_contextvars()
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
         """Overrides RQ: no-op, the script TAKE has written this."""
@@ -285,7 +288,7 @@ class ThreadWorker(SimpleWorker):
                 keep_seconds=keep_seconds,
             )
             if outcome is Outcome.ENDED_ELSEWHERE:
-                log.info("job_ended_elsewhere", job_id=job.id)
+                log.info("job_ended_elsewhere")
                 with self.connection.pipeline() as pipeline:
                     leave(pipeline)
                     pipeline.execute()
@@ -339,7 +342,8 @@ class ThreadWorker(SimpleWorker):
         queue = self.queues[0]
         keys = (job.key, queue.started_job_registry.key, queue.key)
         self.connection.eval(scripts.PUT_BACK, len(keys), *keys, execution.composite_key, job.id, 0, "inf")
-        log.info("job_put_back", job_id=job.id)
+        with bound_contextvars(**job_context(job.id, job.args[0])):  # also from the thread that ends the process
+            log.info("job_put_back")
 
 
 def _schedule_retry(job: Job, queue: Queue, pipeline: Pipeline) -> None:

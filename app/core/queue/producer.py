@@ -25,6 +25,7 @@ from rq.job import Job
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
 from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
+from structlog.contextvars import bind_contextvars
 
 from app.core import model_findings
 from app.core.contract import (
@@ -35,9 +36,11 @@ from app.core.contract import (
     DeleteJob,
     IngestJob,
     JobStatus,
+    SearchJob,
     Webhook,
 )
 from app.core.events import log_key
+from app.core.logging import content, get_logger
 from app.core.queue import scripts
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
@@ -71,6 +74,8 @@ DUE_BATCH = 1000
 """Retries put on the queue in one step."""
 LIST_BATCH = 1000
 """Failed jobs of all tenants that are looked at in one step, a millisecond of Valkey's, to find one tenant's."""
+
+log = get_logger(__name__)
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The characters that RQ allows in a job's id."""
@@ -214,6 +219,9 @@ class JobQueue:
             case b"full" | b"share":
                 _refuse(outcome, rest[0])
         taken, position, expires = rest
+        bind_contextvars(job_id=taken.decode())
+        if outcome == b"queued":
+            log.info("job_enqueued", kind=kind.name, queue=kind.queue, position=int(position), **self._shown(payload))
         return Enqueued(
             job_id=taken.decode(),
             position=int(position),
@@ -232,7 +240,9 @@ class JobQueue:
 
     async def view(self, job_id: str, *, tenant: str) -> JobView:
         """The job's state now. Raises `JobNotFoundError` when there is none or it is another tenant's."""
-        return view_of(await self._record_of(tenant, job_id))
+        record = await self._record_of(tenant, job_id)
+        bind_contextvars(job_id=job_id)  # the request is about this job
+        return view_of(record)
 
     async def views(self, job_ids: Sequence[str], *, tenant: str) -> list[JobView | None]:
         """The state of each job now, all asked at once; None for one that is gone, or another tenant's."""
@@ -424,6 +434,13 @@ class JobQueue:
             )
         return moved
 
+    def _shown(self, payload: Payload) -> dict[str, str]:
+        """Of a new job, what its line has: its question, if they are logged, or its document."""
+        if isinstance(payload, SearchJob):
+            return content(self._settings, question=payload.query)
+        document_id = getattr(payload, "document_id", None)
+        return {} if document_id is None else {"document_id": document_id}
+
     async def _record_of(self, tenant: str, job_id: str) -> Record:
         record = await self._record(job_id)
         if record is None or not self._is_of(tenant, record):
@@ -506,9 +523,11 @@ def webhook_key(job_id: str) -> str:
 
 
 def _new_record(payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
-    """As `new_record`, with what scripts must know of a job: whose it is, and which document it is about."""
+    """As `new_record`, with what is asked of a job unread: whose it is, of which request and document."""
     fields, enqueued_at = new_record(payload, settings)
     fields["tenant"] = payload.tenant
+    if payload.request_id is not None:
+        fields["request_id"] = payload.request_id
     if isinstance(payload, (IngestJob, DeleteJob)):
         fields["document_id"] = payload.document_id
     return fields, enqueued_at

@@ -9,7 +9,6 @@ An adapter, not a database: what Edge cannot do exactly as Qdrant does it is ans
 
 import argparse
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ import uvicorn
 
 from app.core.child_environment import QDRANT_KEY_VARIABLE
 from app.embedded.ports import LOOPBACK, CannotListenError, listen
+from app.embedded.qdrant.lines import write_lines
 from app.embedded.qdrant.server import create_app
 from app.embedded.qdrant.store import Store, StoreError
 from app.server import HttpProtocol
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not 0 <= options.port <= 65_535:
         parser.error(f"--port must be 0 to 65535, got {options.port}")
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="qdrant: %(levelname)s: %(message)s")
+    write_lines()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from app.embedded.qdrant.edge.answers import plain
 from app.embedded.qdrant.edge.errors import ApiError, BadInputError, NotFoundError, NotSupportedError
 from app.embedded.qdrant.edge.values import Json
+from app.embedded.qdrant.lines import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def failure(error: BaseException) -> Response:
         missing = message.startswith("No point with id")
         refused = NotFoundError(message) if missing else BadInputError(message)
         return refusal(refused.status, str(refused))
-    log.error("request failed", exc_info=error)
+    log.error("request_failed", exc_info=error, extra={"reason": reason_of(message)})
     return refusal(500, "Service internal error: see the log of the embedded Qdrant")
 
 

@@ -13,6 +13,7 @@ import qdrant_edge as q
 
 from app.core.child_environment import for_store
 from app.embedded.qdrant.edge.writes import Write
+from app.embedded.qdrant.lines import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +87,8 @@ async def build_indexes(path: Path) -> bool:
     try:
         _, said = await child.communicate()
         if child.returncode:
-            log.error(
-                "building indexes failed with exit code %s: %s", child.returncode, said.decode(errors="replace")
-            )
+            reason = reason_of(said.decode(errors="replace"))
+            log.error("index_build_failed", extra={"exit_code": child.returncode, "reason": reason})
         return child.returncode == 0
     finally:
         if child.returncode is None:

@@ -110,7 +110,7 @@ class Store:
         self._trash.mkdir()
         for path in self._root.iterdir():
             if not (path / "collection.json").exists():
-                log.warning("removing a half-created collection: %s", path.name)
+                log.warning("half_created_collection_removed", extra={"collection": path.name})
                 remove(path)
 
     def _load(self) -> None:
@@ -120,7 +120,7 @@ class Store:
             except BaseException as error:  # a panic in Edge is no Exception
                 if isinstance(error, (KeyboardInterrupt, SystemExit)):
                     raise
-                log.debug("cannot open %s", path, exc_info=True)
+                log.debug("collection_not_opened", exc_info=True, extra={"collection": path.name})
                 reason = str(error).partition("\n")[0]
                 raise StoreError(
                     f"cannot open the collection {path}: {reason}. Move it away and index its documents again"
@@ -148,4 +148,4 @@ def logged(collection: Collection, task: str) -> Iterator[None]:
     except asyncio.CancelledError:
         raise
     except BaseException:  # a panic in Edge is no Exception
-        log.exception("failed to %s the collection %s", task, collection.path.name)
+        log.exception("upkeep_failed", extra={"task": task, "collection": collection.path.name})

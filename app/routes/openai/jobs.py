@@ -98,9 +98,9 @@ class Asking:
         except JobNotFoundError:
             return
         except VALKEY_UNAVAILABLE as error:
-            log.warning("valkey_unavailable", during="disconnect", job_id=job_id, reason=type(error).__name__)
+            log.warning("valkey_unavailable", during="disconnect", reason=type(error).__name__)
         else:
-            log.info("job_stopped_for_disconnect", job_id=job_id)
+            log.info("job_stopped_for_disconnect")
 
     async def wait(self, view: JobView, seconds: float, on_left: OnLeft | None = None) -> JobView:
         """The job once it has ended, or as it is after `seconds`. Call `hold` before.

@@ -135,7 +135,7 @@ def test_a_request_leaves_one_line_with_the_routes_template_and_nothing_of_the_c
     assert line.pop("ms") >= 0
     assert line == {
         "event": "request", "log_level": "info", "method": "GET", "route": "/things/{thing_id}", "status": 200,
-        "principal": "default/anonymous", "request_id": "r1",
+        "principal": "default/anonymous", "tenant": "default", "request_id": "r1",
     }  # fmt: skip
 
 

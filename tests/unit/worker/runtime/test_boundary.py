@@ -50,6 +50,7 @@ def test_what_a_job_raises_becomes_a_code_and_its_public_words(
         pytest.raises(JobFailedError) as caught,
         boundary(
             "test",
+            {},
             backoff=BACKOFF,
             classify=classify,  # type: ignore[arg-type]
             on_failed=lambda failure, *, is_tried_again: told.append((failure, is_tried_again)),
@@ -74,7 +75,7 @@ def test_a_job_that_gives_up_its_turn_has_not_failed() -> None:
     told: list[object] = []
     with (
         pytest.raises(JobFailedError, match="back on the queue"),
-        boundary("test", backoff=BACKOFF, on_failed=lambda *_, **__: told.append(1)),
+        boundary("test", {}, backoff=BACKOFF, on_failed=lambda *_, **__: told.append(1)),
     ):
         raise PutBackError("over_budget")
     assert not told

@@ -1,0 +1,65 @@
+"""What is on, in one line at a process's start: what the settings say, without a secret."""
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from app.core.settings import Settings
+
+TRACES_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+OFF = "off"
+EMBEDDED = "embedded"
+
+
+def overview(settings: Settings) -> dict[str, object]:
+    """Fields for the log: which models, where index and queue are, who is let in, what is counted.
+
+    Of an address its scheme, host and port alone: the rest may be a secret.
+    """
+    return {
+        "model": settings.chat_model if settings.has_chat_model else "extractive",
+        "model_server": place(settings.openai_base_url) or ("its own" if settings.has_chat_model else OFF),
+        "embedding": settings.embedding_model or "bm25",
+        "index": place(settings.qdrant_url) or EMBEDDED,
+        "queue": place(settings.redis_url.get_secret_value() if settings.redis_url else None) or EMBEDDED,
+        "auth": _auth(settings),
+        "rerank": place(settings.rerank_url) or OFF,
+        "caches": OFF,
+        "metrics": _metrics(settings),
+        "traces": "on" if _has_traces(os.environ) else OFF,
+        "questions_and_answers": "logged" if settings.log_content else "not logged",
+    }
+
+
+def place(url: str | None) -> str | None:
+    """Of an address, what may be shown: scheme, host and port; of a socket, that it is one."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return f"{parts.scheme} socket"
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
+
+
+def _metrics(settings: Settings) -> str:
+    if settings.metrics_port is not None:
+        return f"on, port {settings.metrics_port or 'free'}"
+    return "on" if settings.counts else OFF
+
+
+def _has_traces(environment: Mapping[str, str]) -> bool:
+    """Whether OpenTelemetry's own variables name somebody to tell."""
+    is_off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    exporters = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
+    return not is_off and "otlp" in exporters and any(environment.get(name) for name in TRACES_VARIABLES)
+
+
+def _auth(settings: Settings) -> str:
+    """Who is let in: those with keys, with tokens, or this machine alone."""
+    ways = {
+        "keys": bool(settings.api_keys),
+        "jwt": settings.jwt_secret is not None,
+        "jwks": settings.jwt_jwks_url is not None,
+    }
+    return "+".join(way for way, is_on in ways.items() if is_on) or "this machine alone"
