@@ -103,8 +103,8 @@ def test_a_query_that_names_none_or_a_label_that_is_none_is_found() -> None:
     assert query.metrics == {"a_b": {"c", "e"}, "h:i": set()}
     assert query.grouped == {"le", "x", "g"}
     assert read("count(up == 0) or vector(0)").metrics == {"up": set()}
-    assert labels_left("sum by (queue, status) (x)") == {"queue", "status"}
-    assert labels_left("sum(max by (name) (x))") == set()
+    assert labels_left("sum by (queue, status) (x)") == frozenset({"queue", "status"})
+    assert labels_left("sum(max by (name) (x))") == frozenset()
     assert labels_left("x / (y > 0)") is None
 
 
