@@ -5,11 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -23,6 +23,8 @@ from tests.support import ROOT
 from tests.support.model_server import ModelServer
 from tests.support.pdfs import encrypted_pdf, make_pdf
 from tests.support.processes import wait_until
+
+T = TypeVar("T")
 
 PROMETHEUS = shutil.which("prometheus")
 MONITORING = ROOT / "deploy/monitoring"
@@ -61,13 +63,38 @@ class Watched:
         }
 
 
+@dataclass(frozen=True)
+class Started:
+    """A process of the test's own, and its log."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def wait_until(self, condition: Callable[[], T | Literal[False] | None], what: str) -> T:
+        """As `tests.support.processes.wait_until`, as long as the process lives."""
+
+        def met() -> T | Literal[False] | None:
+            assert self.process.poll() is None, self.log.read_text()
+            return condition()
+
+        return wait_until(met, what)
+
+    def page(self) -> int:
+        """The port that METRICS_PORT=0 has found, which the log tells."""
+        return self.wait_until(self._port, "the log names the page's port")
+
+    def _port(self) -> int | None:
+        line = re.search(r'^.*"event":"metrics_\w+".*$', self.log.read_text(), re.M)
+        return int(json.loads(line[0])["port"]) if line else None
+
+
 @contextmanager
-def _process(command: list[str], folder: Path, variables: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
-    name = f"{Path(command[0]).name}-{command[-1].replace('/', '-')}"
-    with (folder / f"{name}.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=dict(variables), stdout=log, stderr=log)
+def _process(name: str, command: list[str], folder: Path, variables: Mapping[str, str]) -> Iterator[Started]:
+    log = folder / f"{name}.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, env=dict(variables), stdout=output, stderr=output)
         try:
-            yield process
+            yield Started(process, log)
         finally:
             process.terminate()
             process.wait(30)
@@ -99,8 +126,6 @@ def _configuration(folder: Path, pages: Mapping[str, int]) -> Path:
 
 @pytest.fixture
 def watched(valkey_url: str, valkey: Redis, qdrant_url: str, tmp_path: Path) -> Iterator[Watched]:
-    http, prometheus_port, *own = (free_port(0) for _ in range(4))
-    pages = dict(zip(("api", "worker"), own, strict=True))
     with ExitStack() as stack:
         model = stack.enter_context(ModelServer())
         variables = environment(
@@ -116,18 +141,22 @@ def watched(valkey_url: str, valkey: Redis, qdrant_url: str, tmp_path: Path) -> 
             MODEL_REQUESTS_PER_MINUTE="1000",
             WEBHOOK_ALLOW_PRIVATE="true",
             WEBHOOK_SECRET="whsec_" + "A" * 32,
+            METRICS_PORT="0",
+            LOG_FORMAT="json",
         )
-        shown = {name: variables | {"METRICS_PORT": str(port)} for name, port in pages.items()}
-        stack.enter_context(_process([*UVICORN, "--port", str(http)], tmp_path, shown["api"]))
-        worker = stack.enter_context(_process([sys.executable, "-m", "worker"], tmp_path, shown["worker"]))
+        port = str(free_port(0))
+        served = stack.enter_context(_process("api", [*UVICORN, "--port", port], tmp_path, variables))
+        worker = stack.enter_context(_process("worker", [sys.executable, "-m", "worker"], tmp_path, variables))
+        api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10))
+        served.wait_until(lambda: _answers(api, "/readyz"), "the service is ready")
+        pages = {"api": served.page(), "worker": worker.page()}
         place = [f"--config.file={_configuration(tmp_path, pages)}", f"--storage.tsdb.path={tmp_path / 'tsdb'}"]
-        listens = f"--web.listen-address=127.0.0.1:{prometheus_port}"
-        stack.enter_context(_process([str(PROMETHEUS), *place, listens], tmp_path, variables))
-        api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{http}", timeout=10))
-        prometheus = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{prometheus_port}", timeout=10))
-        wait_until(lambda: _answers(api, "/readyz"), "the service is ready")
-        wait_until(lambda: _answers(prometheus, "/-/ready"), "Prometheus is ready")
-        found = Watched(api, prometheus, worker)
+        address = f"127.0.0.1:{free_port(0)}"
+        command = [str(PROMETHEUS), *place, f"--web.listen-address={address}"]
+        watching = stack.enter_context(_process("prometheus", command, tmp_path, variables))
+        prometheus = stack.enter_context(httpx.Client(base_url=f"http://{address}", timeout=10))
+        watching.wait_until(lambda: _answers(prometheus, "/-/ready"), "Prometheus is ready")
+        found = Watched(api, prometheus, worker.process)
         wait_until(lambda: len(found.found("up == 1")) == len(pages), "Prometheus has both pages")
         yield found
 
