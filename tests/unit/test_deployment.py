@@ -1,5 +1,6 @@
 """What docker compose and the Makefile name exists: no container engine is needed to know that."""
 
+import os
 import re
 import subprocess
 import sys
@@ -41,9 +42,30 @@ def test_each_command_exists(name: str) -> None:
         assert (ROOT / command[2] / "__main__.py").exists()
 
 
-def test_only_the_api_publishes_a_port_and_only_on_loopback() -> None:
+def test_only_the_api_and_the_board_publish_a_port_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"api": ["127.0.0.1:${PORT:-8000}:8000"]}
+    assert published == {
+        "api": ["127.0.0.1:${PORT:-8000}:8000"],
+        "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
+    }
+
+
+def test_what_watches_starts_when_asked_for_and_needs_no_password_before(tmp_path: Path) -> None:
+    grafana = SERVICES["grafana"]
+    assert {name for name in SERVICES if SERVICES[name].get("profiles") == ["monitoring"]} == {
+        "prometheus", "redis_exporter", "grafana",
+    }  # fmt: skip
+    assert grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD"] == "${GRAFANA_PASSWORD:-}"
+    shell, option, script = grafana["entrypoint"]
+    (tmp_path / "run.sh").write_text("#!/bin/sh\necho started\n")
+    (tmp_path / "run.sh").chmod(0o700)
+    command = [shell, option, script.replace("$$", "$").replace("/run.sh", str(tmp_path / "run.sh"))]
+    for password, told, code in (("", "GRAFANA_PASSWORD is not set", 1), ("secret", "started", 0)):
+        env = {"PATH": os.environ["PATH"], "GF_SECURITY_ADMIN_PASSWORD": password}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == code
+        assert told in done.stdout + done.stderr
+        assert "secret" not in done.stdout + done.stderr
 
 
 def test_the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes_who_says_to_be_a_proxy() -> None:
@@ -91,6 +113,8 @@ def test_no_secret_has_a_default_and_each_says_how_to_make_it(name: str, variabl
 
 def test_no_password_stands_on_a_command_line() -> None:
     for name, service in SERVICES.items():
+        for word in service.get("entrypoint", []):
+            assert not re.search(r"(?<!\$)\$(?!\$)", word), name  # compose would write a value there
         for word in service.get("command", []):
             line, _, given_as_a_file = word.partition("<<")
             assert "PASSWORD" not in line, name
@@ -103,8 +127,8 @@ def test_the_image_builds_no_package_from_source() -> None:
 
 
 def test_data_outlives_the_containers() -> None:
-    kept = {name: {volume.split(":")[0] for volume in service["volumes"]} for name, service in SERVICES.items()}
-    assert set.union(*kept.values()) - {"./data"} == set(COMPOSE["volumes"])
+    kept = {name: {v.split(":")[0] for v in service.get("volumes", ())} for name, service in SERVICES.items()}
+    assert {name for name in set.union(*kept.values()) if not name.startswith("./")} == set(COMPOSE["volumes"])
     assert all("documents" in kept[name] for name in OURS)
 
 
