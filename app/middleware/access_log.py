@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.logging import get_logger
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked for every few seconds by machines: their lines are for debugging."""
+"""Asked for every few seconds by machines: their lines are for debugging, but of who is refused."""
 
 Count = Callable[[str, str | None, int | None, float], None]
 """Told of each request: method, route's template, status, seconds."""
@@ -52,7 +52,8 @@ class AccessLogMiddleware:
 
 def _write(scope: Scope, route: str | None, status: int | None, milliseconds: float) -> None:
     principal = scope["state"].get("principal")
-    write = log.debug if route in PROBES else log.info
+    is_refused = status is not None and 400 <= status < 500
+    write = log.debug if route in PROBES and not is_refused else log.info
     write(
         "request",
         method=scope["method"],
