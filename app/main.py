@@ -46,6 +46,7 @@ from app.routes import (
     search,
     session,
     timeline,
+    usage,
 )
 from app.stopping import on_stop
 
@@ -113,6 +114,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         search,
         openai,
         queues,
+        usage,
         health,
         documents,
         document_pages,

@@ -6,6 +6,7 @@ deleted: a failing model or a kill at any moment leaves the old or the new versi
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -111,7 +112,7 @@ class Writer:
     ) -> Iterator[Sequence[float]] | None:
         size = self._index.batch_size  # a turn in the budget is one request
         slices = [texts[start : start + size] for start in range(0, len(texts), size)]
-        requests = [self._requests.submit(self._embed, part) for part in slices]
+        requests = [self._requests.submit(copy_context().run, self._embed, part) for part in slices]
         vectors: list[Sequence[Sequence[float]]] = []
         try:
             for request in requests:

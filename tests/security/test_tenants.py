@@ -598,6 +598,7 @@ QUICK = {
     ("GET", "/queues"),
     ("GET", "/queues/history"),
     ("GET", "/workers"),
+    ("GET", "/usage"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/documents"),

@@ -9,6 +9,7 @@ from worker.http.wire import pieces
 from worker.model.batches import Batches
 from worker.model.openai_wire import OpenAiWire
 from worker.model.vectors import Vectors, read_vectors
+from worker.runtime.spending import spend
 
 BATCH_SIZE = 128
 """Texts in one request at first: as few more would save little, and a refused one costs its sending."""
@@ -88,4 +89,4 @@ class ProviderEmbeddings:
     def _called(self, texts: Sequence[str]) -> Vectors:
         """One request. It asks for plain numbers, the protocol's default: some servers know no base64."""
         with self._wire.post("/embeddings", {"model": self._model, "input": texts}) as response:
-            return read_vectors(b"".join(pieces(response)), len(texts))
+            return read_vectors(b"".join(pieces(response)), len(texts), lambda tokens: spend(self._model, tokens))

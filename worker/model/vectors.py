@@ -3,7 +3,7 @@
 import sys
 from array import array
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -18,8 +18,9 @@ FLOAT_MAX = 3.4e38
 Vectors = list[list[float]]
 
 
-def read_vectors(body: bytes, count: int) -> Vectors:
-    """The vectors of `count` texts, in the texts' order, of one size, each number finite.
+def read_vectors(body: bytes, count: int, on_tokens: Callable[[int], object] = lambda _: None) -> Vectors:
+    """The vectors of `count` texts, in the texts' order, of one size, each number finite. `on_tokens` is told how
+    many tokens they were, if the server has counted them.
 
     Raises `ServiceError` (MODEL_UNAVAILABLE, or what an error within the body means), and one of `NOT_THE_PROTOCOL`.
     """
@@ -27,7 +28,12 @@ def read_vectors(body: bytes, count: int) -> Vectors:
     data = parsed.get("data") if isinstance(parsed, dict) else None
     if not isinstance(data, list) or not data:
         raise error_in_body(parsed)
-    return checked([_vector(item["embedding"]) for item in _in_order(data)], count)
+    vectors = checked([_vector(item["embedding"]) for item in _in_order(data)], count)
+    usage = parsed.get("usage")
+    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    if isinstance(tokens, int) and tokens > 0:
+        on_tokens(tokens)
+    return vectors
 
 
 def checked(vectors: Vectors, count: int) -> Vectors:

@@ -16,6 +16,7 @@ from rq.timeouts import JobTimeoutException
 from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from worker.runtime import spending
 from worker.runtime.intake import TakenJob
 from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back
 
@@ -83,8 +84,14 @@ def boundary(
     record = get_current_job()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(job_id=record.id if record else None)
+    spent = spending.begin()
+    if isinstance(record, TakenJob):
+        record.spent = spent
     try:
         yield record
+        if record is not None and not isinstance(record, TakenJob):
+            with suppress(*VALKEY_UNAVAILABLE):  # an answer that is paid for is worth more than its count
+                spending.count(record, spent)
         log.info("job_done", kind=kind)
     except PutBackError as reason:
         if record is not None:

@@ -131,6 +131,7 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/queues"): Role.ADMIN,
     ("GET", "/queues/history"): Role.ADMIN,
     ("GET", "/workers"): Role.ADMIN,
+    ("GET", "/usage"): Role.ASK,
     ("GET", "/session"): Role.ASK,
     ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
