@@ -6,59 +6,20 @@ from typing import Annotated, NoReturn
 
 from fastapi import APIRouter, Query
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field
 
 from app.auth.dependencies import AdmittedRoute, Asker
 from app.core.contract import Label
-from app.core.models import QuietModel
 from app.core.prices import cost
 from app.core.settings import Prices
 from app.dependencies import ApiDep
 from app.jobs.usage import DAYS_MAX, Spending, TooManyTenantsError, UsageBook
+from app.routes.usage_schemas import TokenBudgetUse, UsageReport, UsageRow, UsageTotals
 from app.schemas import problem_responses
 
 router = APIRouter(tags=["operators"], route_class=AdmittedRoute)
 
 PRICE_DIGITS = 9
 """Behind the point: a token costs some millionth of a dollar, or less; more digits are a float's noise."""
-
-
-class UsageTotals(QuietModel):
-    """What was spent in all."""
-
-    answers: int = Field(ge=0, description="Answers that a model has written")
-    input_tokens: int = Field(ge=0)
-    output_tokens: int = Field(ge=0)
-    cost_usd: float | None = Field(
-        description="By MODEL_PRICES, of the models that it names; null when it names none"
-    )
-
-
-class UsageRow(UsageTotals):
-    """What a tenant has spent of a model, named as in the settings, on a day of UTC."""
-
-    day: date
-    tenant: str
-    model: str
-
-
-class TokenBudgetUse(QuietModel):
-    """What the answers of your key may take, and have taken so far."""
-
-    limit: int = Field(ge=1)
-    used: int = Field(ge=0, description="It may be more than the limit, by what the last answers took")
-    window: str = Field(description="day or month, of UTC")
-    ends_at: datetime = Field(description="When the window ends, and the budget is whole again")
-
-
-class UsageReport(QuietModel):
-    """Tokens that the models' providers have counted, the latest day first."""
-
-    first: date = Field(alias="from")
-    last: date = Field(alias="to")
-    usage: list[UsageRow]
-    total: UsageTotals
-    budget: TokenBudgetUse | None = Field(description="Null for a key without a budget")
 
 
 @router.get("/usage", responses=problem_responses(401, 403, 422, 429, 503))

@@ -46,9 +46,8 @@ local function spent(job, day)
   if not record[1] then return 0 end
   day = day or string.sub(record[4] or '', 1, 10)
   local tenant, is_read, rows = record[2] or '', pcall(cjson.decode, record[1])
-  if not is_read or type(rows) ~= 'table' or #tenant > 128 or not string.find(day, '^%d%d%d%d%-%d%d%-%d%d$') then
-    return 0
-  end
+  if not is_read or type(rows) ~= 'table' or tenant == '' or #tenant > 128 then return 0 end
+  if not string.find(day, '^%d%d%d%d%-%d%d%-%d%d$') then return 0 end
   if redis.call('HSETNX', job, 'spent_on', day) == 0 then return 0 end
   local index = 'rag:usage:' .. day
   local key, total = index .. ':' .. tenant, 0

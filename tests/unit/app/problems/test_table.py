@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -43,6 +44,7 @@ from app.core.queue.producer import (
     QueueFullError,
     QueueShareError,
 )
+from app.core.queue.usage import TokenBudget, TokenBudgetError
 from app.documents.downloads import RangeNotSatisfiableError
 from app.documents.looks import (
     NoPictureError,
@@ -74,6 +76,7 @@ ELSEWHERE = {
     "app.core.errors.ServiceError": "the worker's: it becomes the error of a job",
     "app.core.queue.records.BadRecordError": "the queue takes a record that can't be read for none",
     "app.core.signed.BadSignatureError": "`app.auth.signed` makes it a `BadLinkError`",
+    "app.jobs.usage.TooManyTenantsError": "the route makes it a question that is wrong: it asks for too much",
     "app.routes.openai.errors.OpenAIError": "it is an answer itself, in OpenAI's shape",
     "app.routes.openai.jobs.RestartedError": "it ends a stream, whose status has long been sent",
 }
@@ -148,6 +151,11 @@ SAMPLES = [
     Sample(JobNotStoppableError("secret"), 409, "job-not-stoppable"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),
     Sample(QueueFullError(3), 503, "queue-full", {"retry-after": "10"}),
+    Sample(
+        TokenBudgetError(TokenBudget(100, "day"), 120, datetime(2026, 11, 30, 23, 59, 50, tzinfo=UTC)), 429,
+        "token-budget", {"retry-after": "10"},
+        {"limit": 100, "used": 120, "window": "day", "ends_at": "2026-12-01T00:00:00Z"},
+    ),
     Sample(QueueShareError(3), 429, "queue-share-full", {"retry-after": "10"}),
     *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNREACHABLE),
     Sample(VALKEY_FULL("secret"), 503, "queue-memory-full", {"retry-after": "10"}),
