@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -59,8 +60,15 @@ def _prices(text: object) -> object:
     return table
 
 
+class PriceTable(dict[str, tuple[float, float]]):
+    """Prices by model, which nobody changes: settings are a key of what is made once for them."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
 Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-Prices = Annotated[dict[str, tuple[Dollars, Dollars]], NoDecode, BeforeValidator(_prices)]
+Prices = Annotated[dict[str, tuple[Dollars, Dollars]], NoDecode, BeforeValidator(_prices), AfterValidator(PriceTable)]
 """US dollars for a million tokens, those of the prompt and those of the answer, by model."""
 
 
