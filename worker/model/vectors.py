@@ -19,21 +19,18 @@ Vectors = list[list[float]]
 
 
 def read_vectors(body: bytes, count: int, on_tokens: Callable[[int], object] = lambda _: None) -> Vectors:
-    """The vectors of `count` texts, in the texts' order, of one size, each number finite. `on_tokens` is told how
-    many tokens they were, if the server has counted them.
+    """The vectors of `count` texts, in the texts' order, of one size, each number finite.
 
+    `on_tokens` is told how many tokens the texts are, where the server says it.
     Raises `ServiceError` (MODEL_UNAVAILABLE, or what an error within the body means), and one of `NOT_THE_PROTOCOL`.
     """
     parsed = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
     data = parsed.get("data") if isinstance(parsed, dict) else None
     if not isinstance(data, list) or not data:
         raise error_in_body(parsed)
-    vectors = checked([_vector(item["embedding"]) for item in _in_order(data)], count)
-    usage = parsed.get("usage")
-    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    if isinstance(tokens, int) and tokens > 0:
+    if isinstance(usage := parsed.get("usage"), dict) and isinstance(tokens := usage.get("prompt_tokens"), int):
         on_tokens(tokens)
-    return vectors
+    return checked([_vector(item["embedding"]) for item in _in_order(data)], count)
 
 
 def checked(vectors: Vectors, count: int) -> Vectors:

@@ -36,8 +36,8 @@ def begin() -> Spent:
 def spend(model: str, input_tokens: int, output_tokens: int = 0, *, answers: int = 0) -> None:
     """Note a call of `model`, as the settings name it and not as its server may; outside of a job, do nothing."""
     spent = _spent.get()
-    if spent is not None and (input_tokens or output_tokens):
-        spent.append((model[:MODEL_MAX_CHARACTERS], answers, input_tokens, output_tokens))
+    if spent is not None and (input_tokens > 0 or output_tokens > 0):
+        spent.append((model[:MODEL_MAX_CHARACTERS], answers, max(0, input_tokens), max(0, output_tokens)))
 
 
 def as_field(spent: Spent | None) -> dict[str, str]:

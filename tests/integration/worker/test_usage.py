@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from rq.utils import utcformat
 from app.core.contract import DEFAULT_TENANT, INGEST_QUEUE, QUERY_QUEUE, AnswerJob, EmbedJob, SearchJob
 from app.core.documents.catalog import Catalog
 from app.core.documents.files import open_store
+from app.core.queue import producer
 from app.core.queue.connections import connect, connect_async
 from app.core.queue.outbox import OPEN
 from app.core.queue.usage import KEEP_DAYS, KEY_KEEP_DAYS, Spender, TokenBudget, spent_keys, tenants_key, usage_key
@@ -185,9 +186,8 @@ def test_an_answer_counts_though_its_job_is_removed_at_once(valkey: Redis, setti
     spent = sum(tokens_of(valkey, job_id))
 
     async def delete(valkey: AsyncRedis) -> None:
-        from app.core.queue.producer import JobQueue as Producer
-
-        await Producer(valkey, settings).delete(job_id, tenant=DEFAULT_TENANT)
+        async with aclosing(producer.JobQueue(valkey, settings)) as queue:
+            await queue.delete(job_id, tenant=DEFAULT_TENANT)
 
     on_valkey(settings, delete)
     assert by_key(valkey) == spent
