@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     key.add_argument("--role", choices=[role.value for role in Role], default=Role.ASK.value, help="default: ask")
     key.add_argument("--rate", default=KEY_RATE, help='default: %(default)s; "" leaves it to RATE_LIMIT')
+    key.add_argument(
+        "--tokens", help="what its answers may take, e.g. 100000/day or 2000000/month; default: no limit"
+    )
     key.set_defaults(run=_key)
     ask = commands.add_parser("ask", help="ask the running service")
     ask.add_argument("question")
@@ -90,7 +93,11 @@ def _env(settings: Settings, arguments: argparse.Namespace) -> int:
 def _key(settings: Settings, arguments: argparse.Namespace) -> int:
     try:
         key, entry = make_key(
-            name=arguments.name, tenant=arguments.tenant, role=Role(arguments.role), rate=arguments.rate or None
+            name=arguments.name,
+            tenant=arguments.tenant,
+            role=Role(arguments.role),
+            rate=arguments.rate or None,
+            tokens=arguments.tokens or None,
         )
     except ValidationError as error:
         print(

@@ -48,6 +48,7 @@ from app.routes import (
     search,
     session,
     timeline,
+    usage,
 )
 from app.routes import (
     metrics as metrics_page,
@@ -127,6 +128,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         search,
         openai,
         queues,
+        usage,
         health,
         metrics_page,
         documents,

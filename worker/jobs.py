@@ -33,6 +33,7 @@ from worker.runtime.event_writer import DirectEvents, Events, NoEvents
 from worker.runtime.intake import TakenJob
 from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff, retries_used
+from worker.runtime.spending import spend
 from worker.vectors import Hit
 
 BACKOFF = Backoff(base_seconds=1.0, max_seconds=30.0)
@@ -66,6 +67,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_delta=events.delta,
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
             )
+            spend(resources.settings.chat_model, given.usage.input_tokens, given.usage.output_tokens, answers=1)
             if resources.budget is not None:
                 with suppress(*VALKEY_UNAVAILABLE):  # an answer that is paid for is worth more than its count
                     resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)

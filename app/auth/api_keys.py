@@ -1,6 +1,7 @@
 """API keys: how one is made, and how API_KEYS says who may use the API.
 
-An entry of API_KEYS is `name:tenant:role:rate:sha256`, with an empty rate for RATE_LIMIT's. Only the key's hash
+An entry of API_KEYS is `name:tenant:role:rate:sha256`, with an empty rate for RATE_LIMIT's, and behind it may stand
+what the key's answers may take of the model: `:tokens=100000/day` or `:tokens=2000000/month`. Only the key's hash
 stands there. Keys are 256 random bits, so nobody finds one by guessing, with or without its hash: a slow salted hash,
 which protects passwords that people choose, would cost each request its time and protect nothing. For the same reason
 a look-up by hash is safe: how long it takes tells something about the hash of a wrong key, nothing about a right one.
@@ -17,6 +18,7 @@ from app.auth.principals import Principal, Role
 from app.core.contract import Label, Sha256
 from app.core.errors import ConfigurationError
 from app.core.models import QuietModel
+from app.core.queue.usage import BUDGET
 from app.core.settings import Rate
 
 PREFIX = "rag_"
@@ -24,6 +26,9 @@ PREFIX = "rag_"
 KEY_BYTES = 32
 MARK_CHARACTERS = 32
 
+TOKENS = ":tokens="
+
+Tokens = Annotated[str, StringConstraints(pattern=BUDGET.pattern)]
 KeyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -37,13 +42,16 @@ class KeyEntry(QuietModel):
     role: Role
     rate: Rate | None
     sha256: Sha256
+    tokens: Tokens | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.tenant}:{self.role}:{self.rate or ''}:{self.sha256}"
+        budget = f"{TOKENS}{self.tokens}" if self.tokens else ""
+        return f"{self.name}:{self.tenant}:{self.role}:{self.rate or ''}:{self.sha256}{budget}"
 
     @classmethod
     def parse(cls, text: str) -> "KeyEntry":
         """The entry that `text` is. Raises `ValueError` (pydantic's, too)."""
+        text, mark, tokens = text.partition(TOKENS)
         name, colon, rest = text.partition(":")
         parts = rest.rsplit(":", 3)  # a tenant may have colons, what follows it has none
         if not colon or len(parts) != 4:
@@ -51,17 +59,21 @@ class KeyEntry(QuietModel):
         tenant, role, rate, digest = parts
         return cls.model_validate(
             {"name": name, "tenant": tenant, "role": role, "rate": rate or None, "sha256": digest}
+            | ({"tokens": tokens} if mark else {})
         )
 
     def principal(self) -> Principal:
         """Who the key stands for."""
-        return Principal(self.tenant, self.name, self.role, self.rate)
+        return Principal(self.tenant, self.name, self.role, self.rate, tokens=self.tokens)
 
 
-def make_key(*, name: str, tenant: str, role: Role, rate: str | None) -> tuple[str, KeyEntry]:
+def make_key(
+    *, name: str, tenant: str, role: Role, rate: str | None, tokens: str | None = None
+) -> tuple[str, KeyEntry]:
     """A new key, and the entry that makes it known. Raises `ValueError` when a part has a wrong form."""
     key = PREFIX + token_urlsafe(KEY_BYTES)
-    return key, KeyEntry(name=name, tenant=tenant, role=role, rate=rate, sha256=sha256(key.encode()).hexdigest())
+    digest = sha256(key.encode()).hexdigest()
+    return key, KeyEntry(name=name, tenant=tenant, role=role, rate=rate, sha256=digest, tokens=tokens)
 
 
 class KeyRing:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.core.contract import DEFAULT_TENANT
+from app.core.queue.usage import Spender, TokenBudget
 
 
 class Role(StrEnum):
@@ -26,7 +27,8 @@ class Principal:
     """Who a request comes from. `name` tells principals apart in logs and is never a key.
 
     `rate` is this principal's own limit of requests, e.g. "600/minute"; None leaves it to RATE_LIMIT. `until` is when
-    what the request has shown expires (seconds since 1970); None where it does not.
+    what the request has shown expires (seconds since 1970); None where it does not. `tokens` is what its answers may
+    take, e.g. "100000/day"; None: any number.
     """
 
     tenant: str
@@ -34,11 +36,22 @@ class Principal:
     role: Role
     rate: str | None = None
     until: int | None = field(default=None, compare=False)
+    tokens: str | None = None
 
     @property
     def key(self) -> str:
         """The principal's identity, unique over all tenants: neither part can hold a slash."""
         return f"{self.tenant}/{self.name}"
+
+    @property
+    def spender(self) -> Spender | None:
+        """Whose budget it is that this principal's answers are counted in; None where there is none."""
+        return None if self.tokens is None else Spender(self.name, TokenBudget.parse(self.tokens))
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether this is who runs the service, and not one of its tenants: an admin of the default tenant."""
+        return self.role is Role.ADMIN and self.tenant == DEFAULT_TENANT
 
 
 ANONYMOUS = Principal(tenant=DEFAULT_TENANT, name="anonymous", role=Role.ADMIN)

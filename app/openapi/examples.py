@@ -122,6 +122,23 @@ EXAMPLES: dict[str, Any] = {
             }
         ]
     },
+    "UsageReport": {
+        "from": "2026-11-01",
+        "to": "2026-11-21",
+        "usage": [
+            {
+                "day": "2026-11-21",
+                "tenant": "acme",
+                "model": "gpt-4.1",
+                "answers": 1840,
+                "input_tokens": 1_494_080,
+                "output_tokens": 16_560,
+                "cost_usd": 3.12064,
+            }
+        ],
+        "total": {"answers": 1840, "input_tokens": 1_494_080, "output_tokens": 16_560, "cost_usd": 3.12064},
+        "budget": {"limit": 2_000_000, "used": 1_510_640, "window": "month", "ends_at": "2026-12-01T00:00:00Z"},
+    },
     "Workers": {
         "workers": [
             {

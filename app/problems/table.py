@@ -36,6 +36,7 @@ from app.core.queue.producer import (
     QueueFullError,
     QueueShareError,
 )
+from app.core.queue.usage import TokenBudgetError
 from app.documents.downloads import RangeNotSatisfiableError
 from app.documents.looks import (
     NoPictureError,
@@ -91,6 +92,16 @@ _STORED = (Limit.DOCUMENTS, Limit.STORED_BYTES)
 def _when_closed(error: LimitReachedError) -> Mapping[str, str] | None:
     """What is open will be closed; what is stored stays until it is deleted."""
     return None if error.limit in _STORED else {"Retry-After": str(OPEN_RETRY_SECONDS)}
+
+
+def _budget(error: TokenBudgetError) -> Mapping[str, Any]:
+    ends_at = error.ends_at.isoformat().replace("+00:00", "Z")
+    return {
+        "limit": error.budget.tokens,
+        "used": error.used,
+        "window": error.budget.window,
+        "ends_at": ends_at,
+    }
 
 
 def _closing(error: Exception) -> Mapping[str, str]:
@@ -295,6 +306,15 @@ TABLE: tuple[Row[Any], ...] = (
         "queue-share-full",
         "Half of the jobs that may wait are your tenant's, its whole share. Try again after the time in Retry-After.",
         headers=_retry_after(QUEUE_FULL_RETRY_SECONDS),
+    ),
+    Row(
+        TokenBudgetError,
+        429,
+        "token-budget",
+        "The answers of your key have taken as many of the model's tokens as they may: `used` of `limit` a `window`, "
+        "which ends at `ends_at` (UTC). Try again after the time in Retry-After.",
+        headers=lambda error: {"Retry-After": str(error.seconds)},
+        members=_budget,
     ),
     *(
         Row(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fastapi import Response
 
 from app.auth.dependencies import Principal
-from app.core.contract import Webhook
+from app.core.contract import AnswerJob, Webhook
 from app.core.errors import Limit
 from app.core.links import Links
 from app.core.queue.producer import Enqueued, Idempotency
@@ -32,13 +32,16 @@ async def submit(
 
     Raises what `JobQueue.submit` and `idempotency_key` do, and `LimitReachedError` when the client may not wait.
     """
+    may_spend = isinstance(payload, AnswerJob) or api.settings.embedding_model is not None
+    spender = principal.spender if may_spend else None
     name = idempotency_key(key)
     idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None
     seconds = wait_seconds(prefer)
     if not seconds:
-        return _accepted(await api.queue.submit(payload, idempotency=idempotency, webhook=webhook), links, {})
+        taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook, spender=spender)
+        return _accepted(taken, links, {})
     with api.places.held(Limit.WAITS, principal.key):  # before there is a job: who is refused will ask again
-        taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook)
+        taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook, spender=spender)
         view = await api.queue.view(taken.job_id, tenant=principal.tenant)
         view = await api.waiters.wait_for_end(view, seconds, tenant=principal.tenant)
     applied = {"Preference-Applied": f"wait={seconds}"}

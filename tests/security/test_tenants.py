@@ -599,6 +599,7 @@ QUICK = {
     ("GET", "/queues/history"),
     ("GET", "/workers"),
     ("GET", "/metrics"),
+    ("GET", "/usage"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/documents"),

@@ -23,9 +23,11 @@ ISSUER = "https://issuer.example"
 AUDIENCE = "rag-queue"
 
 
-def api_key(name: str, *, tenant: str = "default", role: str = "ask", rate: str | None = None) -> tuple[str, str]:
+def api_key(
+    name: str, *, tenant: str = "default", role: str = "ask", rate: str | None = None, tokens: str | None = None
+) -> tuple[str, str]:
     """A key, and its entry for API_KEYS."""
-    key, entry = make_key(name=name, tenant=tenant, role=Role(role), rate=rate)
+    key, entry = make_key(name=name, tenant=tenant, role=Role(role), rate=rate, tokens=tokens)
     return key, str(entry)
 
 

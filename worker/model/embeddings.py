@@ -11,6 +11,7 @@ from worker.model.openai_wire import OpenAiWire
 from worker.model.vectors import Vectors, read_vectors
 from worker.runtime.measures import Asked, measures
 from worker.runtime.model_names import model_name
+from worker.runtime.spending import spend
 
 BATCH_SIZE = 128
 """Texts in one request at first: as few more would save little, and a refused one costs its sending."""
@@ -92,4 +93,9 @@ class ProviderEmbeddings:
         """One request. It asks for plain numbers, the protocol's default: some servers know no base64."""
         asked = {"model": self._model, "input": texts}
         with measures().model_call(self._asked) as call, self._wire.post("/embeddings", asked) as response:
-            return read_vectors(b"".join(pieces(response)), len(texts), call.spent)
+
+            def on_tokens(tokens: int) -> None:
+                call.spent(tokens)
+                spend(self._model, tokens)
+
+            return read_vectors(b"".join(pieces(response)), len(texts), on_tokens)

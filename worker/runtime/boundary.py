@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import get_logger, job_context
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from worker.runtime import spending
 from worker.runtime.intake import TakenJob
 from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back, retries_used
 
@@ -91,10 +92,16 @@ def boundary(
     if not is_bound:
         clear_contextvars()
         bind_contextvars(**job_context(record.id if record is not None else None, payload))
+    spent = spending.begin()
+    if isinstance(record, TakenJob):
+        record.spent = spent
     try:
         if record is not None:
             log.info("job_started", kind=kind, attempt=retries_used(record) + 1, worker=record.worker_name)
         yield record
+        if record is not None and not isinstance(record, TakenJob):
+            with suppress(*VALKEY_UNAVAILABLE):  # an answer that is paid for is worth more than its count
+                spending.count(record, spent)
         log.info("job_done", kind=kind, **told)
     except PutBackError as reason:
         if record is not None:

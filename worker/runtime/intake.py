@@ -33,6 +33,7 @@ from worker.runtime.event_writer import EventLog, EventWriter
 from worker.runtime.measures import measures
 from worker.runtime.own_job import OwnJob
 from worker.runtime.recovery import fail_unreadable
+from worker.runtime.spending import Spent
 
 POP_SECONDS = 1
 """How long one wait at the queue lasts: what a stop has to wait for at most."""
@@ -51,6 +52,7 @@ class TakenJob(OwnJob):
     events: EventLog
     execution: Execution
     is_told_to_end = False
+    spent: Spent | None = None
 
     def perform(self) -> Any:
         """Run the function. RQ's own first makes the record persist, which `scripts.TAKE` has done."""

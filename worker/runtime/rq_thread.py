@@ -34,6 +34,7 @@ from worker.runtime.ending import Endings, Outcome
 from worker.runtime.intake import Idle, Intake, TakenJob
 from worker.runtime.interrupts import Calls, own_calls
 from worker.runtime.measures import Became, measures
+from worker.runtime.spending import as_field
 
 HEARTBEAT_TTL_SECONDS = 15
 """A worker not heard of for so long is dead, and its jobs go to another. Four heartbeats may get lost."""
@@ -213,6 +214,8 @@ class ThreadWorker(SimpleWorker):
             self.increment_successful_job_count(pipeline=pipeline)
             if usage := _usage(job):
                 pipeline.hset(job.key, mapping=usage)  # beside the record, where they are counted without its result
+            if field := as_field(getattr(job, "spent", None)):
+                pipeline.hset(job.key, mapping=field)  # type: ignore[arg-type]
             job._handle_success(ttl, pipeline, **self._about_execution(job))
             job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
 

@@ -5,6 +5,7 @@ Each runs as a Lua script, so that two processes can't both make a change that o
 
 from app.core.queue.outbox import ENDED
 from app.core.queue.scripts import BEYOND_MAXMEMORY
+from app.core.queue.usage import SPENT
 
 _EVENTS = """
 local function record(log, limit, keep, first, from, count)
@@ -104,6 +105,7 @@ back."""
 IF_STARTED = (
     BEYOND_MAXMEMORY
     + ENDED
+    + SPENT
     + _EVENTS
     + """
 local state = redis.call('HMGET', KEYS[1], 'status', 'worker_name')
@@ -126,6 +128,7 @@ if ARGV[6] == '1' then
   redis.call('PUBLISH', KEYS[2], string.sub(id, 3) .. ' ended {}')
   redis.call('EXPIRE', KEYS[2], keep)
   ended(KEYS[4], KEYS[5], ARGV[7])
+  spent(KEYS[1])
 end
 return 1 + redis.call('EXISTS', KEYS[3])
 """

@@ -57,6 +57,7 @@ from app.core.queue.records import (
     stop_command,
     view_of,
 )
+from app.core.queue.usage import Spender, TokenBudgetError, spent_keys
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 
@@ -177,16 +178,25 @@ class JobQueue:
         await self.link.close()
 
     async def submit(
-        self, payload: Payload, *, idempotency: Idempotency | None = None, webhook: Webhook | None = None
+        self,
+        payload: Payload,
+        *,
+        idempotency: Idempotency | None = None,
+        webhook: Webhook | None = None,
+        spender: Spender | None = None,
     ) -> Enqueued:
-        """Put a job on its queue; once this returns, it is not lost.
+        """Put a job on its queue; once this returns, it is not lost. What it spends is `spender`'s.
 
-        Raises `QueueFullError`, `QueueShareError`, and `IdempotencyConflictError` when the key was used with another
-        request.
+        Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, and `IdempotencyConflictError` when the key
+        was used with another request.
         """
         settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
         fields, enqueued_at = _new_record(payload, settings)
         expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
+        days: list[str] = []
+        if spender is not None:
+            fields["asker"] = spender.name
+            days = spent_keys(payload.tenant, spender.budget.days(enqueued_at))
         queue_key, scheduled_key, counts_key = _WAITING[kind.queue]
         outcome, *rest = await self.link.run(
             SUBMIT,
@@ -199,6 +209,7 @@ class JobQueue:
                 OPEN,
                 scheduled_key,
                 counts_key,
+                *days,
             ],
             args=[
                 self._depth,
@@ -210,6 +221,8 @@ class JobQueue:
                 json.dumps(webhook.plain()) if webhook else "",
                 self._share,
                 payload.tenant,
+                spender.budget.tokens if spender else "",
+                spender.name if spender else "",
                 *chain.from_iterable(fields.items()),
             ],
         )
@@ -218,6 +231,9 @@ class JobQueue:
                 raise IdempotencyConflictError
             case b"full" | b"share":
                 _refuse(outcome, rest[0])
+            case b"spent":
+                assert spender is not None
+                raise TokenBudgetError(spender.budget, int(rest[0]), enqueued_at)
         taken, position, expires = rest
         bind_contextvars(job_id=taken.decode())
         if outcome == b"queued":

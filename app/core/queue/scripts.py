@@ -1,6 +1,7 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
 from app.core.queue.outbox import CANCELED, ENDED
+from app.core.queue.usage import USED
 
 BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
 """Begins a script that must not be refused when Valkey's memory is full, since it ends, frees or keeps alive what was
@@ -44,6 +45,7 @@ Below, nothing may be written: after a write Valkey lets a script go on that is 
 
 SUBMIT = (
     ROOM
+    + USED
     + """
 if ARGV[3] ~= '' then
   local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
@@ -52,13 +54,17 @@ if ARGV[3] ~= '' then
     return {'replay', kept[2], kept[3], kept[4]}
   end
 end
+if ARGV[10] ~= '' then
+  local tokens = used(KEYS, 9, ARGV[11])
+  if tokens >= tonumber(ARGV[10]) then return {'spent', tokens} end
+end
 local position = redis.call('LLEN', KEYS[2]) + 1
 local most, share = tonumber(ARGV[1]), tonumber(ARGV[8])
 if share < most and not has_share(KEYS[2], KEYS[7], KEYS[8], ARGV[5], share, ARGV[9], position > most and 0 or 1) then
   return {'share', share}
 end
 if position > most then return {'full', position - 1} end
-redis.call('HSET', KEYS[1], unpack(ARGV, 10))
+redis.call('HSET', KEYS[1], unpack(ARGV, 12))
 redis.call('SADD', KEYS[4], KEYS[2])
 redis.call('SADD', KEYS[6], ARGV[2])
 redis.call('RPUSH', KEYS[2], ARGV[2])
@@ -74,11 +80,12 @@ end
 return {'queued', ARGV[2], position, ARGV[6]}
 """
 )
-"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue. ARGV: most
-that may wait, job id, fingerprint or '', seconds to keep key and webhook, prefix of job keys, when the answer
-expires, webhook as JSON or '', most that may wait of one tenant, tenant, then the job's fields and values. What
-became of it: 'queued' or 'replay' with id, position and expiry; 'conflict' (the key was used with another body);
-'full' with the depth; 'share' with the tenant's."""
+"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue, then the
+days of the asker's budget. ARGV: most that may wait, job id, fingerprint or '', seconds to keep key and webhook,
+prefix of job keys, when the answer expires, webhook as JSON or '', most that may wait of one tenant, tenant, tokens
+of the asker's budget or '', the asker's name, then the job's fields and values. What became of it: 'queued' or
+'replay' with id, position and expiry; 'conflict' (the key was used with another body); 'full' with the depth; 'share'
+with the tenant's; 'spent' with the tokens that are used."""
 
 CHECK_ROOM = (
     ROOM

@@ -32,12 +32,22 @@ _STATUS = {
 }
 """Any other failed job is a 500: neither the client's key nor its request is at fault."""
 
-_CODES = {"unauthorized": "invalid_api_key", "quota-exceeded": "rate_limit_exceeded"}
+_CODES = {
+    "unauthorized": "invalid_api_key",
+    "quota-exceeded": "rate_limit_exceeded",
+    "token-budget": "insufficient_quota",
+}
 """OpenAI's names for problems of ours."""
 
 
+NOT_AGAIN = {"x-should-retry": "false"}
+"""Tells the SDKs not to try again by themselves."""
+
+
 class OpenAIError(Exception):
-    """An answer in OpenAI's error shape. `param` is the field of the request that is at fault."""
+    """An answer in OpenAI's error shape. `param` is the field of the request that is at fault, `kind` its type where
+    the status does not tell it.
+    """
 
     def __init__(
         self,
@@ -45,13 +55,16 @@ class OpenAIError(Exception):
         message: str,
         *,
         code: str | None = None,
+        kind: str | None = None,
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
-        self.body = ErrorResponse(error=ErrorDetail(message=message, type=_type(status), param=param, code=code))
+        self.body = ErrorResponse(
+            error=ErrorDetail(message=message, type=kind or _type(status), param=param, code=code)
+        )
 
 
 class OpenAIRoute(AdmittedRoute):
@@ -82,7 +95,7 @@ def job_failed(error: JobError) -> OpenAIError:
     multiply ours. Retry-After says when a person may.
     """
     status = _STATUS.get(error.code, 500)
-    headers = {"x-should-retry": "false"}
+    headers = dict(NOT_AGAIN)
     if error.retryable:
         headers["Retry-After"] = str(JOB_RETRY_SECONDS)
     code = "rate_limit_exceeded" if status == 429 else error.code.value
@@ -91,7 +104,7 @@ def job_failed(error: JobError) -> OpenAIError:
 
 def job_cancelled() -> OpenAIError:
     """What a cancelled job is to a client that waits for it."""
-    return OpenAIError(409, "The job was cancelled.", code="cancelled", headers={"x-should-retry": "false"})
+    return OpenAIError(409, "The job was cancelled.", code="cancelled", headers=NOT_AGAIN)
 
 
 def unsupported(param: str, message: str) -> OpenAIError:
@@ -116,6 +129,10 @@ def translated(problem: ProblemDetails, error: Exception) -> OpenAIError:
         return _invalid(error)
     status = 400 if problem.status == 422 else problem.status  # OpenAI has no 422
     code = _CODES.get(problem.kind, problem.kind.replace("-", "_"))
+    if problem.kind == "token-budget":  # for hours, and the SDKs would try again within seconds
+        return OpenAIError(
+            status, problem.detail, code=code, kind=code, headers={**(problem.headers or {}), **NOT_AGAIN}
+        )
     return OpenAIError(status, problem.detail, code=code, headers=problem.headers)
 
 

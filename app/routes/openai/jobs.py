@@ -71,7 +71,9 @@ class Asking:
         job = AnswerJob(tenant=tenant, collection=collection, query=question, request_id=request_id_of(self.request))
         name = idempotency_key(key)
         return await self.api.queue.submit(
-            job, idempotency=Idempotency(owner=self.principal.key, key=name) if name is not None else None
+            job,
+            idempotency=Idempotency(owner=self.principal.key, key=name) if name is not None else None,
+            spender=self.principal.spender,
         )
 
     async def view(self, job_id: str) -> JobView:

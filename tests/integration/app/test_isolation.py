@@ -132,6 +132,7 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/queues/history"): Role.ADMIN,
     ("GET", "/workers"): Role.ADMIN,
     ("GET", "/metrics"): Role.ADMIN,
+    ("GET", "/usage"): Role.ASK,
     ("GET", "/session"): Role.ASK,
     ("GET", "/page/answers/{job_id}"): Role.ASK,
 }

@@ -37,6 +37,19 @@ def test_a_tenant_may_have_colons() -> None:
     assert found == Principal("org:1:team", "web", Role.ASK, None)
 
 
+@pytest.mark.parametrize("tokens", ["1/day", "2000000/month", "999999999999999/day"])
+def test_an_entry_may_have_a_budget_of_tokens(tokens: str) -> None:
+    key, entry = api_key("web", tenant="org:1:team", rate="9/minute", tokens=tokens)
+    assert entry.endswith(f":tokens={tokens}")
+    found = KeyRing([entry]).find(key.encode())
+    assert found == Principal("org:1:team", "web", Role.ASK, "9/minute", tokens=tokens)
+    assert str(KeyEntry.parse(entry)) == entry
+
+
+def test_an_entry_of_before_has_no_budget() -> None:
+    assert KeyEntry.parse(f"web:acme:ask::{DIGEST}").principal().spender is None
+
+
 @pytest.mark.parametrize(
     ("entry", "what"),
     [
@@ -47,6 +60,11 @@ def test_a_tenant_may_have_colons() -> None:
         (f"web:acme:root::{DIGEST}", "role"),
         (f"web:acme:ask:0/minute:{DIGEST}", "rate"),
         (f"web:acme:ask:9/week:{DIGEST}", "rate"),
+        (f"web:acme:ask::{DIGEST}:tokens=0/day", "tokens"),
+        (f"web:acme:ask::{DIGEST}:tokens=9/week", "tokens"),
+        (f"web:acme:ask::{DIGEST}:tokens=", "tokens"),
+        (f"web:acme:ask::{DIGEST}:tokens=9/day:tokens=8/day", "tokens"),
+        (f"web:acme:ask::tokens=9/day:{DIGEST}", "name:tenant:role:rate:sha256"),
         ("web:acme:ask::rag_the-key-itself", "sha256"),
     ],
 )

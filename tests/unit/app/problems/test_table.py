@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -43,6 +44,7 @@ from app.core.queue.producer import (
     QueueFullError,
     QueueShareError,
 )
+from app.core.queue.usage import TokenBudget, TokenBudgetError
 from app.documents.downloads import RangeNotSatisfiableError
 from app.documents.looks import (
     NoPictureError,
@@ -75,6 +77,7 @@ ELSEWHERE = {
     "app.core.errors.ServiceError": "the worker's: it becomes the error of a job",
     "app.core.queue.records.BadRecordError": "the queue takes a record that can't be read for none",
     "app.core.signed.BadSignatureError": "`app.auth.signed` makes it a `BadLinkError`",
+    "app.jobs.usage.TooManyTenantsError": "the route makes it a question that is wrong: it asks for too much",
     "app.routes.openai.errors.OpenAIError": "it is an answer itself, in OpenAI's shape",
     "app.routes.openai.jobs.RestartedError": "it ends a stream, whose status has long been sent",
 }
@@ -150,6 +153,11 @@ SAMPLES = [
     Sample(JobNotStoppableError("secret"), 409, "job-not-stoppable"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),
     Sample(QueueFullError(3), 503, "queue-full", {"retry-after": "10"}),
+    Sample(
+        TokenBudgetError(TokenBudget(100, "day"), 120, datetime(2026, 11, 30, 23, 59, 50, tzinfo=UTC)), 429,
+        "token-budget", {"retry-after": "10"},
+        {"limit": 100, "used": 120, "window": "day", "ends_at": "2026-12-01T00:00:00Z"},
+    ),
     Sample(QueueShareError(3), 429, "queue-share-full", {"retry-after": "10"}),
     *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNREACHABLE),
     Sample(VALKEY_FULL("secret"), 503, "queue-memory-full", {"retry-after": "10"}),
@@ -233,7 +241,8 @@ def test_below_v1_it_has_the_same_status_and_headers_in_openais_shape(sample: Sa
     assert response.status_code == (400 if sample.status == 422 else sample.status)
     assert set(response.json()) == {"error"}
     assert "secret" not in response.text
-    assert own_headers(response) == sample.headers
+    for_days = openai_errors.NOT_AGAIN if sample.kind == "token-budget" else {}
+    assert own_headers(response) == {**sample.headers, **for_days}
 
 
 def test_openais_names_are_for_kinds_of_the_table() -> None:
