@@ -113,9 +113,10 @@ def open_answering(process: Process) -> Answering:
         return Answering(settings, open_searcher(settings), complete=None, budget=budget)
     from worker.model.manners import MannerlyModel
     from worker.model.opening import open_chat_model  # its imports are for a worker that has a model
+    from worker.model.traced import traced_chat
 
     model = open_chat_model(settings, on_response=budget.heed if budget is not None else process.on_response)
-    complete = MannerlyModel(model.complete, settings.chat_model).complete
+    complete = MannerlyModel(traced_chat(model.complete, settings), settings.chat_model).complete
     return Answering(settings, open_searcher(settings), complete, closing=(model.close,), budget=budget)
 
 

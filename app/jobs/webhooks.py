@@ -11,6 +11,7 @@ from rq.job import Job
 from app.core.contract import WebhookJob
 from app.core.logging import get_logger
 from app.core.queue.producer import add_to_queue, webhook_key
+from app.core.queue.records import TRACEPARENT
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 
@@ -41,17 +42,18 @@ class Webhooks:
     async def _enqueue(self, job_id: str, meta: bytes) -> None:
         """One step: the delivery is on the queue, and noted. Twice is harmless: receivers know the id."""
         try:
-            job = WebhookJob(tenant=_tenant(meta), job_id=job_id)
+            known = _plain(meta)
+            job = WebhookJob.model_validate({"tenant": known.get("tenant"), "job_id": job_id})
         except (ValidationError, UnpicklingError):
             log.warning("webhook_dropped", job_id=job_id, reason="its job's record is none of ours")
             return
         async with self._valkey.pipeline(transaction=True) as pipeline:
-            add_to_queue(pipeline, f"{job_id}-webhook", job, self._settings)
+            add_to_queue(pipeline, f"{job_id}-webhook", job, self._settings, after=known.get(TRACEPARENT))
             pipeline.hset(webhook_key(job_id), ENQUEUED, 1)
             await pipeline.execute()
         log.info("webhook_enqueued", job_id=job_id)
 
 
-def _tenant(meta: bytes) -> Any:
+def _plain(meta: bytes) -> dict[str, Any]:
     read = PlainSerializer.loads(meta)
-    return read.get("tenant") if isinstance(read, dict) else None
+    return read if isinstance(read, dict) else {}

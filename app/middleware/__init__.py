@@ -4,11 +4,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from app.core.settings import Settings
+from app.core.tracing.process import tracing
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.addresses import ForwardedMiddleware, PublicUrlMiddleware
 from app.middleware.cors import PageMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.safe_headers import SafeHeadersMiddleware
+from app.middleware.tracing import TracingMiddleware
 
 
 def install(app: FastAPI, settings: Settings) -> None:
@@ -30,7 +32,10 @@ def _wrapped(app: ASGIApp, settings: Settings) -> ASGIApp:
         app = PageMiddleware(app, settings.cors_origins)
     if settings.public_url is not None:
         app = PublicUrlMiddleware(app, settings.public_url)
-    app = RequestIdMiddleware(AccessLogMiddleware(SafeHeadersMiddleware(app)))
+    app = AccessLogMiddleware(SafeHeadersMiddleware(app))
+    if tracing().is_on:
+        app = TracingMiddleware(app)
+    app = RequestIdMiddleware(app)
     if settings.trusted_proxies:
         # uvicorn's own, which it may run with as well: then FORWARDED_ALLOW_IPS says whom it trusts.
         app = ForwardedMiddleware(app, settings.trusted_proxies)

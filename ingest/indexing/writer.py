@@ -6,6 +6,7 @@ deleted: a failing model or a kill at any moment leaves the old or the new versi
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import ErrorCode, ServiceError
+from app.core.tracing.process import tracing
 from ingest.indexing.neighbour_vectors import in_context
 from ingest.reading.reasons import FileError, Reason
 from worker.index.vector_index import Chunk, Document, VectorIndex, Version
@@ -58,7 +60,9 @@ class Parsed:
 
 def parse(path: Path, target: Target, reader: "ReaderPool", splitter: "Splitter") -> Parsed:
     """Read and split the file at `path`. Raises `FileError`, also when its bytes are not those of `target`."""
-    text = reader.read(path, name=target.filename)
+    with tracing().step("read document") as step:
+        text = reader.read(path, name=target.filename)
+        step.set("rag.document.pages", len(text.pages))
     if text.sha256 != target.sha256:
         raise FileError(Reason.CHANGED)
     pieces = splitter.split(text.pages, text.headings, text.table_headers)
@@ -97,7 +101,9 @@ class Writer:
         vectors = self._embedded(texts, on_embedded) if texts else None
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         versions = [_stamped(parsed, vectors, now) for parsed in batch]
-        self._index.write_many(versions)
+        with tracing().step("write chunks") as step:
+            step.set("rag.document.chunks", len(chunks))
+            self._index.write_many(versions)
         return [version.document for version in versions]
 
     def drop_others(self, document: Document) -> None:
@@ -111,7 +117,8 @@ class Writer:
     ) -> Iterator[Sequence[float]] | None:
         size = self._index.batch_size  # a turn in the budget is one request
         slices = [texts[start : start + size] for start in range(0, len(texts), size)]
-        requests = [self._requests.submit(self._embed, part) for part in slices]
+        # Each in a copy of our context: it is part of our trace, and its log lines of our job.
+        requests = [self._requests.submit(copy_context().run, self._embed, part) for part in slices]
         vectors: list[Sequence[Sequence[float]]] = []
         try:
             for request in requests:

@@ -16,6 +16,7 @@ from rq.timeouts import JobTimeoutException
 from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from worker.runtime.attempt import Attempt
 from worker.runtime.intake import TakenJob
 from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back
 
@@ -83,6 +84,7 @@ def boundary(
     record = get_current_job()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(job_id=record.id if record else None)
+    attempt = Attempt(record)
     try:
         yield record
         log.info("job_done", kind=kind)
@@ -97,12 +99,14 @@ def boundary(
             on_failed(None, is_tried_again=not _is_cancelled(record))
             raise JobFailedError("the job was told to end") from None
         failure = classify(error)
+        attempt.failed(failure.reason)
         delay = prepare_retry(record, failure.code, error, backoff)
         log.warning("job_failed", kind=kind, code=failure.reason, retry_in_seconds=delay, exc_info=error)
         _note_error(record, failure.code)
         on_failed(failure, is_tried_again=delay is not None)
         raise JobFailedError(f"{failure.reason}: {failure.message}") from None
     finally:
+        attempt.end()
         structlog.contextvars.clear_contextvars()
 
 
