@@ -9,8 +9,8 @@ from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.addresses import ForwardedMiddleware, PublicUrlMiddleware
 from app.middleware.cors import PageMiddleware
 from app.middleware.request_id import RequestIdMiddleware
+from app.middleware.request_span import RequestSpanMiddleware
 from app.middleware.safe_headers import SafeHeadersMiddleware
-from app.middleware.tracing import TracingMiddleware
 
 
 def install(app: FastAPI, settings: Settings) -> None:
@@ -34,7 +34,7 @@ def _wrapped(app: ASGIApp, settings: Settings) -> ASGIApp:
         app = PublicUrlMiddleware(app, settings.public_url)
     app = AccessLogMiddleware(SafeHeadersMiddleware(app))
     if tracing().is_on:
-        app = TracingMiddleware(app)
+        app = RequestSpanMiddleware(app)
     app = RequestIdMiddleware(app)
     if settings.trusted_proxies:
         # uvicorn's own, which it may run with as well: then FORWARDED_ALLOW_IPS says whom it trusts.

@@ -12,7 +12,7 @@ METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 TRACEPARENT = b"traceparent"
 
 
-class TracingMiddleware:
+class RequestSpanMiddleware:
     """Traces a request until its answer has been sent whole, and binds its trace's id for the log."""
 
     def __init__(self, app: ASGIApp) -> None:
