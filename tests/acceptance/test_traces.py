@@ -1,4 +1,4 @@
-"""What a collector is told of one question, across API, queue, worker, model and webhook: real processes throughout."""
+"""What a collector is told of one question, across API, queue, worker, model and webhook: by real processes."""
 
 import base64
 import json
@@ -200,7 +200,11 @@ def test_one_question_is_one_trace(
         "http.response.status_code": 202,
     }
     sent = the(spans, "send rag_queries")
-    messaging = {"messaging.system": "rq", "messaging.destination.name": "rag_queries", "messaging.message.id": job_id}
+    messaging = {
+        "messaging.system": "rq",
+        "messaging.destination.name": "rag_queries",
+        "messaging.message.id": job_id,
+    }
     assert sent.kind == "producer"
     assert sent.attributes == messaging | {"messaging.operation.name": "send", "messaging.operation.type": "send"}
     attempts = receiver.named("process rag_queries")
@@ -357,13 +361,20 @@ def test_what_the_sampler_leaves_out_is_left_out_by_all(
 
 @pytest.mark.parametrize(
     "hostile",
-    [b"x" * 1_000, ["00"], 7, {"a": {}}, f"00-{'0' * 32}-{CALLERS_SPAN}-01", f"00-{CALLERS_TRACE}-{CALLERS_SPAN}-01\n"],
+    [
+        b"x" * 1_000,
+        ["00"],
+        7,
+        {"a": {}},
+        f"00-{'0' * 32}-{CALLERS_SPAN}-01",
+        f"00-{CALLERS_TRACE}-{CALLERS_SPAN}-01\n",
+    ],
 )
 def test_a_job_whose_record_names_no_place_begins_a_trace_of_its_own(
     receiver: OtlpReceiver, valkey: Redis, variables: dict[str, str], tmp_path: Path, hostile: object
 ) -> None:
     job_id = uuid4().hex
-    call = (ANSWER_JOB, None, ({"query": "?", "tenant": "default", "collection": "default"},), {})
+    call: Any = (ANSWER_JOB, None, ({"query": "?", "tenant": "default", "collection": "default"},), {})
     meta = {"tenant": "default", "kind": "answer", "retries": 0, "traceparent": hostile}
     valkey.hset(
         Job.key_for(job_id),

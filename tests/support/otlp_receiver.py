@@ -29,7 +29,7 @@ PATH = "/v1/traces"
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it came. Ids are in hexadecimal, `parent` is empty for a root; times are in nanoseconds since 1970."""
+    """A span as it came. Ids are in hexadecimal, a root's `parent` is empty; times are in nanoseconds since 1970."""
 
     name: str
     kind: str
