@@ -3,10 +3,13 @@
     with OtlpReceiver() as receiver:
         environment = receiver.environment()
 
+    python -m tests.support.otlp_receiver --port 4318
+
 It speaks http/protobuf as the specification has it (https://opentelemetry.io/docs/specs/otlp/#otlphttp); `status`
 answers otherwise.
 """
 
+import argparse
 import gzip
 import threading
 from collections.abc import Iterable, Sequence
@@ -50,7 +53,7 @@ class Span:
 class OtlpReceiver:
     """Serves until it is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.status = 200
         self._spans: list[Span] = []
         outer = self
@@ -76,7 +79,7 @@ class OtlpReceiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -96,6 +99,10 @@ class OtlpReceiver:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def forget(self) -> None:
+        """Drop the spans that have come."""
+        self._spans.clear()
 
     def environment(self) -> dict[str, str]:
         """What makes a process send its traces here, five times a second."""
@@ -171,3 +178,17 @@ def shape(spans: Sequence[Span]) -> list[str]:
 
     add(None, 0)
     return lines
+
+
+def main() -> None:
+    """Take traces until told to end, and forget them every second."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.otlp_receiver", description=main.__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    with OtlpReceiver(parser.parse_args().port) as receiver:
+        forever = threading.Event()
+        while not forever.wait(1):
+            receiver.forget()
+
+
+if __name__ == "__main__":
+    main()
