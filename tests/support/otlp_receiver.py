@@ -12,7 +12,7 @@ answers otherwise.
 import argparse
 import gzip
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -164,20 +164,22 @@ def _value(value: AnyValue) -> Any:
     return getattr(value, kind) if kind else None
 
 
-def shape(spans: Sequence[Span]) -> list[str]:
-    """The spans of one trace as lines, each below its parent, indented by its depth, in the order of their begin."""
+def walk(spans: Sequence[Span]) -> Iterator[tuple[int, Span]]:
+    """The spans of one trace with their depths, each below its parent, in the order of their begin."""
     ids = {span.id for span in spans}
-    lines: list[str] = []
 
-    def add(parent: str | None, depth: int) -> None:
+    def below(parent: str | None, depth: int) -> Iterator[tuple[int, Span]]:
         for span in spans:
-            is_child = span.parent == parent if parent is not None else span.parent not in ids
-            if is_child:
-                lines.append("  " * depth + span.name)
-                add(span.id, depth + 1)
+            if span.parent == parent if parent is not None else span.parent not in ids:
+                yield depth, span
+                yield from below(span.id, depth + 1)
 
-    add(None, 0)
-    return lines
+    yield from below(None, 0)
+
+
+def shape(spans: Sequence[Span]) -> list[str]:
+    """The names of one trace's spans as `walk` gives them, indented by their depth."""
+    return ["  " * depth + span.name for depth, span in walk(spans)]
 
 
 def main() -> None:
