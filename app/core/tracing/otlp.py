@@ -6,12 +6,12 @@ query, which is the question.
 """
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from threading import Thread
 from typing import Any, Self, cast
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import requests
@@ -40,7 +40,7 @@ from opentelemetry.util.genai.types import Error, InputMessage, OutputMessage, T
 
 from app.core.errors import ServiceError
 from app.core.logging import get_logger
-from app.core.loopback import names_loopback
+from app.core.proxies import proxy_for
 from app.core.tracing.traceparent import KNOWN_FLAGS, Place, read
 from app.core.tracing.traces import NO_CALL, Call, Request, Span, Value
 from app.core.version import VERSION
@@ -52,6 +52,7 @@ STOP_SECONDS = 1.0
 """How long the end of a process waits for what has ended to be sent."""
 TELL_SECONDS = 60.0
 """Between two lines that spans are lost."""
+CERTIFICATES = ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE")
 EXPORTER_LOGGER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 ERROR_TYPE = "error.type"
 SERVER_ERROR = 500
@@ -68,7 +69,7 @@ class OtlpTraces:
 
     def __init__(self, service: str, endpoint: str) -> None:
         self._provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(_Telling(endpoint)))
+        self._provider.add_span_processor(BatchSpanProcessor(OtlpExporter(endpoint)))
         self._tracer = self._provider.get_tracer(SCOPE, VERSION)
         self._models = TelemetryHandler(
             tracer_provider=self._provider,
@@ -261,7 +262,7 @@ class _Call(Call):
         call.output_messages = [OutputMessage("assistant", [TextPart(text)])]
 
 
-class _Telling(SpanExporter):
+class OtlpExporter(SpanExporter):
     """Sends spans to `endpoint`, and tells of those that are lost: at once, and then once in `TELL_SECONDS`."""
 
     def __init__(self, endpoint: str) -> None:
@@ -269,9 +270,12 @@ class _Telling(SpanExporter):
         exporter_logger = logging.getLogger(EXPORTER_LOGGER)
         exporter_logger.addFilter(self._reasons)
         session = requests.Session()
-        if names_loopback(urlsplit(endpoint).hostname or ""):
-            session.trust_env = False  # no proxy is asked for this machine, whether NO_PROXY says so or not
-        self._exporter = OTLPSpanExporter(session=session)
+        session.trust_env = False  # the proxy is the one that all our clients take
+        if (proxy := proxy_for(endpoint)) is not None:
+            session.proxies = {"http": proxy, "https": proxy}
+        is_named = any(os.environ.get(name) for name in CERTIFICATES)
+        certificates = None if is_named else os.environ.get("SSL_CERT_FILE")  # whom our other clients trust
+        self._exporter = OTLPSpanExporter(certificate_file=certificates, session=session)
         self._lost = 0
         self._told_at = float("-inf")
 
