@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -62,7 +63,7 @@ def tell(site: Site, model: ModelServer, collector: OtlpReceiver) -> tuple[list[
         wait_until(lambda: _answers(client), "the API answers")
         ids = [_ask(client) for _ in range(2)]
         for job_id, _ in ids:
-            wait_until(lambda job_id=job_id: _has_ended(client, job_id), "the question is answered")
+            wait_until(partial(_has_ended, client, job_id), "the question is answered")
         job_id, request_id = ids[1]
         collector.wait_for(*["POST /chat"] * 2, *["process rag_queries"] * 3)
         [sent] = [span for span in collector.spans if _is_sending(span, job_id)]

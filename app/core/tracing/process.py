@@ -7,9 +7,13 @@ alone, and not by .env. See https://opentelemetry.io/docs/specs/otel/configurati
 import os
 from collections.abc import Mapping
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from app.core.errors import ConfigurationError
 from app.core.tracing.traces import NoTraces, Traces
+
+if TYPE_CHECKING:
+    from app.core.tracing.otlp import OtlpTraces
 
 API, WORKER, INGEST = "rag-queue-api", "rag-queue-worker", "rag-queue-ingest"
 """What the processes are called where OTEL_SERVICE_NAME does not say."""
@@ -35,14 +39,14 @@ def start(service: str) -> Traces:
     global _traces
     with _lock:
         if not _traces.is_on and (endpoint := collector(os.environ)) is not None:
-            try:
-                from app.core.tracing.otlp import OtlpTraces  # the extra, which nobody needs whose traces are off
-            except ImportError:
-                raise ConfigurationError(
-                    f"{ENDPOINTS[1]} is set, and OpenTelemetry is not installed: pip install 'rag-queue[otel]'"
-                ) from None
-            _traces = OtlpTraces(service, endpoint)
+            _traces = _imported()(service, endpoint)
         return _traces
+
+
+def prepare() -> None:
+    """Import what `start` will need, if anything: before a process forks, so that no child has to. Raises as it does."""
+    if collector(os.environ) is not None:
+        _imported()
 
 
 def stop() -> None:
@@ -51,6 +55,17 @@ def stop() -> None:
     with _lock:
         stopped, _traces = _traces, NoTraces()
     stopped.stop()
+
+
+def _imported() -> "type[OtlpTraces]":
+    """The extra, which nobody needs whose traces are off. Raises `ConfigurationError` when it is not installed."""
+    try:
+        from app.core.tracing.otlp import OtlpTraces
+    except ImportError:
+        raise ConfigurationError(
+            f"{ENDPOINTS[1]} is set, and OpenTelemetry is not installed: pip install 'rag-queue[otel]'"
+        ) from None
+    return OtlpTraces
 
 
 def collector(environment: Mapping[str, str]) -> str | None:
