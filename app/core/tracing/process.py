@@ -44,7 +44,7 @@ def start(service: str) -> Traces:
 
 
 def prepare() -> None:
-    """Import what `start` will need, if anything: before a process forks, so that no child has to. Raises as it does."""
+    """Import what `start` will need, if anything, before a process forks: then no child has to. Raises as it does."""
     if collector(os.environ) is not None:
         _imported()
 
