@@ -5,7 +5,7 @@ RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
 	test-parts test-services browser clients \
-	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval drill
+	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval drill story
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -113,6 +113,9 @@ sbom: install-dev  ## a CycloneDX bill of materials of requirements.lock: sbom.c
 
 drill: install-dev  ## kill, stop and starve the parts, and count the jobs
 	@$(RUN) -m benchmarks.drill
+
+story: install-dev  ## one question that waits, is refused by the model and tried again: its trace and its log lines
+	@$(RUN) -m benchmarks.story
 
 lock: install-dev  ## renew requirements.lock and requirements-dev.lock (names, versions, hashes)
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --upgrade -o requirements.lock pyproject.toml

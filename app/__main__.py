@@ -73,8 +73,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.core.tracing import process
     from app.embedded.service import Service  # the other commands need none of it
 
+    process.start(process.API)
     Service(settings, documents=arguments.ingest).run()
     return 0
 

@@ -22,6 +22,7 @@ from app.core.queue.pipelined import end
 from app.core.queue.producer import JobQueue
 from app.core.services import redis_url
 from app.core.settings import Settings
+from app.core.tracing import process
 from app.core.version import VERSION
 from app.dependencies import Api
 from app.documents.uploads import body_bytes_max
@@ -107,9 +108,16 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
             await queue.aclose()
             if metrics is not None:
                 metrics.close()
+            await asyncio.to_thread(process.stop)
 
     app = FastAPI(
-        title="rag-queue", version=VERSION, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="rag-queue",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # app.core.tracing, which tells no query
     )
     if settings.public_url is not None:
         app.servers, app.root_path_in_servers = [{"url": settings.public_url}], False
@@ -168,6 +176,7 @@ def from_environment() -> FastAPI:
     """For `uvicorn --http app.server:HttpProtocol --factory app.main:from_environment`."""
     settings = Settings()
     configure_logging(settings)
+    process.start(process.API)
     if SERVER not in sys.modules:  # uvicorn imports its protocol before the application
         log.warning(
             "headers_and_time_unlimited",

@@ -30,6 +30,7 @@ from time import monotonic, sleep
 import psutil
 
 from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
+from app.embedded.ports import free_port
 from benchmarks.peers import rq_app
 from benchmarks.support import QUESTION, ROOT, Process, Site, open_site, tree, write_json
 from tests.support.model_server import Stats
@@ -56,6 +57,7 @@ HEAD = f"{'worker':22}{'answers/s':>10}{'of bound':>10}{'CPU ms/answer':>14}{'me
 
 STOCK, THREADS_PEER, ASYNC_PEER, ALONE = "rq worker", "celery threads 64", "arq 64", "client alone 64"
 OURS, OURS_COUNTED, OURS_WIDE = "ours 64", "ours 64, metrics", "ours 256"
+OURS_SAMPLED, OURS_TRACED = "ours 64, traces 10 %", "ours 64, traces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Contestants:
             ALONE: self._client_alone,
             OURS: lambda: self._ours(64),
             OURS_COUNTED: lambda: self._ours(64, METRICS_PORT=0, MODEL_PRICES=f"{CHAT_MODEL}=2/8"),
+            OURS_SAMPLED: lambda: self._traced("0.1"),
+            OURS_TRACED: lambda: self._traced("1"),
             OURS_WIDE: lambda: self._ours(256),
         }
 
@@ -122,6 +126,20 @@ class Contestants:
     def _ours(self, in_flight: int, **more: object) -> Contestant:
         process = self._site.worker(WORKER_CONCURRENCY=in_flight, CHAT_MODEL=CHAT_MODEL, **more)
         return Contestant(in_flight, process, self._site.submit)
+
+    def _traced(self, share: str) -> Contestant:
+        """Ours at 64, of whose answers such a share is told to a collector, which is a process of its own."""
+        port = free_port(0)
+        collector = [sys.executable, "-m", "tests.support.otlp_receiver", "--port", str(port)]
+        self._site.process("collector", collector).start()  # ends with this process
+        process = self._site.worker(
+            WORKER_CONCURRENCY=64,
+            CHAT_MODEL=CHAT_MODEL,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
+            OTEL_TRACES_SAMPLER="parentbased_traceidratio",
+            OTEL_TRACES_SAMPLER_ARG=share,
+        )
+        return Contestant(64, process, self._site.submit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +297,9 @@ def aims(rows: dict[str, Figures]) -> list[Aim]:
         if counted := rows.get(OURS_COUNTED):
             more = counted.cpu_ms_per_answer / ours.cpu_ms_per_answer - 1
             found.append(at_most("CPU per answer that metrics take, %", 2, 100 * more))
+        if sampled := rows.get(OURS_SAMPLED):
+            dearer = 100 * (sampled.cpu_ms_per_answer / ours.cpu_ms_per_answer - 1)
+            found.append(at_most("CPU per answer more with traces of 10 %, %", 5, dearer))
     if OURS_WIDE in rows:
         found.append(at_least("answers/s at 256 in flight, one process", 180, rate(OURS_WIDE)))
     return found

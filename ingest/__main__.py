@@ -19,6 +19,7 @@ from app.core.contract import DEFAULT_COLLECTION, is_label
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
 from app.core.settings import Settings, explain
+from app.core.tracing import process
 from ingest.reading.files import Found, UsageError, find
 from ingest.sync.display import display_on, print_report, shortened
 from ingest.sync.own_qdrant import QdrantStartError
@@ -104,7 +105,8 @@ def _run_until_signalled(found: Found, settings: Settings, options: argparse.Nam
             if options.repair:
                 print(f"ingest: {repair_catalog(settings)} records of the catalog repaired", file=sys.stderr)
             else:
-                run(found, settings, _options(options), report, display)
+                with process.start(process.INGEST).step("index documents"):
+                    run(found, settings, _options(options), report, display)
     except Interrupted as error:
         report.interrupted = True
         return error.exit_code
@@ -117,6 +119,7 @@ def _run_until_signalled(found: Found, settings: Settings, options: argparse.Nam
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        process.stop()
     return EXIT_FAILED if report.has_failed else 0
 
 

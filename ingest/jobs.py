@@ -20,6 +20,7 @@ from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.locks import take_lock
+from app.core.tracing.process import tracing
 from ingest.failures import document_error, failure_of_document
 from ingest.indexing.writer import Target, parse
 from ingest.resources import Ingestion, open_ingestion
@@ -177,15 +178,18 @@ def _index(job: IngestJob, resources: Ingestion, progress: Progress) -> IngestRe
         source=job.source or "",
         sha256=job.sha256,
     )
-    with resources.store.local_path(job.tenant, job.sha256) as path:
-        parsed = parse(path, target, resources.reader, resources.splitter)
-    progress.embedding(parsed.document, 0)
-    (document,) = resources.writer.write(
-        [parsed],
-        on_embedded=lambda done: progress.embedding(parsed.document, parsed.chunks[done - 1].page),
-    )
-    resources.writer.drop_others(document)
-    progress.indexed(document)
+    with tracing().step("index document") as step:
+        with resources.store.local_path(job.tenant, job.sha256) as path:
+            parsed = parse(path, target, resources.reader, resources.splitter)
+        step.set("rag.document.pages", parsed.document.pages)
+        step.set("rag.document.chunks", len(parsed.chunks))
+        progress.embedding(parsed.document, 0)
+        (document,) = resources.writer.write(
+            [parsed],
+            on_embedded=lambda done: progress.embedding(parsed.document, parsed.chunks[done - 1].page),
+        )
+        resources.writer.drop_others(document)
+        progress.indexed(document)
     return _result(document, "indexed")
 
 

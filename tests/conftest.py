@@ -19,8 +19,8 @@ from tests.support.processes import wait_until
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_proxy() -> None:
-    """Nor does the developer's proxy: tests of it name their own."""
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    """Nor does the developer's proxy, or collector of traces: tests of them name their own."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("OTEL_")]:
         del os.environ[name]
 
 

@@ -12,6 +12,9 @@ def __getattr__(name: str) -> Any:
         return ConcurrentWorker
     if name == "OwnJob":
         import_module("worker.jobs")  # before RQ's own worker forks, which it does for each job
+        from app.core.tracing import process
+
+        process.prepare()
         from worker.runtime.own_job import OwnJob
 
         return OwnJob

@@ -33,6 +33,7 @@ from app.core.queue.producer import enqueue_due
 from app.core.queue.records import KINDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from app.core.tracing import process
 from app.core.version import VERSION
 from worker.runtime.budget import Budget, Limits
 from worker.runtime.event_writer import EventWriter
@@ -113,6 +114,7 @@ class ConcurrentWorker(SimpleWorker):
     def _work(self, settings: Settings, *, burst: bool) -> bool:
         from worker.resources import Process, begin, end  # imports that `rq info` and the like need not wait for
 
+        process.start(process.WORKER)
         self._budget = Budget(self.connection, Limits.of(settings), lease_seconds=HEARTBEAT_TTL_SECONDS)
         begin(Process(settings, on_response=self._budget.heed))
         if self._health.port is not None:
@@ -165,6 +167,7 @@ class ConcurrentWorker(SimpleWorker):
             intake.close()
         events.close()
         end()
+        process.stop()
         log.info("worker_stopped")
         return self._has_worked
 

@@ -25,6 +25,7 @@ from app.core.errors import ErrorCode, ServiceError
 from app.core.events import EventType
 from app.core.logging import content
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.tracing.process import tracing
 from worker.answer.pipeline import answer
 from worker.resources import Answering, open_answering, shared
 from worker.runtime.boundary import PutBackError, boundary
@@ -55,6 +56,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     with boundary("answer", payload, backoff=BACKOFF, told=told) as record:
         job = AnswerJob.model_validate(payload)
+        tracing().converse(job.session_id)
         resources = shared(open_answering)
         with _turn(record, resources.budget):
             events = _events(record)
@@ -135,13 +137,12 @@ def _searched(resources: Answering, job: AnswerJob) -> list[Hit]:
 
 
 def _search(resources: Answering, job: SearchJob) -> list[Hit]:
-    return resources.searcher.search(
-        job.query,
-        tenant=job.tenant,
-        collection=job.collection,
-        top_k=job.top_k or resources.settings.top_k,
-        filters=job.filters,
-    )
+    top_k = job.top_k or resources.settings.top_k
+    with tracing().retrieval(job.collection, top_k) as step:
+        step.asked(job.query)
+        return resources.searcher.search(
+            job.query, tenant=job.tenant, collection=job.collection, top_k=top_k, filters=job.filters
+        )
 
 
 def _shown(hit: Hit) -> dict[str, Any]:

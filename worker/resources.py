@@ -116,9 +116,11 @@ def open_answering(process: Process) -> Answering:
         return Answering(settings, open_searcher(settings), complete=None, budget=budget)
     from worker.model.manners import MannerlyModel
     from worker.model.opening import open_chat_model  # its imports are for a worker that has a model
+    from worker.model.traced import traced_chat
 
     model = open_chat_model(settings, on_response=budget.heed if budget is not None else process.on_response)
-    complete = MannerlyModel(_measured(model.complete, settings.chat_model), settings.chat_model).complete
+    calling = traced_chat(_measured(model.complete, settings.chat_model), settings)
+    complete = MannerlyModel(calling, settings.chat_model).complete
     return Answering(settings, open_searcher(settings), complete, closing=(model.close,), budget=budget)
 
 

@@ -1,8 +1,9 @@
 """What the processes that we start get of our environment: what they need, and no key that is another's.
 
-Valkey and Qdrant get what any program needs to run. Workers get the settings too, and what our HTTP clients read. The
-packages of LangChain's providers and of fsspec's stores have names of their own for their keys: where the settings
-name one, workers get all that the operator has set, since only the package knows what it reads.
+Valkey and Qdrant get what any program needs to run. Workers get the settings too, and what our HTTP clients and
+OpenTelemetry read. The packages of LangChain's providers and of fsspec's stores have names of their own for their
+keys: where the settings name one, workers get all that the operator has set, since only the package knows what it
+reads.
 
 It imports nothing slow: the embedded Qdrant starts with it.
 """
@@ -21,7 +22,7 @@ PROGRAMS_PREFIXES = ("LC_", "DYLD_", "PYTHON", "MALLOC_")
 
 CLIENTS = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 """In either case, as their readers take them."""
-CLIENTS_PREFIXES = ("SSL_CERT_", "REQUESTS_CA_", "CURL_CA_")
+CLIENTS_PREFIXES = ("SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "OTEL_")
 TERMINALS = {"COLUMNS", "LINES", "COLORTERM", "NO_COLOR", "FORCE_COLOR"}
 """For `python -m ingest`, which shows how far it is."""
 THREADS_SUFFIX = "_NUM_THREADS"

@@ -1,12 +1,11 @@
 """What is on, in one line at a process's start: what the settings say, without a secret."""
 
 import os
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from app.core.settings import Settings
+from app.core.tracing.process import collector
 
-TRACES_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 OFF = "off"
 EMBEDDED = "embedded"
 
@@ -26,7 +25,7 @@ def overview(settings: Settings) -> dict[str, object]:
         "rerank": place(settings.rerank_url) or OFF,
         "caches": OFF,
         "metrics": _metrics(settings),
-        "traces": "on" if _has_traces(os.environ) else OFF,
+        "traces": "on" if collector(os.environ) is not None else OFF,
         "questions_and_answers": "logged" if settings.log_content else "not logged",
     }
 
@@ -46,13 +45,6 @@ def _metrics(settings: Settings) -> str:
     if settings.metrics_port is not None:
         return f"on, port {settings.metrics_port or 'free'}"
     return "on" if settings.counts else OFF
-
-
-def _has_traces(environment: Mapping[str, str]) -> bool:
-    """Whether OpenTelemetry's own variables name somebody to tell."""
-    is_off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    exporters = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
-    return not is_off and "otlp" in exporters and any(environment.get(name) for name in TRACES_VARIABLES)
 
 
 def _auth(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from structlog.contextvars import bound_contextvars
 from app.core.contract import WebhookJob
 from app.core.logging import get_logger, job_context
 from app.core.queue.producer import add_to_queue, webhook_key
+from app.core.queue.records import TRACEPARENT
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 
@@ -47,17 +48,19 @@ class Webhooks:
     async def _enqueue(self, job_id: str, meta: bytes, request_id: str | None) -> None:
         """One step: the delivery is on the queue, and noted. Twice is harmless: receivers know the id."""
         try:
-            job = WebhookJob(tenant=_tenant(meta), job_id=job_id, request_id=request_id)
+            known = _plain(meta)
+            whose = {"tenant": known.get("tenant"), "job_id": job_id, "request_id": request_id}
+            job = WebhookJob.model_validate(whose)
         except (ValidationError, UnpicklingError):
             log.warning("webhook_dropped", reason="its job's record is none of ours")
             return
         async with self._valkey.pipeline(transaction=True) as pipeline:
-            add_to_queue(pipeline, f"{job_id}-webhook", job, self._settings)
+            add_to_queue(pipeline, f"{job_id}-webhook", job, self._settings, after=known.get(TRACEPARENT))
             pipeline.hset(webhook_key(job_id), ENQUEUED, 1)
             await pipeline.execute()
         log.info("webhook_enqueued")
 
 
-def _tenant(meta: bytes) -> Any:
+def _plain(meta: bytes) -> dict[str, Any]:
     read = PlainSerializer.loads(meta)
-    return read.get("tenant") if isinstance(read, dict) else None
+    return read if isinstance(read, dict) else {}

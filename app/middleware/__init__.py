@@ -4,10 +4,12 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from app.core.settings import Settings
+from app.core.tracing.process import tracing
 from app.middleware.access_log import AccessLogMiddleware, Count
 from app.middleware.addresses import ForwardedMiddleware, PublicUrlMiddleware
 from app.middleware.cors import PageMiddleware
 from app.middleware.request_id import RequestIdMiddleware
+from app.middleware.request_span import RequestSpanMiddleware
 from app.middleware.safe_headers import SafeHeadersMiddleware
 
 
@@ -30,7 +32,10 @@ def _wrapped(app: ASGIApp, settings: Settings, count: Count | None) -> ASGIApp:
         app = PageMiddleware(app, settings.cors_origins)
     if settings.public_url is not None:
         app = PublicUrlMiddleware(app, settings.public_url)
-    app = RequestIdMiddleware(AccessLogMiddleware(SafeHeadersMiddleware(app), count))
+    app = AccessLogMiddleware(SafeHeadersMiddleware(app), count)
+    if tracing().is_on:
+        app = RequestSpanMiddleware(app)
+    app = RequestIdMiddleware(app)
     if settings.trusted_proxies:
         # uvicorn's own, which it may run with as well: then FORWARDED_ALLOW_IPS says whom it trusts.
         app = ForwardedMiddleware(app, settings.trusted_proxies)

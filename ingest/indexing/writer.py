@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import ErrorCode, ServiceError
+from app.core.tracing.process import tracing
 from ingest.indexing.neighbour_vectors import in_context
 from ingest.reading.reasons import FileError, Reason
 from worker.index.vector_index import Chunk, Document, VectorIndex, Version
@@ -59,7 +60,9 @@ class Parsed:
 
 def parse(path: Path, target: Target, reader: "ReaderPool", splitter: "Splitter") -> Parsed:
     """Read and split the file at `path`. Raises `FileError`, also when its bytes are not those of `target`."""
-    text = reader.read(path, name=target.filename)
+    with tracing().step("read document") as step:
+        text = reader.read(path, name=target.filename)
+        step.set("rag.document.pages", len(text.pages))
     if text.sha256 != target.sha256:
         raise FileError(Reason.CHANGED)
     pieces = splitter.split(text.pages, text.headings, text.table_headers)
@@ -98,7 +101,9 @@ class Writer:
         vectors = self._embedded(texts, on_embedded) if texts else None
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         versions = [_stamped(parsed, vectors, now) for parsed in batch]
-        self._index.write_many(versions)
+        with tracing().step("write chunks") as step:
+            step.set("rag.document.chunks", len(chunks))
+            self._index.write_many(versions)
         return [version.document for version in versions]
 
     def drop_others(self, document: Document) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from queue import SimpleQueue
 from time import monotonic
 from types import TracebackType
@@ -104,9 +105,15 @@ class Overlap(Generic[T, Ready, Done]):
         self._is_stopping = False
         self._preparing = preparers
         self._storing = storers
-        # Daemons: an interrupted run must not wait for a model that does not answer.
-        self._preparers = [threading.Thread(target=self._run_preparer, daemon=True) for _ in range(preparers)]
-        self._storers = [threading.Thread(target=self._run_storer, daemon=True) for _ in range(storers)]
+        # Daemons: an interrupted run must not wait for a model that does not answer. Each in a copy of our context:
+        # what it does is part of the run's trace.
+        self._preparers = [
+            threading.Thread(target=copy_context().run, args=(self._run_preparer,), daemon=True)
+            for _ in range(preparers)
+        ]
+        self._storers = [
+            threading.Thread(target=copy_context().run, args=(self._run_storer,), daemon=True) for _ in range(storers)
+        ]
 
     def __enter__(self) -> Self:
         for thread in (*self._preparers, *self._storers):

@@ -23,6 +23,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
 from pydantic import SecretStr
 from redis import Redis
 
@@ -33,6 +35,7 @@ from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
 from app.core.services import Services
 from app.core.settings import LogFormat, Settings
+from app.core.tracing.otlp import OtlpExporter
 from app.embedded.service import Service
 from tests.support import ROOT
 from tests.support.api import serving
@@ -230,6 +233,20 @@ def asked_from_the_shell(url: str) -> None:
             raise
 
 
+def traces(url: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        patch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+        exporter = OtlpExporter(url)
+        span = TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("request")
+        span.end()
+        assert isinstance(span, ReadableSpan)
+        result = exporter.export([span])
+        exporter.shutdown()
+        if result is not SpanExportResult.SUCCESS:
+            raise ServiceError(ErrorCode.MODEL_UNAVAILABLE)  # it only logs
+
+
 @dataclass(frozen=True)
 class Way:
     """`call` goes out from `source`; raises when it was not answered."""
@@ -254,11 +271,13 @@ WAYS = (
     Way(readiness, "app/main.py"),
     Way(first_start, "app/embedded/service.py"),
     Way(asked_from_the_shell, "app/cli/ask.py"),
+    Way(traces, "app/core/tracing/otlp.py"),
 )
 CALLS = list(dict.fromkeys(way.call for way in WAYS))
 OPENS = re.compile(
     r"httpx2?\.(Async)?Client\(|httpx2?\.(get|post|put|stream|request)\(|QdrantClient\(|Connections\(Server\(|"
-    r"create_connection\(|open_connection\(|urlopen\(|HTTPS?Connection\(|ChatOpenAI\(|OpenAIEmbeddings\("
+    r"create_connection\(|open_connection\(|urlopen\(|HTTPS?Connection\(|ChatOpenAI\(|OpenAIEmbeddings\(|"
+    r"OTLPSpanExporter\("
 )
 """What opens connections to other machines."""
 

@@ -8,6 +8,7 @@ from app.core.settings import Settings
 from worker.http.wire import pieces
 from worker.model.batches import Batches
 from worker.model.openai_wire import OpenAiWire
+from worker.model.traced import traced_embeddings
 from worker.model.vectors import Vectors, read_vectors
 from worker.runtime.measures import Asked, measures
 from worker.runtime.model_names import model_name
@@ -53,8 +54,8 @@ def open_embeddings(settings: Settings) -> QuestionEmbeddings | None:
     if provider := provider_of(model, "embeddings"):
         from worker.model.langchain_embeddings import LangchainEmbeddings  # takes a second, and few need it
 
-        return LangchainEmbeddings(settings, model, provider)
-    return ProviderEmbeddings(settings, model)
+        return traced_embeddings(LangchainEmbeddings(settings, model, provider), settings)
+    return traced_embeddings(ProviderEmbeddings(settings, model), settings)
 
 
 class ProviderEmbeddings:

@@ -71,10 +71,12 @@ def open_searcher(settings: Settings) -> "Searcher":
             embed, embed_few = model.embed_query, model.embed_few
             closing.append(model.close)
     if settings.rerank_url:
+        from worker.model.traced import traced_rerank
         from worker.retrieval.rerank import EndpointReranker
 
-        rerank = EndpointReranker(settings)
-        closing.append(rerank.close)
+        reranker = EndpointReranker(settings)
+        rerank = traced_rerank(reranker, settings)
+        closing.append(reranker.close)
     return Searcher(http, settings, embed=embed, embed_few=embed_few, rerank=rerank, closing=closing)
 
 

@@ -17,6 +17,7 @@ from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceErro
 from app.core.logging import get_logger, job_context
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from worker.runtime import spending
+from worker.runtime.attempt import Attempt
 from worker.runtime.intake import TakenJob
 from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back, retries_used
 
@@ -95,6 +96,7 @@ def boundary(
     spent = spending.begin()
     if isinstance(record, TakenJob):
         record.spent = spent
+    attempt = Attempt(record)
     try:
         if record is not None:
             log.info("job_started", kind=kind, attempt=retries_used(record) + 1, worker=record.worker_name)
@@ -114,6 +116,7 @@ def boundary(
             on_failed(None, is_tried_again=not _is_cancelled(record))
             raise JobFailedError("the job was told to end") from None
         failure = classify(error)
+        attempt.failed(failure.reason)
         delay = prepare_retry(record, failure.code, error, backoff)
         more = {} if failure.reason == failure.code.value else {"detail": failure.message}
         log.warning("job_failed", kind=kind, code=failure.reason, retry_in_seconds=delay, exc_info=error, **more)
@@ -121,6 +124,7 @@ def boundary(
         on_failed(failure, is_tried_again=delay is not None)
         raise JobFailedError(f"{failure.reason}: {failure.message}") from None
     finally:
+        attempt.end()
         if not is_bound:
             clear_contextvars()
 

@@ -45,6 +45,7 @@ from app.core.queue import scripts
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
+    KEPT_META,
     KINDS,
     RECORD_BYTES_MAX,
     BadRecordError,
@@ -60,6 +61,7 @@ from app.core.queue.records import (
 from app.core.queue.usage import Spender, TokenBudgetError, spent_keys
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
+from app.core.tracing.process import tracing
 
 SUBMIT = Script(scripts.SUBMIT)
 VIEW = Script(scripts.VIEW)
@@ -83,6 +85,9 @@ JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 WORKER_FIELDS = ("state", "current_job", "birth", "hostname", "pid", "last_heartbeat")
 """What is read of RQ's record of a worker."""
+
+MESSAGE_ID = "messaging.message.id"
+"""A job's id as an attribute of a trace's span."""
 
 QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
@@ -190,8 +195,21 @@ class JobQueue:
         Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, and `IdempotencyConflictError` when the key
         was used with another request.
         """
+        with tracing().send(KINDS[type(payload)].queue) as sending:
+            taken = await self._submit(payload, idempotency, webhook, spender, sending.traceparent)
+            sending.set(MESSAGE_ID, taken.job_id)
+            return taken
+
+    async def _submit(
+        self,
+        payload: Payload,
+        idempotency: Idempotency | None,
+        webhook: Webhook | None,
+        spender: Spender | None,
+        traceparent: str | None,
+    ) -> Enqueued:
         settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
-        fields, enqueued_at = _new_record(payload, settings)
+        fields, enqueued_at = _new_record(payload, settings, traceparent)
         expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
         days: list[str] = []
         if spender is not None:
@@ -309,7 +327,7 @@ class JobQueue:
         Raises `JobNotFailedError`, `QueueShareError`, and as `view` does.
         """
         record = await self._record_of(tenant, job_id)
-        meta = {name: value for name, value in record.meta.items() if name in ("tenant", "kind", "retries")}
+        meta = {name: value for name, value in record.meta.items() if name in KEPT_META}
         queue_key, scheduled_key, counts_key = _WAITING[record.queue]
         outcome, *rest = await self.link.run(
             REQUEUE,
@@ -501,13 +519,20 @@ def enqueue_due(queue: Queue) -> int:
     return int(queue.connection.eval(scripts.ENQUEUE_DUE, len(keys), *keys, *arguments))
 
 
-def add_to_queue(pipeline: Any, job_id: str, payload: Payload, settings: Settings, **more: str) -> None:
+def add_to_queue(
+    pipeline: Any, job_id: str, payload: Payload, settings: Settings, *, after: object = None, **more: str
+) -> None:
     """Put into `pipeline`, a transaction of either of redis-py's clients, what makes `payload` a waiting job.
 
-    `more` are fields of RQ's record beside those that every job has. Nobody asks how many wait already.
+    `more` are fields of RQ's record beside those that every job has. `after` is the `traceparent` of what it follows,
+    as a record has it. Nobody asks how many wait already.
     """
-    queue = _queue_key(KINDS[type(payload)].queue)
-    pipeline.hset(Job.key_for(job_id), mapping=_new_record(payload, settings)[0] | more)
+    name = KINDS[type(payload)].queue
+    with tracing().send(name, after) as sending:
+        sending.set(MESSAGE_ID, job_id)
+        fields, _ = _new_record(payload, settings, sending.traceparent)
+    queue = _queue_key(name)
+    pipeline.hset(Job.key_for(job_id), mapping=fields | more)
     pipeline.sadd(Queue.redis_queues_keys, queue)
     pipeline.sadd(OPEN, job_id)
     pipeline.rpush(queue, job_id)
@@ -538,9 +563,9 @@ def webhook_key(job_id: str) -> str:
     return f"rag:webhook:{job_id}"
 
 
-def _new_record(payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
+def _new_record(payload: Payload, settings: Settings, traceparent: str | None) -> tuple[dict[str, Any], datetime]:
     """As `new_record`, with what is asked of a job unread: whose it is, of which request and document."""
-    fields, enqueued_at = new_record(payload, settings)
+    fields, enqueued_at = new_record(payload, settings, traceparent)
     fields["tenant"] = payload.tenant
     if payload.request_id is not None:
         fields["request_id"] = payload.request_id

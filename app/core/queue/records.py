@@ -124,6 +124,11 @@ _LOST = ("AbandonedJobError", "Work-horse terminated", "stuck in intermediate qu
 TOKENS = ("input_tokens", "output_tokens")
 """Fields of a finished job's record beside RQ's own: what its answer has cost."""
 
+TRACEPARENT = "traceparent"
+"""The field of a job's metadata that says which step of which trace has sent it (`app.core.tracing`)."""
+KEPT_META = ("tenant", "kind", "retries", TRACEPARENT)
+"""What stays of the metadata of a job that is sent back."""
+
 RECORD_BYTES_MAX = 2 * DATA_BYTES_MAX
 """Of what is read of a job at once: RQ keeps a result in base64, which takes a third more."""
 MOMENT_MAX = 10**13
@@ -163,18 +168,23 @@ class JobView:
     """When a document's stages began, by name."""
 
 
-def new_record(payload: Payload, settings: Settings) -> tuple[dict[str, Any], datetime]:
-    """A waiting job's fields as RQ reads them, and when it was enqueued."""
+def new_record(
+    payload: Payload, settings: Settings, traceparent: str | None = None
+) -> tuple[dict[str, Any], datetime]:
+    """A waiting job's fields as RQ reads them, and when it was enqueued. `traceparent`: what sends it, if traced."""
     kind, enqueued_at = KINDS[type(payload)], now()
     retries = _retries(kind, settings)
     call: tuple[Any, ...] = (kind.function, None, (payload.model_dump(mode="json"),), {})
     moment = utcformat(enqueued_at)
+    meta: dict[str, Any] = {"tenant": payload.tenant, "kind": kind.name, "retries": retries}
+    if traceparent is not None:
+        meta[TRACEPARENT] = traceparent
     return {
         **_same_for_all(kind, settings),
         "created_at": moment,
         "enqueued_at": moment,
         "data": _stored(PlainSerializer.dumps(call)),
-        "meta": PlainSerializer.dumps({"tenant": payload.tenant, "kind": kind.name, "retries": retries}),
+        "meta": PlainSerializer.dumps(meta),
     }, enqueued_at
 
 

@@ -30,6 +30,7 @@ NEEDED_BY_WORKERS = {
     "HTTPS_PROXY": "http://proxy:3128",
     "no_proxy": "localhost",
     "SSL_CERT_FILE": "/etc/ca.pem",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
     "NO_COLOR": "1",
     "openai_base_url": "http://127.0.0.1:9/v1",
     **{name.upper(): "a setting" for name in Settings.model_fields},
