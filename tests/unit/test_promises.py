@@ -348,6 +348,50 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "| `app/core/` |": ("unit/test_imports::of_the_api_only_the_kernel_may_be_imported",),
     "| `worker/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
     "| `ingest/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
+    "- **Metrics**:": (
+        "acceptance/test_metrics::the_service_and_its_worker_have_a_port_each",
+        "integration/app/test_metrics::the_page_is_for_admins_whether_or_not_there_is_one",
+    ),
+    "Queues, workers and the model's budget are read from Valkey": (
+        "integration/app/test_metrics::every_family_is_on_the_page_after_real_traffic",
+        "integration/app/test_metrics::a_stock_worker_is_one_with_rqs_own_counts",
+        "integration/worker/test_worker_metrics::every_family_counts_what_has_happened",
+    ),
+    "No label is an id": (
+        "integration/app/test_metrics::no_label_grows_with_what_strangers_send_or_write",
+        "integration/worker/test_worker_metrics::what_others_write_is_in_no_label",
+    ),
+    "- **Traces**:": ("acceptance/test_traces::one_question_is_one_trace",),
+    "- **Logs**:": (
+        "integration/worker/test_log_lines::every_line_from_its_start_to_its_end_says_whose_it_is",
+        "acceptance/test_logs::one_grep_follows_a_question_from_its_post_to_the_news_of_its_answer",
+    ),
+    "No question, answer, key or file content stands there": (
+        "acceptance/test_logs::nothing_that_is_anybodys_stands_in_the_logs",
+        "acceptance/test_logs::with_log_content_questions_and_answers_are_logged_and_secrets_are_not",
+    ),
+    "- **Tokens and money**:": ("integration/app/test_usage::rows_are_by_day_tenant_and_model_with_what_they_cost",),
+    "`GET /usage` counts each answer once": (
+        "integration/worker/test_usage::a_killed_workers_job_counts_once_when_another_has_answered_it",
+        "integration/worker/test_usage::what_is_tried_again_after_a_429_counts_once",
+    ),
+    "MODEL_PRICES makes money of it.": (
+        "integration/app/test_usage::rows_are_by_day_tenant_and_model_with_what_they_cost",
+    ),
+    "A key with `tokens=100000/day`": (
+        "integration/app/test_usage::whoever_has_used_it_up_is_told_when_it_ends_whatever_they_ask",
+        "integration/app/test_usage::a_day_and_a_month_end_at_midnight_of_utc",
+    ),
+    "Off is off: nothing of metrics or traces is imported then.": (
+        "unit/test_imports::the_api_imports_what_counts_for_prometheus_only_where_it_counts",
+        "integration/worker/test_worker_metrics::without_a_port_nothing_that_counts_is_imported",
+        "unit/app/core/tracing/test_process::off_nothing_that_traces_is_imported",
+        "unit/test_monitoring::every_row_of_the_tables_is_a_metric_and_every_metric_has_its_row",
+        "unit/test_monitoring::every_alert_has_its_runbook_and_every_runbook_its_alert",
+    ),
+    "| 429 `urn:problem:token-budget` |": (
+        "integration/app/test_usage::whoever_has_used_it_up_is_told_when_it_ends_whatever_they_ask",
+    ),
     "| `tests/`, `benchmarks/` |": (f"{README}::every_make_target_that_is_named_exists",),
     "| `docs/decisions/` |": (f"{README}::every_decision_is_in_the_index",),
     "import-linter keeps it so": ("unit/test_imports::of_the_api_only_the_kernel_may_be_imported",),
