@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import httpx
@@ -26,6 +25,7 @@ MODEL = "ttft=1s-gap=10ms-error429=0.5"
 SHOWN = ("http.response.status_code", "error.type", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
 """Attributes that are printed beside a span."""
 NAME_CHARACTERS = 44
+WAIT_SECONDS = 30
 UVICORN = ["-m", "uvicorn", "--http", "app.server:HttpProtocol", "--factory", "app.main:from_environment"]
 
 
@@ -63,7 +63,7 @@ def tell(site: Site, model: ModelServer, collector: OtlpReceiver) -> tuple[list[
         wait_until(lambda: _answers(client), "the API answers")
         ids = [_ask(client) for _ in range(2)]
         for job_id, _ in ids:
-            wait_until(partial(_has_ended, client, job_id), "the question is answered")
+            client.get(f"/result/{job_id}", params={"wait": WAIT_SECONDS}).raise_for_status()
         job_id, request_id = ids[1]
         collector.wait_for(*["POST /chat"] * 2, *["process rag_queries"] * 3)
         [sent] = [span for span in collector.spans if _is_sending(span, job_id)]
@@ -104,10 +104,6 @@ def _ask(client: httpx.Client) -> tuple[str, str]:
     """The job's id, and the request's."""
     answer = client.post("/chat", json={"query": QUESTION}).raise_for_status()
     return answer.json()["job_id"], answer.headers["x-request-id"]
-
-
-def _has_ended(client: httpx.Client, job_id: str) -> bool:
-    return client.get(f"/job-status/{job_id}").json()["status"] in ("finished", "failed", "stopped")
 
 
 def _is_sending(span: Span, job_id: str) -> bool:
