@@ -12,12 +12,12 @@ SPAN = re.compile(r"^ *\d+ +\d+\.\d( +)(\S.*?)(?:  +(\S.*))?$")
 """When it began, how long it took, its depth as spaces, its name, and what is said of it."""
 
 
-def shape(story: str) -> tuple[list[tuple[str, ...]], list[str]]:
+def shape(story: str) -> tuple[list[tuple[str, str, str]], list[str]]:
     """The steps with their depth and what is said of them, and the events of the log, without what changes."""
     text = story.strip("\n").splitlines()
     steps = [SPAN.match(line) for line in takewhile(lambda line: not line.startswith(("{", "`")), text[1:]) if line]
     assert all(steps)
-    said = [(step[1], step[2], re.sub(r"\d+", "N", step[3] or "")) for step in steps if step is not None]
+    said = [(str(step[1]), str(step[2]), re.sub(r"\d+", "N", step[3] or "")) for step in steps if step is not None]
     return said, [json.loads(line)["event"] for line in text if line.startswith("{")]
 
 
