@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
-	test-parts test-services browser clients \
+	test-parts test-services browser prometheus clients \
 	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval drill story
 
 help:  ## list the commands
@@ -44,7 +44,7 @@ key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] 
 worker: install  ## one more worker beside the running service
 	@exec $(RUN) -m worker
 
-test: install-dev browser  ## lint, types, imports and all tests
+test: install-dev browser prometheus  ## lint, types, imports and all tests
 	@$(MAKE) --no-print-directory -j2 lint types imports
 	@$(MAKE) --no-print-directory -j2 test-parts test-services
 
@@ -63,6 +63,9 @@ test-services: install-dev  ## the other half: all other tests, on real services
 
 browser: install-dev  # the tests of the page need one; elsewhere they are skipped with a word
 	@$(RUN) -m tests.support.browser
+
+prometheus: install-dev  # the tests of the alerts need it; elsewhere they are skipped with a word
+	@$(RUN) -m tests.support.prometheus
 
 clients: install-dev  ## other languages' clients of OpenAI's protocol: install those that can be, and test all
 	$(RUN) -m tests.acceptance.clients.install

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -23,10 +22,11 @@ from tests.support import ROOT
 from tests.support.model_server import ModelServer
 from tests.support.pdfs import encrypted_pdf, make_pdf
 from tests.support.processes import wait_until
+from tests.support.prometheus import MISSING, tool
 
 T = TypeVar("T")
 
-PROMETHEUS = shutil.which("prometheus")
+PROMETHEUS = tool("prometheus")
 MONITORING = ROOT / "deploy/monitoring"
 UVICORN = ["uvicorn", "--http", "app.server:HttpProtocol", "--factory", "app.main:from_environment"]
 MODEL = "test-error429=1x-retry=10ms"
@@ -34,9 +34,7 @@ MODEL = "test-error429=1x-retry=10ms"
 NOT_HERE = ("redis_", 'status=~"5.."')
 """What queries ask for that there is none of: redis_exporter does not run, and no request fails."""
 
-pytestmark = pytest.mark.skipif(
-    PROMETHEUS is None, reason="prometheus is not installed; on Debian: apt install prometheus"
-)
+pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason=MISSING)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from app.core.metrics.families import QUEUE_FAMILIES, ApiFamilies, WorkerFamilies
 from app.core.queue.producer import QUEUES
 from tests.support import ROOT
+from tests.support.prometheus import MISSING, tool
 from tests.support.promql import labels_left, read
 
 MONITORING = ROOT / "deploy/monitoring"
@@ -21,7 +21,7 @@ OPERATING = (ROOT / "docs/operating.md").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 BOARD: dict[str, Any] = json.loads((MONITORING / "grafana/rag-queue.json").read_text())
 PROMETHEUS: dict[str, Any] = yaml.safe_load((MONITORING / "prometheus/prometheus.yml").read_text())
-PROMTOOL = shutil.which("promtool")
+PROMTOOL = tool("promtool")
 
 SCRAPED = frozenset({"job", "instance"})
 """Labels that Prometheus adds to all that it scrapes."""
@@ -240,7 +240,7 @@ def test_prometheus_finds_its_configuration_and_every_page() -> None:
     assert set(re.findall(r'job="(\w+)"', json.dumps(ALERTS).replace('\\"', '"'))) <= jobs
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed; on Debian: apt install prometheus")
+@pytest.mark.skipif(PROMTOOL is None, reason=MISSING)
 @pytest.mark.parametrize(
     "arguments",
     [("check", "config", "prometheus/prometheus.yml"), ("test", "rules", "tests/alerts.yml")],
@@ -254,7 +254,7 @@ def test_promtool_is_content(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed; on Debian: apt install prometheus")
+@pytest.mark.skipif(PROMTOOL is None, reason=MISSING)
 def test_promtool_can_read_every_query_of_the_board(tmp_path: Path) -> None:
     assert PROMTOOL is not None
     queries = [re.sub(r"\$__rate_interval", "5m", target["expr"]) for _, target in SHOWN]
