@@ -35,7 +35,7 @@ from app.core.settings import Settings
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
 from benchmarks.load import Follow, attach, hammer, request
-from benchmarks.support import Process, write_json
+from benchmarks.support import Process, quiet_logs, write_json
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue
 
@@ -49,8 +49,11 @@ DELTA = "the answer goes on "
 
 
 @contextmanager
-def site() -> Iterator[tuple[str, str, str, int]]:
-    """A Valkey, the API and the route that does nothing: Valkey's URL, theirs, and the API's process id."""
+def site() -> Iterator[tuple[str, str, str, int, tuple[str, int]]]:
+    """Valkey, the API, the route that does nothing, and the API with metrics.
+
+    Valkey's URL, theirs, the API's process id, and URL and id of the last.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-api-") as name, ExitStack() as stack:
         folder = Path(name)
         valkey_url = f"redis://127.0.0.1:{free_port(0)}/0"
@@ -66,17 +69,19 @@ def site() -> Iterator[tuple[str, str, str, int]]:
         port = int(valkey_url.rsplit(":", 1)[1].split("/")[0])
         stack.enter_context(Process(valkey_command(folder, port), log=folder / "valkey.log", environment=environment))
         urls = []
-        for app in ("app.main:from_environment", "benchmarks.peers.noop_app:app"):
+        ours = "app.main:from_environment"
+        for app, more in ((ours, {}), ("benchmarks.peers.noop_app:app", {}), (ours, {"METRICS": "true"})):
             port = free_port(0)
-            ours = ["--http", "app.server:HttpProtocol", "--factory"] if app.endswith("from_environment") else []
-            uvicorn = [sys.executable, "-m", "uvicorn", *ours, app, "--port", str(port), "--no-access-log"]
+            own = ["--http", "app.server:HttpProtocol", "--factory"] if app == ours else []
+            uvicorn = [sys.executable, "-m", "uvicorn", *own, app, "--port", str(port), "--no-access-log"]
             quiet = ["--log-level", "warning", "--backlog", "8192"]
-            process = Process([*uvicorn, *quiet], log=folder / f"{port}.log", environment=environment)
+            process = Process([*uvicorn, *quiet], log=folder / f"{port}.log", environment=environment | more)
             stack.enter_context(process)
             urls.append((f"http://127.0.0.1:{port}", process.pid))
         for url, _ in urls:
             wait_until(partial(_answers, url), f"{url} answers")
-        yield valkey_url, urls[0][0], urls[1][0], urls[0][1]
+        (api, pid), (noop, _), counted = urls
+        yield valkey_url, api, noop, pid, counted
 
 
 def _answers(url: str) -> bool:
@@ -86,16 +91,23 @@ def _answers(url: str) -> bool:
         return False
 
 
-def rates(valkey_url: str, api: str, noop: str, seconds: float) -> dict[str, Any]:
-    """POST /chat beside the route that does nothing, in turns; then reads."""
+def rates(valkey_url: str, api: str, noop: str, seconds: float, pid: int, counted: tuple[str, int]) -> dict[str, Any]:
+    """POST /chat beside the route that does nothing, and beside itself with metrics, in turns; then reads."""
     asks, nothings = [], []
-    for _ in range(ROUNDS):
+    cpu: dict[int, list[float]] = {pid: [], counted[1]: []}
+    for number_of_round in range(ROUNDS):
         nothings.append(hammer(noop, [request("POST", noop, "/noop", BODY)], seconds=seconds).per_second)
-        with closing(connect(valkey_url)) as valkey:
-            valkey.flushall()
-        asked = hammer(api, [request("POST", api, "/chat", BODY)], seconds=seconds)
-        assert set(asked.statuses) == {202}, asked.statuses
-        asks.append(asked.per_second)
+        in_turn = [(api, pid), counted, counted, (api, pid)]
+        for url, number in in_turn if number_of_round % 2 else in_turn[2:] + in_turn[:2]:
+            with closing(connect(valkey_url)) as valkey:
+                valkey.flushall()
+            before = sum(psutil.Process(number).cpu_times()[:2])
+            asked = hammer(url, [request("POST", url, "/chat", BODY)], seconds=seconds / 2)
+            assert set(asked.statuses) == {202}, asked.statuses
+            spent = sum(psutil.Process(number).cpu_times()[:2]) - before
+            cpu[number].append(1e6 * spent / sum(asked.statuses.values()))
+            if number == pid:
+                asks.append(asked.per_second)
     with closing(connect(valkey_url)) as valkey:
         waiting: Any = valkey.lrange(f"rq:queue:{QUERY_QUEUE}", 0, 999)
         ids = [job_id.decode() for job_id in waiting]
@@ -111,7 +123,12 @@ def rates(valkey_url: str, api: str, noop: str, seconds: float) -> dict[str, Any
     print(f"{'share (aim 0.5)':40}{ask / nothing:10.2f}")
     for path, rate in reads.items():
         print(f"{'GET /' + path:40}{rate:10.0f} /s")
-    return {"post_chat": ask, "noop": nothing, "share": ask / nothing, **reads}
+    off, on = (min(each) for each in cpu.values())  # what else runs here only adds
+    print(f"{'CPU of POST /chat':40}{off:10.0f} us, with metrics {on:.0f} us: {100 * (on / off - 1):+.1f} % (aim 2)")
+    for each in cpu.values():
+        print(f"{'':40}{'(rounds: ' + ', '.join(f'{us:.0f}' for us in each) + ')'}")
+    counts = {"cpu_us": off, "cpu_us_with_metrics": on}
+    return {"post_chat": ask, "noop": nothing, "share": ask / nothing, **reads, **counts}
 
 
 def finish(valkey: Redis, job_id: str) -> None:
@@ -276,18 +293,19 @@ def main() -> None:
     if arguments.produce:
         write_deltas(arguments.produce, sys.stdin.read().split(), threading.Event())
         return
+    quiet_logs()
     only = arguments.only or ["rates", "streams", "polls"]
     machine = f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}"
     print(f"{machine}, load {os.getloadavg()[0]:.1f}")
     figures: dict[str, Any] = {}
     if "rates" in only:
-        with site() as (valkey_url, api, noop, _):
-            figures["rates"] = rates(valkey_url, api, noop, arguments.seconds)
+        with site() as (valkey_url, api, noop, pid, counted):
+            figures["rates"] = rates(valkey_url, api, noop, arguments.seconds, pid, counted)
     if "streams" in only:
-        with site() as (valkey_url, api, _, pid):
+        with site() as (valkey_url, api, _, pid, _):
             figures["streams"] = streams(valkey_url, api, pid, arguments.clients, arguments.seconds)
     if "polls" in only:
-        with site() as (valkey_url, api, _, pid):
+        with site() as (valkey_url, api, _, pid, _):
             figures["polls"] = long_polls(valkey_url, api, pid, arguments.clients)
     if arguments.json:
         write_json(arguments.json, figures)

@@ -23,7 +23,7 @@ from app.core.contract import DEFAULT_TENANT, JobStatus
 from app.core.errors import ErrorCode
 from app.core.queue.records import JobView
 from app.embedded.ports import free_port
-from benchmarks.support import QUESTION, Process, Site, open_site
+from benchmarks.support import QUESTION, Process, Site, open_site, quiet_logs
 from tests.support.processes import wait_until
 
 TOKENS = 20
@@ -484,6 +484,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    quiet_logs()
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from app.embedded.ports import free_port
-from benchmarks.support import QUESTION, ROOT, Process, Site, open_site
+from benchmarks.support import QUESTION, ROOT, Process, Site, open_site, quiet_logs
 from tests.support.model_server import ModelServer, parse_knobs
 from tests.support.otlp_receiver import OtlpReceiver, Span, walk
 from tests.support.processes import wait_until
@@ -127,6 +127,7 @@ def main() -> None:
     """Print the story."""
     assert __doc__
     argparse.ArgumentParser(prog="python -m benchmarks.story", description=__doc__.split("\n")[0]).parse_args()
+    quiet_logs()
     with open_site() as site, ModelServer(knobs=knobs()) as model, OtlpReceiver() as collector:
         spans, lines = tell(site, model, collector)
     print(*tree(spans), "", *lines, sep="\n")

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pypdfium2
+import structlog
 from redis import Redis
 from rq import worker_registration
 
@@ -209,6 +210,11 @@ class Site:
 
 _pdfium = threading.Lock()
 """pdfium crashes when two threads are in it, and drills may begin at once."""
+
+
+def quiet_logs() -> None:
+    """Let the benchmark's own process log warnings alone: it puts thousands of jobs on the queue, a line each."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
 
 
 @contextmanager

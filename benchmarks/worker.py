@@ -32,7 +32,7 @@ import psutil
 from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
 from app.embedded.ports import free_port
 from benchmarks.peers import rq_app
-from benchmarks.support import QUESTION, ROOT, Process, Site, open_site, tree, write_json
+from benchmarks.support import QUESTION, ROOT, Process, Site, open_site, quiet_logs, tree, write_json
 from tests.support.model_server import Stats
 from worker.answer.prompt import build_messages
 from worker.retrieval.search import open_searcher
@@ -338,6 +338,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME", action="append", help="may be given several times")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    quiet_logs()
     with open_site() as site:
         makers = Contestants(site).by_name()
         names = arguments.only or list(makers)
