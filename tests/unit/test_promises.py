@@ -382,6 +382,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/app/test_usage::whoever_has_used_it_up_is_told_when_it_ends_whatever_they_ask",
         "integration/app/test_usage::a_day_and_a_month_end_at_midnight_of_utc",
     ),
+    "An admin of the tenant `default` sees all tenants": (
+        "integration/app/test_usage::who_runs_the_service_sees_all_and_everyone_else_their_own",
+    ),
     "Off is off: nothing of metrics or traces is imported then.": (
         "unit/test_imports::the_api_imports_what_counts_for_prometheus_only_where_it_counts",
         "integration/worker/test_worker_metrics::without_a_port_nothing_that_counts_is_imported",
