@@ -69,11 +69,19 @@ def site() -> Iterator[tuple[str, str, str, int, tuple[str, int]]]:
         port = int(valkey_url.rsplit(":", 1)[1].split("/")[0])
         stack.enter_context(Process(valkey_command(folder, port), log=folder / "valkey.log", environment=environment))
         urls = []
-        ours = "app.main:from_environment"
+        ours, own = "app.main:from_environment", ["--http", "app.server:HttpProtocol", "--factory"]
         for app, more in ((ours, {}), ("benchmarks.peers.noop_app:app", {}), (ours, {"METRICS": "true"})):
             port = free_port(0)
-            own = ["--http", "app.server:HttpProtocol", "--factory"] if app == ours else []
-            uvicorn = [sys.executable, "-m", "uvicorn", *own, app, "--port", str(port), "--no-access-log"]
+            uvicorn = [
+                sys.executable,
+                "-m",
+                "uvicorn",
+                *(own if app == ours else []),
+                app,
+                "--port",
+                str(port),
+                "--no-access-log",
+            ]
             quiet = ["--log-level", "warning", "--backlog", "8192"]
             process = Process([*uvicorn, *quiet], log=folder / f"{port}.log", environment=environment | more)
             stack.enter_context(process)
