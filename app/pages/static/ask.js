@@ -15,7 +15,7 @@ import * as stage from "./stage.js";
 import { leave as leaveWelcome, unwelcome, welcome } from "./welcome.js";
 
 const AGAIN_MS = 3000; // between two attempts to begin
-let stop = () => {}, leave = () => {};
+let stop = () => {}, leave = () => {}, begun = null;
 
 function ask(text, scope = currentScope()) {
   open(text, scope);
@@ -112,7 +112,9 @@ async function start() {
 }
 
 /** The same, as often as it takes. */
-async function begin() {
+const begin = () => { begun = attempt(); };
+
+async function attempt() {
   leave();
   question.close();
   try {
@@ -125,7 +127,7 @@ async function begin() {
   }
 }
 
-compose(ask);
+compose(ask, () => begun);
 byId("stop").addEventListener("click", () => stop());
 byId("again").addEventListener("click", () => ask(question.current().question, question.current().scope));
 byId("widen").addEventListener("click", () => { scopeTo(scopes.EVERYTHING); ask(question.current().question); });

@@ -28,10 +28,11 @@ export function invite() {
   if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches) byId("query").focus();
 }
 
-/** Call `ask(question)` for each that is asked here. */
-export function compose(ask) {
-  byId("ask").addEventListener("submit", (event) => {
+/** Call `ask(question)` for each that is asked here, once the view has `begun()`: then what the address chose is known. */
+export function compose(ask, begun) {
+  byId("ask").addEventListener("submit", async (event) => {
     event.preventDefault();
+    await begun();
     if (!fits()) return;
     const question = byId("query").value.trim();
     byId("query").value = "";

@@ -1,12 +1,13 @@
 """A mark in the browser is where the PDF's sentence was written to, whatever its page is like."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.acceptance.conftest import Running, start
 from tests.acceptance.page.asking import ask
@@ -105,6 +106,19 @@ def document_id(shelf: Running, name: str) -> str:
 def shown_boxes(page: Page) -> list[Box]:
     """Where the marks are on the screen, in points of the page."""
     return [(x, y, w, h) for x, y, w, h in page.evaluate(SHOWN)]
+
+
+def test_who_asks_before_the_page_knows_what_was_chosen_asks_that(browser: Browser, shelf: Running) -> None:
+    with visiting(browser, shelf.services.http_url) as visit:
+        held: list[Route] = []
+        page = visit.page("/healthz")
+        page.route("**/documents?*", lambda route: held.append(route), times=1)
+        with page.expect_request("**/documents?*"):
+            page.goto(f"{shelf.services.http_url}/?document={document_id(shelf, 'plain')}")
+        ask(page, QUESTION)
+        held[0].continue_()
+        expect(page.locator(".cite").first).to_be_visible()
+        expect(page.locator(".cite").first).to_have_attribute("title", re.compile("plain"))
 
 
 @pytest.mark.parametrize("width", [360, 1440])
