@@ -89,12 +89,15 @@ async function reopen(id) {
   byId("again").hidden = !byId("stop").hidden;
 }
 
-/** Show what the address says. */
-async function start() {
+/** Show what the address says. `ready()` is called when it is known what a question would be asked of. */
+async function start(ready) {
   const session = await signedIn();
   const asked = new URLSearchParams(location.search);
   list();
-  if (asked.has("job")) return reopen(asked.get("job"));
+  if (asked.has("job")) {
+    ready();
+    return reopen(asked.get("job"));
+  }
   const kept = left();
   if (kept?.isStale) {
     drop(kept);
@@ -102,28 +105,34 @@ async function start() {
   } else if (kept !== null) {
     scopeTo(scopes.checked(kept.scope) ?? currentScope());
     open(kept.question, currentScope());
+    ready();
     return deliver({ ...kept, scope: currentScope() });
   }
   document.title = "Ask · rag-queue";
   invite();
   const wish = scopes.wanted(asked);
   if (wish !== null) scopeTo(scopes.among(wish, await all()));
+  ready();
   return welcome(ask, session.role !== "ask");
 }
 
 /** The same, as often as it takes. */
-const begin = () => { begun = attempt(); };
+const begin = () => { begun = new Promise(attempt); };
 
-async function attempt() {
+async function attempt(ready) {
   leave();
   question.close();
+  const before = question.current();
   try {
-    await start();
+    await start(ready);
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
+    if (before !== question.current()) return; // somebody has asked meanwhile
     unwelcome(refusal.message);
     const timer = setTimeout(begin, AGAIN_MS);
     leave = () => clearTimeout(timer);
+  } finally {
+    ready();
   }
 }
 

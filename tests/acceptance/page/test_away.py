@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.acceptance.conftest import Running, start
 from tests.acceptance.page.asking import REMEMBER_PLAIN, answer_of, ask, asked_elsewhere, words_of, written
@@ -57,6 +57,32 @@ def test_a_service_that_was_killed_goes_on_and_is_asked_once(visit: Visit, site:
     is_whole(reading)
     is_whole(asking)
     assert len(set(keys)) == 1
+
+
+def test_while_one_question_waits_after_a_reload_another_is_asked(visit: Visit) -> None:
+    page = visit.page()
+    page.route("**/chat", lambda route: route.fulfill(status=503, json={"detail": "Not now."}))
+    ask(page, "Who waits?")
+    expect(page.locator("#stage")).to_contain_text("Not taken yet")
+    page.reload()
+    expect(page.get_by_role("heading", name="Who waits?")).to_be_visible()
+    page.unroute("**/chat")
+    page.route("**/chat", lambda route: route.continue_() if QUESTION in (route.request.post_data or "") else None)
+    ask(page, QUESTION)
+    is_whole(page)
+
+
+def test_a_list_that_cannot_be_had_hides_nothing_that_was_asked_meanwhile(visit: Visit) -> None:
+    held: list[Route] = []
+    visit.context.route("**/documents?*", lambda route: held.append(route), times=1)
+    page = visit.page()
+    wait_until(lambda: page.evaluate("1") and held, "the list is asked for")
+    ask(page, QUESTION)
+    is_whole(page)
+    with page.expect_event("requestfinished", lambda request: "/documents?" in request.url):
+        held[0].fulfill(status=503, json={"detail": "Not now."})
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.locator("#answer").is_visible()
 
 
 def test_an_answer_goes_on_when_valkey_was_killed_and_is_back(visit: Visit, site: Site) -> None:
