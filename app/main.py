@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -92,23 +92,23 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
-        log.info("api_started", version=VERSION, **overview(settings))
         gc.set_threshold(GC_THRESHOLD)
-        if metrics is not None:
-            metrics.open()
-        waiters.start()
-        tasks = [asyncio.create_task(_every_second(name, act)) for name, act in upkeep.items()]
-        loop = asyncio.get_running_loop()
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(proxy=qdrant_proxy)) as http, valkey:
-            app.state.http = http
-            with on_stop(lambda: loop.call_soon_threadsafe(waiters.close)):
-                yield {"settings": settings}  # for `app.server`
-            await waiters.aclose()
-            await end(*tasks)
-            await queue.aclose()
+        async with AsyncExitStack() as stack:  # ends, whatever else does not begin or end
+            stack.push_async_callback(asyncio.to_thread, process.stop)
             if metrics is not None:
-                metrics.close()
-            await asyncio.to_thread(process.stop)
+                stack.callback(metrics.close)
+                metrics.open()
+            log.info("api_started", version=VERSION, **overview(settings))
+            waiters.start()
+            tasks = [asyncio.create_task(_every_second(name, act)) for name, act in upkeep.items()]
+            loop = asyncio.get_running_loop()
+            async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(proxy=qdrant_proxy)) as http, valkey:
+                app.state.http = http
+                with on_stop(lambda: loop.call_soon_threadsafe(waiters.close)):
+                    yield {"settings": settings}  # for `app.server`
+                await waiters.aclose()
+                await end(*tasks)
+                await queue.aclose()
 
     app = FastAPI(
         title="rag-queue",

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
 from app.core.contract import JobStatus
 from app.core.queue import producer as queue
@@ -15,6 +16,17 @@ from app.core.queue.records import JobView, Payload
 from app.core.settings import Settings
 
 T = TypeVar("T")
+
+
+def on_valkey(settings: Settings, act: Callable[[AsyncRedis], Awaitable[Any]]) -> Any:
+    """What `act` gives, with a client as the API's."""
+
+    async def run() -> Any:
+        assert settings.redis_url
+        async with connect_async(settings.redis_url.get_secret_value()) as valkey:
+            return await act(valkey)
+
+    return asyncio.run(run())
 
 
 class JobQueue:

@@ -385,7 +385,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "An admin of the tenant `default` sees all tenants": (
         "integration/app/test_usage::who_runs_the_service_sees_all_and_everyone_else_their_own",
     ),
-    "Off is off: nothing of metrics or traces is imported then.": (
+    "Off is off: what counts and what traces is not loaded then.": (
         "unit/test_imports::the_api_imports_what_counts_for_prometheus_only_where_it_counts",
         "integration/worker/test_worker_metrics::without_a_port_nothing_that_counts_is_imported",
         "unit/app/core/tracing/test_process::off_nothing_that_traces_is_imported",

@@ -157,8 +157,7 @@ class _CallNumbers:
         self._tokens = _Children(families.model_tokens, "observe")
         self._ended, self._input, self._output = (*labels, ""), (*labels, "input"), (*labels, "output")
         self._prices = prices
-        named = (known for known in (name.setting, name.model) if known in (prices or {}))
-        self._priced_as = next(named, None)
+        self._setting = name.setting
 
     @cached_property
     def _first_chunk(self) -> Callable[[float], None]:
@@ -178,8 +177,10 @@ class _CallNumbers:
             self._tokens[self._input](prompt)
         if answer:
             self._tokens[self._output](answer)
-        if self._priced_as is not None and (prompt or answer):
-            self._cost(cost(self._prices, self._priced_as, prompt, answer) or 0.0)
+        if self._prices and (prompt or answer):
+            paid = cost(self._prices, self._setting, prompt, answer)
+            if paid is not None:
+                self._cost(paid)
 
 
 class _Timed:

@@ -4,15 +4,13 @@ A process whose threads live is healthy, also while Valkey is away: starting it 
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from time import monotonic
-from typing import Any
+
+from app.core.metrics import Report
 
 QUIET_SECONDS = 10.0
 """Without a round trip for so long, Valkey counts as away: three heartbeats, and a little."""
-
-Report = tuple[bool, Mapping[str, Any]]
-"""Whether all is well, and what there is to say of it."""
 
 
 class Health:

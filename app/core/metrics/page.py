@@ -18,6 +18,7 @@ from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder, gz
 from prometheus_client.registry import Collector
 
 from app.core.errors import ConfigurationError
+from app.core.metrics import Report
 
 GZIP_LEVEL = 1
 """A tenth of the page's bytes, for a third of the time that the default takes."""
@@ -29,9 +30,6 @@ FORMAT = re.compile(
     r"(?: *; *(?:version=(?:0\.0\.[14]|1\.0\.0)|escaping=[a-z0-9-]+|charset=utf-8|q=[0-9.]+))*"
 )
 """A format that Prometheus asks for. prometheus_client falls over other versions, and repeats them in its answer."""
-
-Report = tuple[bool, Mapping[str, Any]]
-"""Whether all is well, and what there is to say of it."""
 
 
 def page(registry: Collector, accept: str, accept_encoding: str) -> tuple[dict[str, str], bytes]:

@@ -1,5 +1,6 @@
 """The page of metrics on a real Valkey: what it says after real traffic, and what the hostile can make of it."""
 
+import asyncio
 import os
 import random
 import socket
@@ -33,6 +34,7 @@ from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
+from app.jobs.waiters import Waiters
 from app.main import create_app
 from app.metrics import queues as queue_metrics
 from app.metrics.process import METHODS, ApiMetrics
@@ -511,3 +513,16 @@ def test_uvicorn_does_not_start_without_its_port(settings: Settings) -> None:
         )
     assert done.returncode != 0
     assert f"METRICS_PORT: cannot listen on 127.0.0.1, port {port}: Address already in use" in done.stderr
+
+
+def test_a_start_that_fails_leaves_no_port_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Waiters, "start", lambda self: 1 / 0)
+    app = create_app(settings.model_copy(update={"metrics_port": 0}))
+
+    async def start() -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(start())
+    assert app.state.api.metrics.port is None

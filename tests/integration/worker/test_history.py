@@ -1,7 +1,6 @@
 """The last hour of each queue, from real jobs of a real worker: counted once, told by any replica."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from threading import Thread
@@ -11,13 +10,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 from rq.job import Job
 from rq.utils import utcformat
 
 from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE, AnswerJob
 from app.core.queue import outbox
-from app.core.queue.connections import connect, connect_async
+from app.core.queue.connections import connect
 from app.core.queue.outbox import OUTBOX
 from app.core.queue.producer import QUEUES
 from app.core.settings import Settings
@@ -27,7 +25,7 @@ from app.jobs.outbox import Reader
 from tests.support.api import serving
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
-from tests.support.queue import JobQueue
+from tests.support.queue import JobQueue, on_valkey
 from worker.concurrent import ConcurrentWorker
 from worker.resources import end
 
@@ -42,15 +40,6 @@ def settings(valkey: Redis, valkey_url: str, qdrant_url: str, handbook: str) -> 
         max_attempts=1,
     )
     end()
-
-
-def on_valkey(settings: Settings, act: Callable[[AsyncRedis], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        assert settings.redis_url
-        async with connect_async(settings.redis_url.get_secret_value()) as valkey:
-            return await act(valkey)
-
-    return asyncio.run(run())
 
 
 def read(settings: Settings) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ from tests.security.test_full_memory import full
 from tests.support import pdfs
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
-from tests.support.queue import JobQueue
+from tests.support.queue import JobQueue, on_valkey
 from worker.concurrent import ConcurrentWorker
 from worker.index.vector_index import open_index
 from worker.resources import end
@@ -64,15 +64,6 @@ def settings(
 
 def today() -> date:
     return datetime.now(UTC).date()
-
-
-def on_valkey(settings: Settings, act: Callable[[AsyncRedis], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        assert settings.redis_url
-        async with connect_async(settings.redis_url.get_secret_value()) as valkey:
-            return await act(valkey)
-
-    return asyncio.run(run())
 
 
 def told(settings: Settings, tenant: str | None = None) -> list[Spending]:

@@ -5,7 +5,7 @@ import pytest
 from app.core.prices import cost
 from app.core.settings import Prices
 
-PRICES: Prices = {"gpt-4.1": (2, 8), "free": (0, 0)}
+PRICES: Prices = {"gpt-4.1": (2, 8), "free": (0, 0), "claude": (1, 5), "xai:grok": (3, 9)}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ PRICES: Prices = {"gpt-4.1": (2, 8), "free": (0, 0)}
         ("gpt-4.1", (0, 1_000_000), 8.0),
         ("gpt-4.1", (812, 9), 0.001696),
         ("gpt-4.1", (0, 0), 0.0),
+        ("anthropic:claude", (1_000_000, 1_000_000), 6.0),
+        ("xai:grok", (1_000_000, 0), 3.0),
         ("free", (10**9, 10**9), 0.0),
     ],
 )
