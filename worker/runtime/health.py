@@ -6,8 +6,10 @@ A process whose threads live is healthy, also while Valkey is away: starting it 
 import threading
 from collections.abc import Sequence
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from app.core.metrics import Report
+if TYPE_CHECKING:
+    from app.core.metrics.page import Report  # which is not imported where nothing is counted
 
 QUIET_SECONDS = 10.0
 """Without a round trip for so long, Valkey counts as away: three heartbeats, and a little."""
@@ -44,7 +46,7 @@ class Health:
         """The threads are told to leave: none of them is missed."""
         self._workers = self._others = ()
 
-    def alive(self) -> Report:
+    def alive(self) -> "Report":
         """Whether every thread lives that should."""
         is_stopping = self._stopping is not None and self._stopping.is_set()
         workers = () if self._may_leave or is_stopping else self._workers
@@ -56,7 +58,7 @@ class Health:
             "valkey_answered_seconds_ago": self._quiet_seconds(),
         }
 
-    def ready(self) -> Report:
+    def ready(self) -> "Report":
         """Whether the process is open for work: prepared, not stopping, and heard by Valkey."""
         quiet = self._quiet_seconds()
         if self._stopping is None:

@@ -18,12 +18,14 @@ from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder, gz
 from prometheus_client.registry import Collector
 
 from app.core.errors import ConfigurationError
-from app.core.metrics import Report
 
 GZIP_LEVEL = 1
 """A tenth of the page's bytes, for a third of the time that the default takes."""
 PATIENCE_SECONDS = 10
 """For a client that has connected and says nothing."""
+
+Report = tuple[bool, Mapping[str, Any]]
+"""How a process does: whether all is well, and what there is to say of it."""
 
 FORMAT = re.compile(
     r"(?:text/plain|application/openmetrics-text)"
