@@ -14,6 +14,11 @@ from typing import Literal
 OPENAI = "openai"
 """The provider whose protocol we speak ourselves, and that a name without another one stands for."""
 
+LOCAL = "local"
+"""Before the name of a model of fastembed's, which embeds in the worker; alone it stands for the first ..."""
+LOCAL_DEFAULT = f"{LOCAL}:BAAI/bge-small-en-v1.5"
+"""... of those: English, the smallest to download (67 MB), and needs no words of its own before a question."""
+
 Kind = Literal["chat_models", "embeddings"]
 """LangChain's packages of the two registries."""
 
@@ -22,6 +27,12 @@ def provider_of(model: str, kind: Kind) -> str | None:
     """The provider that `model` begins with; None when it is OpenAI's protocol that it is asked over."""
     prefix, colon, _ = model.partition(":")
     return prefix if colon and prefix != OPENAI and prefix in known_providers(kind) else None
+
+
+def local_model(model: str) -> str | None:
+    """What fastembed calls `model`; None when it is another's."""
+    prefix, colon, name = model.partition(":")
+    return name if colon and prefix == LOCAL else None
 
 
 @cache

@@ -24,7 +24,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import is_host, is_prefix
 from app.core.contract import is_signing_secret
-from app.core.providers import OPENAI, provider_of
+from app.core.providers import LOCAL, LOCAL_DEFAULT, OPENAI, local_model, provider_of
+
+NO_MODEL = "none"
+"""EMBEDDING_MODEL that keeps retrieval to words alone."""
 
 JWT_SECRET_MIN_BYTES = 32
 """As long as HS256's digest: RFC 7518, section 3.2."""
@@ -146,9 +149,14 @@ class Settings(BaseSettings):
         description="Model that writes the answers, by OpenAI's protocol; or provider:model, by LangChain's",
     )
     embedding_model: str | None = Field(
-        None, description="Model that embeds chunks and questions, named likewise; unset: BM25 retrieval alone"
+        None,
+        description="Model that embeds chunks and questions, named likewise; local, or local:NAME, runs one of "
+        "fastembed's in the worker; none, or unset: BM25 retrieval alone",
     )
     embedding_base_url: str | None = Field(None, description="API of the embedding model; unset: OPENAI_BASE_URL's")
+    local_model_path: Path | None = Field(
+        None, description="Folder of EMBEDDING_MODEL=local's files; unset: downloaded at first use, kept in DATA_DIR"
+    )
 
     api_keys: Words | None = Field(
         None,
@@ -331,6 +339,14 @@ class Settings(BaseSettings):
         """OpenAI's models have one name each: vectors of `openai:m` and of `m` are the same model's."""
         return model.removeprefix(f"{OPENAI}:") if model is not None else None
 
+    @field_validator("embedding_model")
+    @classmethod
+    def _whole_name(cls, model: str | None) -> str | None:
+        """The index remembers a model by its whole name, whatever `local` stands for later."""
+        if model == NO_MODEL:
+            return None
+        return LOCAL_DEFAULT if model == LOCAL else model
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, proxies: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -386,9 +402,14 @@ class Settings(BaseSettings):
 
     @property
     def has_packages(self) -> bool:
-        """Whether LangChain's provider or fsspec's store is named: their packages read variables of their own."""
+        """Whether a package is named that reads variables of its own: LangChain's, fsspec's, fastembed's."""
         providers = provider_of(self.chat_model, "chat_models"), provider_of(self.embedding_model or "", "embeddings")
-        return any(providers) or "://" in (self.documents_url or "")
+        return any(providers) or self.embeds_here or "://" in (self.documents_url or "")
+
+    @property
+    def embeds_here(self) -> bool:
+        """Whether the embedding model runs in our own processes: it takes no budget, and costs nothing."""
+        return local_model(self.embedding_model or "") is not None
 
     @property
     def has_credentials(self) -> bool:

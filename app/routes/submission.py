@@ -32,7 +32,8 @@ async def submit(
 
     Raises what `JobQueue.submit` and `idempotency_key` do, and `LimitReachedError` when the client may not wait.
     """
-    may_spend = isinstance(payload, AnswerJob) or api.settings.embedding_model is not None
+    settings = api.settings
+    may_spend = isinstance(payload, AnswerJob) or (settings.embedding_model is not None and not settings.embeds_here)
     spender = principal.spender if may_spend else None
     name = idempotency_key(key)
     idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None

@@ -38,7 +38,7 @@ def open_budget(connection: "Redis", settings: Settings) -> "Budget | None":
         settings.model_requests_per_minute,
         settings.model_tokens_per_minute,
     )
-    if settings.embedding_model is None or limits == (None, None, None):
+    if settings.embedding_model is None or settings.embeds_here or limits == (None, None, None):
         return None
     from worker.runtime.budget import Budget, Limits
 

@@ -50,6 +50,7 @@ ANY_TEXT = {
     "api_keys": "read at the start: see below",
     "chat_model": "a name that the provider knows",
     "embedding_model": "a name that the provider knows",
+    "local_model_path": "looked at when the model is opened, at the start",
     "rerank_model": "a name that the provider knows",
     "jwt_issuer": "any name",
     "jwt_audience": "any name",

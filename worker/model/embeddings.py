@@ -1,9 +1,9 @@
-"""The embedding model: of a server that speaks OpenAI's protocol by our calls, of others by LangChain's clients."""
+"""The embedding model: of a server that speaks OpenAI's protocol by our calls, of others by LangChain's."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.core.providers import provider_of
+from app.core.providers import local_model, provider_of
 from app.core.settings import Settings
 from worker.http.wire import pieces
 from worker.model.batches import Batches
@@ -45,12 +45,16 @@ class QuestionEmbeddings(ClosableEmbeddings, Protocol):
 def open_embeddings(settings: Settings) -> QuestionEmbeddings | None:
     """The client of EMBEDDING_MODEL, or None when retrieval is BM25 alone. Opens no connection.
 
-    Ours for OpenAI's protocol, LangChain's for every other provider. Raises `ConfigurationError` when the provider's
-    package is not installed, or does not start as it is configured.
+    Ours for OpenAI's protocol and for EMBEDDING_MODEL=local, LangChain's for every other provider. Raises
+    `ConfigurationError` when the package of either is not installed, or does not start as it is configured.
     """
     model = settings.embedding_model
     if not model:
         return None
+    if local_model(model):
+        from worker.model.local_embeddings import LocalEmbeddings  # as does this
+
+        return traced_embeddings(LocalEmbeddings(settings, model), settings)
     if provider := provider_of(model, "embeddings"):
         from worker.model.langchain_embeddings import LangchainEmbeddings  # takes a second, and few need it
 

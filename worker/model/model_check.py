@@ -75,7 +75,7 @@ def _in_use(settings: Settings) -> Iterator[tuple[ModelRole, str, str]]:
     chat, embedding, url = settings.chat_model, settings.embedding_model, settings.openai_base_url or OPENAI_URL
     if settings.has_chat_model and provider_of(chat, "chat_models") is None:
         yield ModelRole.CHAT, chat, url
-    if embedding and provider_of(embedding, "embeddings") is None:
+    if embedding and not settings.embeds_here and provider_of(embedding, "embeddings") is None:
         yield ModelRole.EMBEDDING, embedding, settings.embedding_base_url or url
 
 

@@ -5,7 +5,7 @@ Never what a server answered: names have to be few.
 
 from dataclasses import dataclass
 
-from app.core.providers import OPENAI, Kind, provider_of
+from app.core.providers import LOCAL, OPENAI, Kind, local_model, provider_of
 
 _PROVIDERS = {
     "azure_ai": "azure.ai.inference",
@@ -36,6 +36,8 @@ class ModelName:
 
 def model_name(setting: str, kind: Kind) -> ModelName:
     """The name of CHAT_MODEL or EMBEDDING_MODEL."""
+    if kind == "embeddings" and (ours := local_model(setting)):
+        return ModelName(LOCAL, ours, setting)
     provider = provider_of(setting, kind)
     if provider is None:
         return ModelName(OPENAI, setting, setting)
