@@ -39,7 +39,7 @@ class LocalEmbeddings:
     """
 
     def __init__(self, settings: Settings, model: str) -> None:
-        """Raises `ConfigurationError` when fastembed or the model's folder is not there, or it knows no such model."""
+        """Raises `ConfigurationError` when fastembed or the folder is missing, or it knows no such model."""
         if find_spec("fastembed") is None:
             raise ConfigurationError(NOT_INSTALLED)
         from worker.model.local_session import session_of
