@@ -2,7 +2,7 @@
 
 import struct
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from time import perf_counter, sleep
@@ -15,6 +15,7 @@ from app.core.contract import (
     AnswerResult,
     EmbedJob,
     EmbedResult,
+    Retrieval,
     SearchHit,
     SearchJob,
     SearchResult,
@@ -56,13 +57,14 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     with boundary("answer", payload, backoff=BACKOFF, told=told) as record:
         job = AnswerJob.model_validate(payload)
+        ways: list[Retrieval] = []
         tracing().converse(job.session_id)
         resources = shared(open_answering)
         with _turn(record, resources.budget):
             events = _events(record)
             given = answer(
                 job.query,
-                search=lambda _: _searched(resources, job),
+                search=lambda _: _searched(resources, job, ways.append),
                 complete=resources.complete,
                 embed=resources.searcher.embed_few,
                 on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
@@ -94,6 +96,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             model=given.model,
             usage=given.usage,
             finish_reason=given.finish_reason,
+            retrieval=ways[-1] if ways else None,
             timings_ms=timings,
         ).model_dump(mode="json")
 
@@ -106,10 +109,13 @@ def search_documents(payload: Mapping[str, Any]) -> dict[str, Any]:
         _events(record)
         began = perf_counter()
         resources = shared(open_answering)
-        hits = _search(resources, job)
+        ways: list[Retrieval] = []
+        hits = _search(resources, job, ways.append)
         timings = _timings(record, (perf_counter() - began) * 1000, 0.0)
         told |= _shown_ms(timings) | {"hits": len(hits), **content(resources.settings, question=job.query)}
-        return SearchResult(hits=tuple(_whole(hit) for hit in hits), timings_ms=timings).model_dump(mode="json")
+        found = tuple(_whole(hit) for hit in hits)
+        retrieval = ways[-1] if ways else None
+        return SearchResult(hits=found, retrieval=retrieval, timings_ms=timings).model_dump(mode="json")
 
 
 def embed_texts(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,20 +134,25 @@ def _packed(vector: Sequence[float]) -> str:
     return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _searched(resources: Answering, job: AnswerJob) -> list[Hit]:
+def _searched(resources: Answering, job: AnswerJob, on_retrieval: Callable[[Retrieval], None]) -> list[Hit]:
     """What is found, and for a model what stands around it."""
-    hits = _search(resources, job)
+    hits = _search(resources, job, on_retrieval)
     if resources.complete is None:
         return hits
     return resources.searcher.joined(hits, tenant=job.tenant, collection=job.collection)
 
 
-def _search(resources: Answering, job: SearchJob) -> list[Hit]:
+def _search(resources: Answering, job: SearchJob, on_retrieval: Callable[[Retrieval], None]) -> list[Hit]:
     top_k = job.top_k or resources.settings.top_k
     with tracing().retrieval(job.collection, top_k) as step:
         step.asked(job.query)
         return resources.searcher.search(
-            job.query, tenant=job.tenant, collection=job.collection, top_k=top_k, filters=job.filters
+            job.query,
+            tenant=job.tenant,
+            collection=job.collection,
+            top_k=top_k,
+            filters=job.filters,
+            on_retrieval=on_retrieval,
         )
 
 

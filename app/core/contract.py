@@ -244,6 +244,11 @@ class Timings(Frozen):
     total: float = Field(ge=0)
 
 
+Retrieval = Literal["hybrid", "words"]
+"""How chunks are looked for: by meaning and words, or by words alone."""
+RETRIEVAL_NOTE = "words: the index has no vectors of the embedding model, or not yet, and was searched by words alone"
+
+
 class AnswerResult(Frozen):
     """What a finished question's job returns."""
 
@@ -257,6 +262,7 @@ class AnswerResult(Frozen):
         "stop", description="length: the model came to its limit, and the answer is cut off"
     )
     cached: bool = False
+    retrieval: Retrieval | None = Field(None, description=RETRIEVAL_NOTE)
     timings_ms: Timings
 
 
@@ -283,6 +289,7 @@ class SearchResult(Frozen):
     """What a finished search's job returns."""
 
     hits: tuple[SearchHit, ...] = Field(max_length=TOP_K_MAX)
+    retrieval: Retrieval | None = Field(None, description=RETRIEVAL_NOTE)
     timings_ms: Timings
 
 

@@ -267,7 +267,7 @@ def test_a_collection_made_anew_with_another_length_is_taken_as_it_is(
     assert code_of(lambda: index_file(valkey, shore)) is MISMATCH
     assert code_of(search) is MISMATCH
     with closing(QdrantClient(url=qdrant_url, check_compatibility=False)) as client:
-        client.delete_collection(settings.qdrant_collection)
+        client.delete_collection(f"{settings.qdrant_collection}-1")
     with closing(open_index(settings)) as another:
         another.ensure()
     index_file(valkey, shore)
