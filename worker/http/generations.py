@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.core.index_notes import EMBEDDING_MODEL, LACKS_VECTORS, noted
 from worker.http.qdrant import NotFoundError, QdrantHttp
-from worker.vectors import EMBEDDING_MODEL, dense_size
+from worker.vectors import dense_size
 
 FOLLOWING = "-next"
 """Behind the index's name: the alias of the collection that is to follow."""
-LACKS_VECTORS = "lacks_vectors"
-"""The key of a collection's own metadata that says that chunks were written without the vectors others have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Generation:
     @property
     def metadata(self) -> Mapping[str, Any]:
         """What we have noted in it."""
-        return self.info["config"].get("metadata") or {}
+        return noted(self.info)
 
     @property
     def model(self) -> str:

@@ -10,19 +10,27 @@ is LangChain's layout, so that any `QdrantVectorStore` reads it: the chunk's wor
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, count, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from app.core.errors import ErrorCode, ServiceError
+from app.core.index_notes import EMBEDDING_MODEL, LACKS_VECTORS, MADE_FOR
 from app.core.services import qdrant_server
 from app.core.settings import Settings
-from worker.http.generations import LACKS_VECTORS, Generation, Generations, find, find_generations, names_of
-from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
-from worker.index.points import Chunk, Document, Version, document_of, points_of
-from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, point_id
+from worker.http.generations import (
+    FOLLOWING,
+    Generation,
+    Generations,
+    aliases_of,
+    find,
+    find_generations,
+    names_of,
+)
+from worker.http.qdrant import BadRequestError, NotFoundError
+from worker.http.writing import WritingHttp
+from worker.index.points import Chunk, Document, Version, document_of, points_of, scrolled
+from worker.vectors import DENSE, METADATA, SPARSE, point_id
 
 if TYPE_CHECKING:  # seconds of imports that a run which finds nothing to do must not spend
     from worker.model.embeddings import ClosableEmbeddings
@@ -34,8 +42,6 @@ DOCUMENTS_MAX = 1_000_000
 """Of one collection, in a count of chunks by document."""
 CHANGE_ATTEMPTS = 5
 """Of a change that finds other collections afterwards than before: a migration begins and ends once."""
-MADE_FOR = "made_for"
-"""The key of a collection's own metadata that names the index which it is, was or is to be."""
 
 INDEXED_FIELDS: dict[str, dict[str, Any]] = {
     "tenant": {"type": "keyword", "is_tenant": True},
@@ -70,23 +76,8 @@ def open_index(settings: Settings) -> "VectorIndex":
     )
 
 
-class WritingHttp(QdrantHttp):
-    """Qdrant's REST API for writes as well; each may be sent twice, as a read may.
-
-    qdrant-client checks each point of a request with pydantic, which costs more than all the rest of a write.
-    """
-
-    def put(self, path: str, body: Any) -> Any:
-        """The `result` of a PUT; raises as `post` does."""
-        return self._result(path, *self._ask("PUT", path, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)))
-
-    def patch(self, path: str, body: Any) -> Any:
-        """The `result` of a PATCH; raises as `post` does."""
-        return self._result(path, *self._ask("PATCH", path, orjson.dumps(body)))
-
-    def delete(self, path: str) -> Any:
-        """The `result` of a DELETE; raises as `post` does."""
-        return self._result(path, *self._ask("DELETE", path, b""))
+class VectorsNeededError(Exception):
+    """A collection for our model's vectors has come to be since it was looked whether there is one."""
 
 
 class VectorIndex:
@@ -128,6 +119,10 @@ class VectorIndex:
         """Its name; empty for none."""
         return self._embedding_model
 
+    def keeps_vectors(self) -> bool:
+        """Whether a chunk's vector of our model would be kept: here, or where the index is being re-embedded."""
+        return self.has_model and any(each.model == self._embedding_model for each in self.generations())
+
     def close(self) -> None:
         """Close the connections to Qdrant and to the embedding model."""
         self.http.close()
@@ -145,6 +140,7 @@ class VectorIndex:
                 return
             if (current := self.generations().current) is None:
                 current = self._create()
+            finish_swap(self.http, self.name, current)
             self.add_indexes(current)
             self._is_ensured = True
 
@@ -182,10 +178,15 @@ class VectorIndex:
         self.write_many([Version(document, chunks, dense)])
 
     def write_many(self, versions: Sequence[Version]) -> None:
-        """Write documents, of each the chunk 0 with its record last."""
+        """Write documents, of each the chunk 0 with its record last.
+
+        Raises `VectorsNeededError` when they come without vectors, and there is a collection that wants them.
+        """
         size = next((len(version.dense[0]) for version in versions if version.dense is not None), None)
 
         def write(collection: Generation, all_of_them: Generations) -> None:
+            if size is None and self.has_model and collection.model == self._embedding_model:
+                raise VectorsNeededError
             fits = collection.model == self._embedding_model and collection.dense_size == size
             if not fits:
                 self._check(all_of_them, size)
@@ -208,12 +209,8 @@ class VectorIndex:
         """
         where = _where(tenant=tenant, collection=collection, document_id=document_id, chunk_index=0)
         request = {"filter": where, "limit": SCROLL_PAGE, "with_payload": [f"{METADATA}.document"]}
-        while (page := self._read("/points/scroll", request)) is not None:
-            found = map(document_of, page["points"])
-            yield from (document for document in found if document is not None)
-            if (offset := page.get("next_page_offset")) is None:
-                return
-            request["offset"] = offset
+        found = map(document_of, scrolled(lambda page: self._read("/points/scroll", page), request))
+        yield from (document for document in found if document is not None)
 
     def chunk_counts(self, *, tenant: str, collection: str, document_id: str | None = None) -> dict[str, int]:
         """How many chunks each document has, whole or not."""
@@ -310,6 +307,12 @@ class VectorIndex:
             self._is_ensured = False
             raise ServiceError(ErrorCode.INTERNAL) from error
 
+    def vector_size(self) -> int | None:
+        """How long the model's vectors are: it is asked. None without a model."""
+        if self._make_embeddings is None:
+            return None
+        return len(self._opened_embeddings().embed_query("the size of a vector"))
+
     def create(self, name: str) -> None:
         """Create a collection for vectors of our model.
 
@@ -318,8 +321,7 @@ class VectorIndex:
         """
         dense = {}
         if self._make_embeddings is not None:
-            size = len(self._opened_embeddings().embed_query("the size of a vector"))
-            dense[DENSE] = {"size": size, "distance": "Cosine"}
+            dense[DENSE] = {"size": self.vector_size(), "distance": "Cosine"}
         wanted = {
             "vectors": dense,
             "sparse_vectors": {SPARSE: {"modifier": "idf"}},
@@ -329,14 +331,19 @@ class VectorIndex:
 
     def _create(self) -> Generation:
         """The first collection, and its alias; that of another process which was first."""
-        name = first_name(self.name)
-        try:
-            self.create(name)
-        except BadRequestError as error:
-            if find(self.http, name) is None:
-                raise ServiceError(ErrorCode.INTERNAL) from error
+        for number in count(1):
+            name = f"{self.name}-{number}"
+            try:
+                self.create(name)
+            except BadRequestError as error:
+                found = find(self.http, name)
+                if found is None:
+                    raise ServiceError(ErrorCode.INTERNAL) from error
+                if found.metadata.get(MADE_FOR) != self.name:  # another index has that name
+                    continue
+            break
         with self._doubting():
-            self.http.post("/collections/aliases", {"actions": [named(self.name, name)]})
+            self.http.name(self.name, name, instead_of=frozenset())
         if (current := self.generations().current) is None:
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE)
         return current
@@ -351,14 +358,11 @@ class VectorIndex:
         return self._embeddings
 
 
-def first_name(index: str) -> str:
-    """Of the collection that a new index begins with."""
-    return f"{index}-1"
-
-
-def named(alias: str, collection: str) -> dict[str, Any]:
-    """The action that gives a collection an alias."""
-    return {"create_alias": {"alias_name": alias, "collection_name": collection}}
+def finish_swap(http: WritingHttp, index: str, current: Generation) -> None:
+    """Give `current` the index's name, when a swap was cut short before that."""
+    aliases = aliases_of(http)
+    if current.name not in (index, aliases.get(index)):
+        http.name(index, current.name, instead_of=frozenset({index, index + FOLLOWING} & aliases.keys()))
 
 
 def record_id(document: Document) -> str:

@@ -29,7 +29,8 @@ from tests.integration.ingest.test_ingest_jobs import uploaded
 from tests.support import pdfs
 from tests.support.embedding_manners import EMBEDDING_MANNERS, REFUSALS
 from tests.support.model_server import ModelServer
-from worker.index.vector_index import VectorIndex, WritingHttp, open_index
+from worker.http.writing import WritingHttp
+from worker.index.vector_index import VectorIndex, open_index
 from worker.jobs import embed_texts, search_documents
 from worker.model.embeddings import ProviderEmbeddings
 from worker.resources import end

@@ -15,7 +15,8 @@ from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
 from worker.http.generations import Generation
-from worker.index.vector_index import INDEXED_FIELDS, Chunk, Document, VectorIndex, Version, WritingHttp, open_index
+from worker.http.writing import WritingHttp
+from worker.index.vector_index import INDEXED_FIELDS, Chunk, Document, VectorIndex, Version, open_index
 from worker.vectors import document_vector
 
 WHERE: dict[str, Any] = {"tenant": "default", "collection": "default"}
