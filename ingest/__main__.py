@@ -142,7 +142,7 @@ def _reembed(settings: Settings, display: Bar | Lines) -> int:
         done = reembed(settings, display)
     except AlreadyRunningError:
         return _complain(
-            "another process re-embeds this index; when it has ended, run again to see", code=EXIT_FAILED
+            "another process is re-embedding this index", code=EXIT_FAILED
         )
     model = f"vectors of {done.model}" if done.model else "no vectors"
     if done.chunks is None:

@@ -13,8 +13,8 @@ from worker.index.migration import Migration, Point, text_to_embed
 from worker.index.points import Document
 from worker.index.vector_index import VectorIndex
 
-GROUP_CHUNKS = 256
-"""Of documents that are read, embedded and written together: two requests to the model, and little lost by a kill."""
+GROUP_CHUNKS = 128
+"""Of documents that are read, embedded and written together: one request to the model, and little lost by a kill."""
 GROUPS_AT_ONCE = EMBED_IN_FLIGHT
 """While one is written, the others' requests are in flight."""
 COPY_ATTEMPTS = 5
@@ -141,7 +141,7 @@ def _answers(requests: Iterable[Future[Sequence[Sequence[float]] | None]]) -> It
 
 
 def _groups(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Documents together as many as make a request or two; a long one alone."""
+    """As many documents as make a request; a long one alone."""
     group: list[Document] = []
     for document in documents:
         if group and sum(each.chunks for each in group) + document.chunks > GROUP_CHUNKS:

@@ -278,9 +278,13 @@ class VectorIndex:
                 except NotFoundError:  # a migration has ended, and the old collection is gone
                     continue
             changed = {collection.name for collection in found}
-            if not changed or names_of(self.http, self.name) <= changed:
+            if not changed or self._are_all(changed):
                 return bool(changed)
         raise ServiceError(ErrorCode.INDEX_UNAVAILABLE)
+
+    def _are_all(self, changed: set[str]) -> bool:
+        """Whether no collection has come beside those; in a swap that was cut short, the index's own name is none."""
+        return names_of(self.http, self.name) <= changed or {each.name for each in self.generations()} <= changed
 
     def _check(self, found: Generations, size: int | None) -> None:
         """Raise when the model's name has been given to another one, and nobody makes the vectors of that one."""
