@@ -250,12 +250,13 @@ class Health(QuietModel):
 class Readiness(QuietModel):
     """Whether questions would be answered now; each part is "ok", "unavailable" or "full".
 
-    `warnings` are there when a worker has found something wrong with a model's settings: in words, by model.
+    `warnings` are there when a worker has found something wrong with a model's settings, in words, by model, or
+    when chunks lack vectors of the embedding model.
     """
 
     status: Literal["ok", "unavailable"]
     checks: dict[str, Literal["ok", "unavailable", "full"]]
-    warnings: dict[ModelRole, str] = Field({})
+    warnings: dict[ModelRole | Literal["index_of_another_model"], str] = Field({})
 
 
 class Root(QuietModel):

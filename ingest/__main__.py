@@ -141,9 +141,7 @@ def _reembed(settings: Settings, display: Bar | Lines) -> int:
     try:
         done = reembed(settings, display)
     except AlreadyRunningError:
-        return _complain(
-            "another process is re-embedding this index", code=EXIT_FAILED
-        )
+        return _complain("another process is re-embedding this index", code=EXIT_FAILED)
     model = f"vectors of {done.model}" if done.model else "no vectors"
     if done.chunks is None:
         return _complain(f"nothing to do: the index has {model}", code=0)

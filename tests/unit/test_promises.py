@@ -18,6 +18,7 @@ WAITING = "integration/app/test_waiting"
 OPENAI = "integration/app/test_openai_protocol"
 ISOLATION = "integration/app/test_isolation"
 INGEST = "integration/ingest/test_ingest"
+REEMBED = "integration/ingest/test_reembed"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
@@ -227,7 +228,18 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/worker/test_feedback::only_the_convex_fusion_of_both_halves_has_a_second_round",
         "integration/worker/test_feedback::a_page_that_says_what_the_best_hits_say_comes_nearer",
     ),
-    "The index remembers its embedding model": (f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",),
+    "The index remembers its embedding model": (
+        f"{SEARCH}::where_the_vectors_are_another_model_s_words_are_searched_by",
+    ),
+    "Set another one, or the first, and start again:": (
+        "acceptance/test_model_set_later::the_next_question_is_answered_and_soon_by_meaning",
+        "acceptance/test_model_set_later::no_question_fails_while_a_large_index_is_re_embedded_and_that_is_killed",
+        f"{REEMBED}::killed_ten_times_it_goes_on_and_loses_nothing",
+    ),
+    "`make run` does it by itself up to 2,000 chunks.": (
+        "acceptance/test_model_set_later::the_next_question_is_answered_and_soon_by_meaning",
+        "acceptance/test_model_set_later::no_question_fails_while_a_large_index_is_re_embedded_and_that_is_killed",
+    ),
     "A question that names a file looks there first.": (
         f"{SEARCH}::a_question_that_names_a_file_finds_that_file_first",
     ),
@@ -422,8 +434,12 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/worker/test_model_check::a_worker_works_beside_it_and_readyz_shows_it_and_stays_ready",
         "integration/worker/test_model_check::what_is_wrong_is_said_in_one_line_with_the_address_and_without_credentials",
     ),
+    "| `retrieval` is `words` though there is an EMBEDDING_MODEL": (
+        "acceptance/test_model_set_later::no_question_fails_while_a_large_index_is_re_embedded_and_that_is_killed",
+        f"{REEMBED}::every_chunk_gets_a_vector_and_is_else_as_it_was",
+    ),
     "| `index_mismatch` |": (
-        f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",
+        f"{REEMBED}::a_vector_of_another_length_under_the_same_name_is_a_migration_as_well",
         "integration/worker/test_embedding_manners::a_collection_made_anew_with_another_length_is_taken_as_it_is",
     ),
     "| `grounded` is false |": (

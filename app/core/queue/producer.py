@@ -27,7 +27,7 @@ from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from structlog.contextvars import bind_contextvars
 
-from app.core import model_findings
+from app.core import index_notes, model_findings
 from app.core.contract import (
     INGEST_QUEUE,
     PAGE_QUEUE,
@@ -436,6 +436,14 @@ class JobQueue:
         except ResponseError:  # the key is of another type
             return {}
         return model_findings.read(kept)
+
+    async def index_state(self) -> index_notes.IndexState | None:
+        """What a worker has found wrong with the index's vectors."""
+        try:
+            kept: Any = await self._valkey.getrange(index_notes.KEY, 0, index_notes.BYTES_MAX)
+        except ResponseError:  # the key is of another type
+            return None
+        return index_notes.state_of(kept)
 
     async def oldest_enqueued_at(self, queue: str) -> datetime | None:
         """Since when the job that is next has waited."""
