@@ -48,6 +48,7 @@ from app.routes import (
     queues,
     search,
     session,
+    tenants,
     timeline,
     usage,
 )
@@ -137,6 +138,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         openai,
         queues,
         usage,
+        tenants,
         health,
         metrics_page,
         documents,

@@ -12,6 +12,7 @@ from app.core.contract import (
     TOP_K_MAX,
     AnswerResult,
     EmbedResult,
+    EraseResult,
     IngestResult,
     JobStatus,
     Label,
@@ -171,7 +172,7 @@ class JobResult(QuietModel):
 
     job_id: str
     status: JobStatus
-    result: AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult | None
+    result: AnswerResult | SearchResult | EmbedResult | IngestResult | EraseResult | PageResult | None
     error: JobError | None
 
 

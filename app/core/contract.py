@@ -23,6 +23,7 @@ SEARCH_JOB = "worker.jobs.search_documents"
 EMBED_JOB = "worker.jobs.embed_texts"
 INGEST_JOB = "ingest.jobs.index_document"
 DELETE_JOB = "ingest.jobs.delete_document"
+ERASE_JOB = "ingest.erase_job.erase_tenant"
 WEBHOOK_JOB = "worker.webhooks.deliver"
 PAGE_JOB = "ingest.page_job.show_page"
 
@@ -39,6 +40,8 @@ EMBED_VECTOR_CHARACTERS_MAX = 32 * 1024
 CITATIONS_MAX = 1_000
 """Of an answer: more than it ever has. A hostile record could name one citation a hundred thousand times."""
 MISSING_PAGES_MAX = 20_000
+ERASED_KINDS_MAX = 100
+"""Of things that a tenant has: several times what there are."""
 QUOTE_MAX_CHARACTERS = 4_000
 """Ten times what a citation quotes."""
 MARKS_MAX = 1_000
@@ -162,6 +165,14 @@ class DeleteJob(Frozen):
     tenant: Label = DEFAULT_TENANT
     collection: Label = DEFAULT_COLLECTION
     document_id: Label
+    request_id: Label | None = None
+
+
+class EraseJob(Frozen):
+    """All that `erased`, a tenant, has here, on its way out. The job is the asker's, whose tenant may be another."""
+
+    tenant: Label = DEFAULT_TENANT
+    erased: Label
     request_id: Label | None = None
 
 
@@ -330,3 +341,10 @@ class IngestResult(Frozen):
     pages: int = Field(0, ge=0)
     chunks: int = Field(0, ge=0)
     missing_pages: tuple[int, ...] = Field((), max_length=MISSING_PAGES_MAX)
+
+
+class EraseResult(Frozen):
+    """What a finished erasing returns: how many things of each kind were erased."""
+
+    tenant: Label
+    erased: dict[Label, Annotated[int, Field(ge=0)]] = Field(max_length=ERASED_KINDS_MAX)

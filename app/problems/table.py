@@ -27,6 +27,7 @@ from app.core.documents.files import StorageUnavailableError, StoredFileNotFound
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNREACHABLE
+from app.core.queue.erasing import TenantBeingErasedError, TenantNotFoundError
 from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotFailedError,
@@ -291,7 +292,19 @@ TABLE: tuple[Row[Any], ...] = (
         "There is no such job, or its answer has expired. Ask again with POST /chat.",
     ),
     Row(JobRunningError, 409, "job-running", "The job has not stopped yet. Try again in a moment."),
-    Row(JobNotStoppableError, 409, "job-not-stoppable", "A document's deletion is not stopped. Upload it again."),
+    Row(
+        JobNotStoppableError,
+        409,
+        "job-not-stoppable",
+        "A job that deletes a document or erases a tenant is not stopped: half of it would be left.",
+    ),
+    Row(TenantNotFoundError, 404, "tenant-not-found", "There is no such tenant, or it is not yours."),
+    Row(
+        TenantBeingErasedError,
+        409,
+        "tenant-being-erased",
+        "All that your tenant has is just being erased. Nothing new is taken until that is done.",
+    ),
     Row(JobNotFailedError, 409, "job-not-failed", "Only a job that has failed can be sent back."),
     Row(
         QueueFullError,

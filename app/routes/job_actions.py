@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from app.auth.dependencies import Principal, Role
 from app.auth.principals import ForbiddenError
-from app.core.contract import AnswerJob, DeleteJob, EmbedJob, IngestJob, JobStatus, PageJob, SearchJob
+from app.core.contract import AnswerJob, DeleteJob, EmbedJob, EraseJob, IngestJob, JobStatus, PageJob, SearchJob
 from app.core.queue.producer import JobNotFailedError, JobRunningError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import Api
@@ -20,6 +20,7 @@ ROLES: Mapping[str, Role] = {
     KINDS[EmbedJob].name: Role.ASK,
     KINDS[IngestJob].name: Role.INGEST,
     KINDS[DeleteJob].name: Role.INGEST,
+    KINDS[EraseJob].name: Role.ADMIN,
     KINDS[PageJob].name: Role.ASK,
 }
 """Who makes jobs of a kind, and stops them. Deliveries of webhooks are nobody's: for the API there is no such job."""

@@ -14,6 +14,7 @@ from app.core.documents.operations import FileBusyError
 from app.core.documents.records import AT_WORK, JOB_LOST, Changes, DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
+from app.core.queue.erasing import TenantBeingErasedError
 from worker.index.vector_index import Document, VectorIndex
 
 NOT_INDEXED = DocumentError(
@@ -93,7 +94,7 @@ def _show(document: Document, catalog: Catalog, connection: "Redis") -> bool:
         return False
     try:
         catalog.do(operations.put(document.tenant, indexed_record(document)))
-    except (ValueError, FileBusyError) as error:
+    except (ValueError, FileBusyError, TenantBeingErasedError) as error:
         log.warning("document_not_shown", document_id=document.document_id, reason=type(error).__name__)
         return False
     return True

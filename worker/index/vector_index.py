@@ -75,6 +75,10 @@ class WritingHttp(QdrantHttp):
         """The `result` of a PUT; raises as `post` does."""
         return self._result(path, *self._ask("PUT", path, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)))
 
+    def patch(self, path: str, body: Any) -> Any:
+        """The `result` of a PATCH; raises as `post` does."""
+        return self._result(path, *self._ask("PATCH", path, orjson.dumps(body)))
+
 
 class VectorIndex:
     """Writes chunks, and lists what is there. Safe to share between threads.
@@ -205,6 +209,27 @@ class VectorIndex:
         if before is not None:
             where["must"].append(_is_below("ingested_at", before))
         self._post("/points/delete?wait=true", {"filter": where})
+
+    def delete_tenant(self, tenant: str) -> int:
+        """Delete every chunk that the tenant has, in all collections, whatever model has made its vectors; how many.
+
+        Qdrant keeps a deleted chunk's words on disk until it writes their segment anew: it is asked to look for that.
+        """
+        where = _where(tenant=tenant)
+        try:
+            count = int(self._http.post(f"{self._path}/points/count", {"filter": where, "exact": True})["count"])
+            self._http.post(f"{self._path}/points/delete?wait=true", {"filter": where})
+            self._http.patch(self._path, {"optimizers_config": {}})
+        except NotFoundError:
+            return 0
+        return count
+
+    def is_at_work(self) -> bool:
+        """Whether Qdrant is writing segments anew, or soon will be."""
+        try:
+            return bool(self._http.get(self._path)["status"] == "yellow")
+        except NotFoundError:
+            return False
 
     def rename(self, document: Document, *, filename: str, source: str) -> Document:
         """Let `document` stand for a file of another name; its record last, so that a killed call is repeated."""

@@ -34,6 +34,7 @@ from app.core.contract import (
     QUERY_QUEUE,
     WEBHOOK_QUEUE,
     DeleteJob,
+    EraseJob,
     IngestJob,
     JobStatus,
     SearchJob,
@@ -42,6 +43,7 @@ from app.core.contract import (
 from app.core.events import log_key
 from app.core.logging import content, get_logger
 from app.core.queue import scripts
+from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
@@ -92,6 +94,8 @@ MESSAGE_ID = "messaging.message.id"
 QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
 """Those whose jobs are a client's own."""
+UNSTOPPABLE = frozenset({KINDS[DeleteJob].name, KINDS[EraseJob].name})
+"""Kinds of jobs whose work is not left half done."""
 DEAD_LETTER_QUEUES = (QUERY_QUEUE, INGEST_QUEUE)
 """Those whose failed jobs wait for an operator. Who wanted to see a page has been told, and asks again."""
 _WAITING = {
@@ -130,7 +134,7 @@ class JobRunningError(Exception):
 
 
 class JobNotStoppableError(Exception):
-    """The job is a document's deletion, which was promised and would leave half a document."""
+    """The job deletes a document or erases a tenant: that was promised, and would leave half of it."""
 
 
 class JobNotFailedError(Exception):
@@ -192,8 +196,8 @@ class JobQueue:
     ) -> Enqueued:
         """Put a job on its queue; once this returns, it is not lost. What it spends is `spender`'s.
 
-        Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, and `IdempotencyConflictError` when the key
-        was used with another request.
+        Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, `TenantBeingErasedError`, and
+        `IdempotencyConflictError` when the key was used with another request.
         """
         with tracing().send(KINDS[type(payload)].queue) as sending:
             taken = await self._submit(payload, idempotency, webhook, spender, sending.traceparent)
@@ -227,6 +231,7 @@ class JobQueue:
                 OPEN,
                 scheduled_key,
                 counts_key,
+                "" if isinstance(payload, EraseJob) else erasing_key(payload.tenant),
                 *days,
             ],
             args=[
@@ -249,6 +254,8 @@ class JobQueue:
                 raise IdempotencyConflictError
             case b"full" | b"share":
                 _refuse(outcome, rest[0])
+            case b"erasing":
+                _refuse(outcome)
             case b"spent":
                 assert spender is not None
                 raise TokenBudgetError(spender.budget, int(rest[0]), enqueued_at)
@@ -264,10 +271,10 @@ class JobQueue:
         )
 
     async def check_room(self, queue: str, *, tenant: str) -> None:
-        """Raise `QueueFullError` or `QueueShareError` while `submit` would."""
+        """Raise `QueueFullError`, `QueueShareError` or `TenantBeingErasedError` while `submit` would."""
         outcome, number = await self.link.run(
             CHECK_ROOM,
-            keys=_WAITING[queue],
+            keys=[*_WAITING[queue], erasing_key(tenant)],
             args=[Job.redis_job_namespace_prefix, self._depth, self._share, tenant],
         )
         _refuse(outcome, number)
@@ -297,34 +304,16 @@ class JobQueue:
         """
         record = await self._record_of(tenant, job_id)
         if not record.status.is_terminal:
-            if record.meta.get("kind") == KINDS[DeleteJob].name:
+            if record.meta.get("kind") in UNSTOPPABLE:
                 raise JobNotStoppableError(job_id)
-            queue = record.queue
-            await self.link.run(
-                CANCEL,
-                keys=[
-                    Job.key_for(job_id),
-                    _queue_key(queue),
-                    ScheduledJobRegistry.key_template.format(queue),
-                    log_key(job_id),
-                    OPEN,
-                    OUTBOX,
-                    CanceledJobRegistry.key_template.format(queue),
-                ],
-                args=[
-                    job_id,
-                    utcformat(now()),
-                    self._settings.result_ttl_seconds,
-                    PUBSUB_CHANNEL_TEMPLATE % "",
-                    stop_command(job_id),
-                ],
-            )
+            keys, args = cancel_call(job_id, record.queue, self._settings)
+            await self.link.run(CANCEL, keys=keys, args=args)
         return await self.view(job_id, tenant=tenant)
 
     async def requeue(self, job_id: str, *, tenant: str) -> JobView:
         """Send a failed job back, with all its attempts.
 
-        Raises `JobNotFailedError`, `QueueShareError`, and as `view` does.
+        Raises `JobNotFailedError`, `QueueShareError`, `TenantBeingErasedError`, and as `view` does.
         """
         record = await self._record_of(tenant, job_id)
         meta = {name: value for name, value in record.meta.items() if name in KEPT_META}
@@ -338,6 +327,7 @@ class JobQueue:
                 OPEN,
                 scheduled_key,
                 counts_key,
+                erasing_key(tenant),
             ],
             args=[
                 job_id,
@@ -358,24 +348,8 @@ class JobQueue:
     async def delete(self, job_id: str, *, tenant: str) -> None:
         """Remove question, answer and events. Raises `JobRunningError`, and as `view` does."""
         record = await self._record_of(tenant, job_id)
-        queue = record.queue
-        registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
-        is_gone = await self.link.run(
-            DELETE,
-            keys=[
-                Job.key_for(job_id),
-                _queue_key(queue),
-                OPEN,
-                *(registry.key_template.format(queue) for registry in registries),
-                results_key(job_id),
-                log_key(job_id),
-                webhook_key(job_id),
-                note_key(job_id),
-                f"rq:executions:{job_id}",
-            ],
-            args=[job_id],
-        )
-        if not is_gone:
+        keys, args = delete_call(job_id, record.queue)
+        if not await self.link.run(DELETE, keys=keys, args=args):
             raise JobRunningError(job_id)
 
     async def statuses(self, job_ids: Sequence[str]) -> list[JobStatus | None]:
@@ -538,6 +512,35 @@ def add_to_queue(
     pipeline.rpush(queue, job_id)
 
 
+def cancel_call(job_id: str, queue: str, settings: Settings) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of `scripts.CANCEL` for a job of `queue`."""
+    keys = [
+        Job.key_for(job_id),
+        _queue_key(queue),
+        ScheduledJobRegistry.key_template.format(queue),
+        log_key(job_id),
+        OPEN,
+        OUTBOX,
+        CanceledJobRegistry.key_template.format(queue),
+    ]
+    moment, prefix = utcformat(now()), PUBSUB_CHANNEL_TEMPLATE % ""
+    return keys, [job_id, moment, settings.result_ttl_seconds, prefix, stop_command(job_id)]
+
+
+def delete_call(job_id: str, queue: str) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of `scripts.DELETE` for a job of `queue`: all that a job has."""
+    registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
+    keys = [
+        Job.key_for(job_id),
+        _queue_key(queue),
+        OPEN,
+        *(registry.key_template.format(queue) for registry in registries),
+        *(key(job_id) for key in OWN_KEYS),
+        f"rq:executions:{job_id}",
+    ]
+    return keys, [job_id]
+
+
 def fetch_view(valkey: "Redis", job_id: str, *, tenant: str) -> JobView | None:
     """The job's state now, for a worker; None when there is none or it is another tenant's."""
     keys = (Job.key_for(job_id), results_key(job_id), log_key(job_id))
@@ -563,6 +566,10 @@ def webhook_key(job_id: str) -> str:
     return f"rag:webhook:{job_id}"
 
 
+OWN_KEYS = (results_key, log_key, webhook_key, note_key)
+"""Where a job has words beside its record."""
+
+
 def _new_record(payload: Payload, settings: Settings, traceparent: str | None) -> tuple[dict[str, Any], datetime]:
     """As `new_record`, with what is asked of a job unread: whose it is, of which request and document."""
     fields, enqueued_at = new_record(payload, settings, traceparent)
@@ -576,6 +583,8 @@ def _new_record(payload: Payload, settings: Settings, traceparent: str | None) -
 
 def _refuse(outcome: bytes, number: int = 0) -> None:
     """Raise the error that a script's `outcome` is, if it is one."""
+    if outcome == b"erasing":
+        raise TenantBeingErasedError
     if outcome == b"share":
         raise QueueShareError(int(number))
     if outcome == b"full":

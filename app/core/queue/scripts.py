@@ -47,6 +47,7 @@ SUBMIT = (
     ROOM
     + USED
     + """
+if redis.call('EXISTS', KEYS[9]) == 1 then return {'erasing'} end
 if ARGV[3] ~= '' then
   local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
   if kept[1] and redis.call('EXISTS', ARGV[5] .. kept[2]) == 1 then
@@ -55,7 +56,7 @@ if ARGV[3] ~= '' then
   end
 end
 if ARGV[10] ~= '' then
-  local tokens = used(KEYS, 9, ARGV[11])
+  local tokens = used(KEYS, 10, ARGV[11])
   if tokens >= tonumber(ARGV[10]) then return {'spent', tokens} end
 end
 local position = redis.call('LLEN', KEYS[2]) + 1
@@ -80,16 +81,18 @@ end
 return {'queued', ARGV[2], position, ARGV[6]}
 """
 )
-"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue, then the
-days of the asker's budget. ARGV: most that may wait, job id, fingerprint or '', seconds to keep key and webhook,
-prefix of job keys, when the answer expires, webhook as JSON or '', most that may wait of one tenant, tenant, tokens
-of the asker's budget or '', the asker's name, then the job's fields and values. What became of it: 'queued' or
-'replay' with id, position and expiry; 'conflict' (the key was used with another body); 'full' with the depth; 'share'
-with the tenant's; 'spent' with the tokens that are used."""
+"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue, the mark of
+the tenant's erasing, then the days of the asker's budget. ARGV: most that may wait, job id, fingerprint or '',
+seconds to keep key and webhook, prefix of job keys, when the answer expires, webhook as JSON or '', most that may
+wait of one tenant, tenant, tokens of the asker's budget or '', the asker's name, then the job's fields and values.
+What became of it: 'queued' or 'replay' with id, position and expiry; 'conflict' (the key was used with another body);
+'full' with the depth; 'share' with the tenant's; 'spent' with the tokens that are used; 'erasing' while the tenant is
+being erased."""
 
 CHECK_ROOM = (
     ROOM
     + """
+if redis.call('EXISTS', KEYS[4]) == 1 then return {'erasing', 0} end
 local most, share = tonumber(ARGV[2]), tonumber(ARGV[3])
 if share < most and not has_share(KEYS[1], KEYS[2], KEYS[3], ARGV[1], share, ARGV[4], 0) then
   return {'share', share}
@@ -98,8 +101,8 @@ local depth = redis.call('LLEN', KEYS[1])
 return {depth >= most and 'full' or 'room', depth}
 """
 )
-"""KEYS: queue, scheduled, counts of the queue. ARGV: prefix of job keys, most that may wait, most of one tenant,
-tenant. Whether a job would be taken: 'room', or why not, as `SUBMIT` says it."""
+"""KEYS: queue, scheduled, counts of the queue, the mark of the tenant's erasing. ARGV: prefix of job keys, most that
+may wait, most of one tenant, tenant. Whether a job would be taken: 'room', or why not, as `SUBMIT` says it."""
 
 VIEW = """
 local job = redis.call('HMGET', KEYS[1],
@@ -158,6 +161,7 @@ REQUEUE = (
     ROOM
     + """
 if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return {'not failed'} end
+if redis.call('EXISTS', KEYS[7]) == 1 then return {'erasing'} end
 local most, share = tonumber(ARGV[6]), tonumber(ARGV[7])
 if share < most and not has_share(KEYS[2], KEYS[5], KEYS[6], ARGV[5], share, ARGV[8], 1) then
   return {'share', share}
@@ -172,9 +176,9 @@ redis.call('RPUSH', KEYS[2], ARGV[1])
 return {'queued'}
 """
 )
-"""KEYS: job, queue, failed, open jobs, scheduled, counts of the queue. ARGV: job id, time, metadata, retries, prefix
-of job keys, most that may wait, most of one tenant, tenant. 'queued' when the job had failed and now waits again,
-else 'not failed' or 'share'."""
+"""KEYS: job, queue, failed, open jobs, scheduled, counts of the queue, the mark of the tenant's erasing. ARGV: job
+id, time, metadata, retries, prefix of job keys, most that may wait, most of one tenant, tenant. 'queued' when the job
+had failed and now waits again, else 'not failed', 'share' or 'erasing'."""
 
 DELETE = """
 local status = redis.call('HGET', KEYS[1], 'status')
