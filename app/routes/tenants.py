@@ -8,10 +8,9 @@ from app.auth.dependencies import Admin, AdmittedRoute
 from app.core.contract import EraseJob, is_label
 from app.core.queue.erasing import TenantNotFoundError
 from app.dependencies import ApiDep, request_id_of
-from app.request_headers import IdempotencyKey, Prefer
 from app.routes.links import links_for
 from app.routes.submission import submit
-from app.schemas import JobAccepted, JobResult, problem_responses
+from app.schemas import JobAccepted, problem_responses
 
 router = APIRouter(tags=["operators"], route_class=AdmittedRoute)
 
@@ -20,16 +19,13 @@ router = APIRouter(tags=["operators"], route_class=AdmittedRoute)
     "/tenants/{tenant}",
     status_code=202,
     response_model=JobAccepted,
-    responses=problem_responses(400, 401, 403, 404, 409, 422, 429, 503)
-    | {200: {"model": JobResult, "description": "It has ended within `Prefer: wait=N`"}},
+    responses=problem_responses(401, 403, 404, 409, 422, 429, 503),
 )
 async def erase_tenant(
     tenant: Annotated[str, Path(description="Your own tenant; whoever runs the service may name any")],
     request: Request,
     principal: Admin,
     api: ApiDep,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
 ) -> Response:
     """Erase all that the tenant has: jobs with questions and answers, documents, files, chunks, pictures of pages.
 
@@ -40,4 +36,4 @@ async def erase_tenant(
         raise TenantNotFoundError
     job = EraseJob(tenant=principal.tenant, erased=tenant, request_id=request_id_of(request))
     links = await links_for(request, principal)
-    return await submit(job, principal, api, links, key=idempotency_key, prefer=prefer)
+    return await submit(job, principal, api, links, key=None, prefer=None)

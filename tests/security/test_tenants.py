@@ -600,6 +600,7 @@ QUICK = {
     ("GET", "/workers"),
     ("GET", "/metrics"),
     ("GET", "/usage"),
+    ("DELETE", "/tenants/{tenant}"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/documents"),

@@ -397,6 +397,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| `tests/`, `benchmarks/` |": (f"{README}::every_make_target_that_is_named_exists",),
     "| `docs/decisions/` |": (f"{README}::every_decision_is_in_the_index",),
+    "`DELETE /tenants/{tenant}` erases all that a tenant has": (
+        "acceptance/test_erasing::no_store_holds_a_word_of_an_erased_tenant",
+        "integration/ingest/test_erase_job::every_store_is_emptied_for_the_tenant_alone",
+        "integration/ingest/test_erase_job::who_is_not_of_the_tenant_erases_nothing",
+    ),
     "import-linter keeps it so": ("unit/test_imports::of_the_api_only_the_kernel_may_be_imported",),
     "The embedded Qdrant is": ("integration/app/embedded/qdrant/test_queries::searches_agree",),
     "has every folder, and which file": (f"{README}::every_folder_of_the_three_packages_is_explained",),

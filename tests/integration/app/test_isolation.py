@@ -93,6 +93,7 @@ WITH_ID: Mapping[Route, Entry] = {
     ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
     ("DELETE", "/v1/responses/{response_id}"): Entry(add_response),
+    ("DELETE", "/tenants/{tenant}"): Entry(lambda _: "acme"),
 }
 SHARED = {("GET", "/v1/models/{model}")}
 """Routes whose id names nothing of a tenant's."""
@@ -133,6 +134,7 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/workers"): Role.ADMIN,
     ("GET", "/metrics"): Role.ADMIN,
     ("GET", "/usage"): Role.ASK,
+    ("DELETE", "/tenants/{tenant}"): Role.ADMIN,
     ("GET", "/session"): Role.ASK,
     ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
