@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from app.chat_log.database import writing
 
 if TYPE_CHECKING:
-    from alembic.config import Config
+    from alembic.config import Config as AlembicConfig
 
 HEAD = "0002"
 """The latest revision in `app/chat_log/migrations/versions`."""
@@ -39,11 +39,11 @@ def migrate(engine: Engine) -> None:
         command.upgrade(config(connection), HEAD)
 
 
-def config(connection: Connection) -> "Config":
+def config(connection: Connection) -> "AlembicConfig":
     """Alembic's, for `connection`; no file of its own is read."""
-    from alembic.config import Config
+    from alembic.config import Config as AlembicConfig
 
-    made = Config()
+    made = AlembicConfig()
     made.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     made.set_main_option("path_separator", "os")
     made.attributes["connection"] = connection

@@ -53,7 +53,7 @@ class Postgres:
         where = ["-D", str(self._folder / "data"), "-p", str(self.port), "-k", str(self._folder)]
         command = [str(self._bin / "postgres"), *where, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, user=self._user, stdout=log, stderr=log)  # type: ignore[call-overload]
+            self._process = subprocess.Popen(command, user=self._user, stdout=log, stderr=log)
         wait_until(self._answers, "PostgreSQL answers")
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
@@ -78,7 +78,7 @@ class Postgres:
         done = subprocess.run(
             [str(self._bin / command[0]), *command[1:]],
             user=self._user, cwd=self._folder, capture_output=True, text=True, timeout=120, check=False,
-        )  # type: ignore[call-overload]  # fmt: skip
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
 
     def _answers(self) -> bool:

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
@@ -36,7 +36,7 @@ def to(url: str, wanted: str, *statements: str) -> None:
 
 
 def test_the_latest_revision_is_the_head_of_all() -> None:
-    made = Config()
+    made = AlembicConfig()
     made.set_main_option("script_location", str(SCRIPTS))
     made.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(made).get_heads() == [HEAD]
