@@ -3,19 +3,21 @@
 import pickle
 from typing import cast
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 from rq.job import Job
 
-from app.core.contract import AnswerJob
+from app.core.contract import AnswerJob, TaskJob
 from app.core.queue.packing import UNPACKED_BYTES_MAX, unpacked
 from app.core.serializer import PlainSerializer
 
+_JOB: TypeAdapter[AnswerJob | TaskJob] = TypeAdapter(AnswerJob | TaskJob)
+
 
 async def question_of(valkey: "Redis", job_id: str, *, tenant: str) -> str | None:
-    """The question of a job for an answer; None when it is gone, is not the tenant's, or nothing of ours.
+    """The question of a job for an answer, or a chat client's task.
 
-    Raises `VALKEY_UNAVAILABLE`.
+    None when the job is gone, is not the tenant's, or nothing of ours. Raises `VALKEY_UNAVAILABLE`.
     """
     key = Job.key_for(job_id)
     if await valkey.hstrlen(key, "data") > UNPACKED_BYTES_MAX:
@@ -23,7 +25,9 @@ async def question_of(valkey: "Redis", job_id: str, *, tenant: str) -> str | Non
     data = cast(bytes | None, await valkey.hget(key, "data"))
     try:
         _, _, (payload,), _ = PlainSerializer.loads(unpacked(data or b""))
-        job = AnswerJob.model_validate(payload)
+        job = _JOB.validate_python(payload)
     except (ValueError, TypeError, ValidationError, pickle.UnpicklingError):
         return None
-    return job.query if job.tenant == tenant else None
+    if job.tenant != tenant:
+        return None
+    return job.task if isinstance(job, TaskJob) else job.query
