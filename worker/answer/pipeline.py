@@ -162,7 +162,7 @@ def _completed(
 
 
 def _shorter(asked: _Asked, hits: Sequence[Hit]) -> Iterator[tuple[_Asked, Sequence[Hit]]]:
-    """All; without the turns; without ever more of `hits`, from the lowest ranked on; the best with ever fewer words."""
+    """All; without the turns; without ever more of `hits`, from the lowest ranked; the best with ever fewer words."""
     given = list(hits)
     yield asked, given
     if asked.turns:
