@@ -44,6 +44,7 @@ from app.core.events import log_key
 from app.core.logging import content, get_logger
 from app.core.queue import scripts
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
+from app.core.queue.erasures import ERASED_JOBS
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
@@ -290,6 +291,16 @@ class JobQueue:
         records = await asyncio.gather(*(self._record(job_id) for job_id in job_ids))
         return [view_of(record) if record is not None and self._is_of(tenant, record) else None for record in records]
 
+    async def records(self, job_ids: Sequence[str]) -> list[Record | None]:
+        """The record of each job now, whoever's it is; None for one that is gone, or nothing of ours."""
+        found = await asyncio.gather(*(self._record(job_id) for job_id in job_ids), return_exceptions=True)
+        records: list[Record | None] = []
+        for record in found:
+            if isinstance(record, BaseException) and not isinstance(record, ResponseError):
+                raise record
+            records.append(None if isinstance(record, BaseException) else record)
+        return records
+
     async def own(self, job_ids: Sequence[str], *, tenant: str) -> set[str]:
         """Those of these jobs that are the tenant's."""
         ids = [job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)]
@@ -346,9 +357,12 @@ class JobQueue:
         return await self.view(job_id, tenant=tenant)
 
     async def delete(self, job_id: str, *, tenant: str) -> None:
-        """Remove question, answer and events. Raises `JobRunningError`, and as `view` does."""
+        """Remove question, answer and events; a chat log erases them soon after (`app.core.queue.erasures`).
+
+        Raises `JobRunningError`, and as `view` does.
+        """
         record = await self._record_of(tenant, job_id)
-        keys, args = delete_call(job_id, record.queue)
+        keys, args = delete_call(job_id, record.queue, has_chat_log=self._settings.database_url is not None)
         if not await self.link.run(DELETE, keys=keys, args=args):
             raise JobRunningError(job_id)
 
@@ -527,8 +541,8 @@ def cancel_call(job_id: str, queue: str, settings: Settings) -> tuple[list[str],
     return keys, [job_id, moment, settings.result_ttl_seconds, prefix, stop_command(job_id)]
 
 
-def delete_call(job_id: str, queue: str) -> tuple[list[str], list[Any]]:
-    """Keys and arguments of `scripts.DELETE` for a job of `queue`: all that a job has."""
+def delete_call(job_id: str, queue: str, *, has_chat_log: bool) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of `scripts.DELETE` for a job of `queue`: all that a job has, its row in a chat log too."""
     registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
     keys = [
         Job.key_for(job_id),
@@ -537,8 +551,9 @@ def delete_call(job_id: str, queue: str) -> tuple[list[str], list[Any]]:
         *(registry.key_template.format(queue) for registry in registries),
         *(key(job_id) for key in OWN_KEYS),
         f"rq:executions:{job_id}",
+        ERASED_JOBS,
     ]
-    return keys, [job_id]
+    return keys, [job_id, int(has_chat_log)]
 
 
 def fetch_view(valkey: "Redis", job_id: str, *, tenant: str) -> JobView | None:

@@ -105,7 +105,7 @@ def _removed(connection: "Redis", settings: Settings, own: Sequence[_Own]) -> li
         for job in own:
             for script, (keys, args) in (
                 (CANCEL, cancel_call(job.job_id, job.queue, settings)),
-                (DELETE, delete_call(job.job_id, job.queue)),
+                (DELETE, delete_call(job.job_id, job.queue, has_chat_log=False)),  # the tenant is erased there
             ):
                 pipeline.eval(script, len(keys), *keys, *args)
         answers = pipeline.execute()
