@@ -73,7 +73,7 @@ STORES: Mapping[str, Callable[[Ingestion, str], int | None]] = {
     "chunks": _chunks,
     "files": _files,
 }
-"""What a tenant has, by the name that the result tells, and how that is erased, giving how many there were if it knows.
+"""What a tenant has, by the name that the result tells, and how that is erased; it gives how many, if it knows.
 
 In this order: when its jobs are gone, nobody writes; a document that the catalog does not know gives way; and what
 the index names is there as long as it is named.

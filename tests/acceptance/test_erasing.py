@@ -11,6 +11,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from app.chat_log.place import FILE_NAME
 from tests.acceptance.conftest import Running, start
 from tests.support.contents import everything_in
 from tests.support.credentials import api_key, bearer
@@ -23,7 +24,18 @@ OTHER_KEY, OTHER = api_key("otto", tenant="other", role="admin")
 OPERATOR_KEY, OPERATOR = api_key("olga", role="admin")
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
-PLACES = ("filename", "title", "text", "question", "search", "session", "webhook", "metadata", "waiting", "trace")
+PLACES = (
+    "filename",
+    "title",
+    "text",
+    "question",
+    "search",
+    "session",
+    "webhook",
+    "metadata",
+    "waiting",
+    "trace",
+)
 """Where a tenant's words come from."""
 
 
@@ -118,6 +130,10 @@ def found_in_files(folder: Path, looked_for: list[str]) -> dict[str, list[str]]:
     return found
 
 
+def in_chat_log(data: Path, word: str) -> bool:
+    return any(name.startswith(FILE_NAME) for name in found_in_files(data, [word]).get(word, ()))
+
+
 def _inflated(data: bytes) -> Iterator[bytes]:
     """What RQ has compressed in Valkey's append-only file, and a PDF's streams."""
     for mark in (b"\x78\x01", b"\x78\x9c", b"\x78\xda"):
@@ -140,6 +156,8 @@ def test_no_store_holds_a_word_of_an_erased_tenant(
         valkey = stack.enter_context(Redis.from_url(service.services.redis_url.get_secret_value()))
         jobs, others = busy(acme, "acme", files), busy(other, "other", files)
         own = [*words("acme").values(), *(f"rq:job:{job_id}" for job_id in jobs)]
+        asked = words("acme")["question"]
+        wait_until(lambda: in_chat_log(data, asked), "the chat log has the question")
         before = everything_in(valkey)
         on_disk = found_in_files(data, own)
         unseen = [word for word in own if word.encode() not in before and word not in on_disk]
@@ -160,6 +178,7 @@ def test_no_store_holds_a_word_of_an_erased_tenant(
         assert acme.get("/documents").json()["documents"] == []
         assert [acme.get(f"/result/{job_id}").status_code for job_id in jobs] == [404] * len(jobs)
 
+        assert in_chat_log(data, words("other")["question"])
         assert [ended(other, job_id)["status"] for job_id in others] == ["finished"] * len(others)
         assert len(other.get("/documents").json()["documents"]) == 1
         question = {"query": f"When does the harbour of {words('other')['text']} open?"}
