@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.contract import AnswerJob, AnswerResult, SearchFilters, Timings, Usage
+from app.core.contract import AnswerJob, AnswerResult, EarlierTurn, SearchFilters, Timings, Usage
 from app.core.queue.answers import (
     ANSWER_BYTES_MAX,
     NOT_ASKED,
@@ -19,7 +19,7 @@ from app.core.settings import Fusion, Settings
 ON = Settings(answer_cache_ttl_seconds=60, env_file=None)
 ANOTHER: dict[str, Any] = {
     "query": "What else?", "tenant": "anna", "collection": "c", "top_k": 7, "filters": SearchFilters(page_from=2),
-    "session_id": "s", "request_id": "r", "cache": "refresh",
+    "session_id": "s", "request_id": "r", "cache": "refresh", "turns": (EarlierTurn(question="And?", answer="So."),),
 }  # fmt: skip
 """Of each field of a question, a value that differs."""
 ANOTHER_SETTING: dict[str, Any] = {
@@ -46,6 +46,7 @@ NOT_OF_ANSWERS = {
         "tenant_max_stored_mb", "cancel_on_disconnect",
     ),
     "what is told of it": (
+        "database_url", "chat_log_content", "chat_log_retention_days",
         "log_level", "log_format", "log_content", "metrics", "metrics_port", "metrics_host", "model_prices",
     ),
 }  # fmt: skip
