@@ -20,10 +20,12 @@ from app.core.documents.operations import tenant_patterns
 from app.core.errors import ErrorCode
 from app.core.logging import get_logger
 from app.core.queue import erasures
+from app.core.queue.answers import answers_key, answers_prefix
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.erasing import erasing_key
 from app.core.queue.locks import take_lock
 from app.core.queue.removal import JobsStillRunError, delete_keys, remove_jobs
+from app.core.queue.versions import changing_key, version_key
 from ingest.failures import failure_of_document
 from ingest.resources import Ingestion, open_ingestion
 from worker.resources import shared
@@ -56,6 +58,14 @@ def _chunks(resources: Ingestion, tenant: str) -> int:
     return resources.index.delete_tenant(tenant)
 
 
+def _answers(resources: Ingestion, tenant: str) -> int:
+    """Those that are kept to be given again, and the versions of the collections that they were made from."""
+    answers = delete_keys(resources.connection, f"{answers_prefix(tenant)}*")
+    places = (version_key(tenant, "*"), changing_key(tenant, "*"))
+    delete_keys(resources.connection, answers_key(tenant), *places)
+    return answers
+
+
 def _files(resources: Ingestion, tenant: str) -> int:
     """Uploads, and pictures of their pages."""
     return resources.store.delete_tenant(tenant)
@@ -71,6 +81,7 @@ STORES: Mapping[str, Callable[[Ingestion, str], int | None]] = {
     "chat log": _chat_log,
     "documents": _catalog,
     "chunks": _chunks,
+    "answers": _answers,
     "files": _files,
 }
 """What a tenant has, by the name that the result tells, and how that is erased; it gives how many, if it knows.

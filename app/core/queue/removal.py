@@ -72,7 +72,7 @@ def remove_jobs(connection: "Redis", settings: Settings, tenant: str, *, patienc
         running = []
         for start in range(0, len(own), REMOVE_BATCH):
             batch = own[start : start + REMOVE_BATCH]
-            running += (left := _removed(connection, settings, batch))
+            running += (left := _removed(connection, settings, tenant, batch))
             removed += len(batch) - len(left)
         while running := _still_running(connection, running):
             if monotonic() > give_up:
@@ -99,13 +99,16 @@ def _own_jobs(connection: "Redis", tenant: str) -> list[_Own]:
     return list(found.values())
 
 
-def _removed(connection: "Redis", settings: Settings, own: Sequence[_Own]) -> list[_Own]:
+def _removed(connection: "Redis", settings: Settings, tenant: str, own: Sequence[_Own]) -> list[_Own]:
     """Stop and remove these jobs; those that are left, as they run."""
     with connection.pipeline(transaction=False) as pipeline:
         for job in own:
             for script, (keys, args) in (
                 (CANCEL, cancel_call(job.job_id, job.queue, settings)),
-                (DELETE, delete_call(job.job_id, job.queue, has_chat_log=False)),  # the tenant is erased there
+                (
+                    DELETE,
+                    delete_call(job.job_id, job.queue, tenant, has_chat_log=False),
+                ),  # the tenant is erased there
             ):
                 pipeline.eval(script, len(keys), *keys, *args)
         answers = pipeline.execute()

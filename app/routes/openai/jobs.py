@@ -21,7 +21,7 @@ from app.core.queue.producer import Enqueued, Idempotency, JobNotFoundError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.jobs.streams import JobEvents
-from app.request_headers import idempotency_key
+from app.request_headers import caching, idempotency_key
 from app.routes import job_actions
 from app.routes.links import base_url, whole_links_for
 from app.routes.openai.collections import check_collection
@@ -82,7 +82,8 @@ class Asking:
         tenant, request_id = self.principal.tenant, request_id_of(self.request)
         if asked.is_task:
             return TaskJob(tenant=tenant, task=asked.text, request_id=request_id)
-        return AnswerJob(tenant=tenant, collection=collection, query=asked.text, request_id=request_id)
+        cache = caching(self.request.headers.get("cache-control"))
+        return AnswerJob(tenant=tenant, collection=collection, query=asked.text, request_id=request_id, cache=cache)
 
     async def view(self, job_id: str) -> JobView:
         """The state of a question's job, or a task's. Raises `JobNotFoundError`, for jobs of other kinds too."""

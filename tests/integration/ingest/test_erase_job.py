@@ -20,6 +20,7 @@ from app.core.documents import operations
 from app.core.documents.catalog import Catalog
 from app.core.documents.files import DocumentStore, StorageUnavailableError, open_store
 from app.core.documents.operations import Quota
+from app.core.queue.answers import answers_key, answers_prefix
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 from app.core.queue.producer import JobNotStoppableError, webhook_key
 from app.core.serializer import PlainSerializer
@@ -39,7 +40,7 @@ from worker.index.vector_index import VectorIndex, open_index
 from worker.resources import end
 
 WORD = "zqquokkawort"
-COUNTED = ("jobs", "documents", "chunks", "files")
+COUNTED = ("jobs", "documents", "chunks", "answers", "files")
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +138,12 @@ def test_every_store_is_emptied_for_the_tenant_alone(
 ) -> None:
     fill(valkey, store, index, "acme")
     fill(valkey, store, index, "other")
-    assert erased(erase(valkey, queue)) == {"jobs": 0, "documents": 1, "chunks": 3, "files": 2}
+    valkey.hset(answers_prefix("acme") + "a" * 64, "answer", WORD)
+    valkey.zadd(answers_key("acme"), {"a" * 64: 1})
+    valkey.hset(answers_prefix("other") + "a" * 64, "answer", WORD)
+    told = erased(erase(valkey, queue))
+    assert told == {"jobs": 0, "documents": 1, "chunks": 3, "answers": 1, "files": 2}
+    assert valkey.exists(answers_prefix("other") + "a" * 64)
     assert list(index.documents(tenant="acme")) == []
     assert len(list(index.documents(tenant="other"))) == 2
     assert list(Catalog(valkey).all("acme")) == []
@@ -145,7 +151,8 @@ def test_every_store_is_emptied_for_the_tenant_alone(
     root = Settings().data_dir / "documents"
     assert not (root / "acme").exists()
     assert len([path for path in (root / "other").rglob("*") if path.is_file()]) == 2
-    assert [key for key in valkey.scan_iter() if b"acme" in key] == []
+    left = [key for key in valkey.scan_iter() if b"acme" in key]
+    assert left == [], "a key of a store that is not in the table"
     assert repair(index, valkey) >= 0
     assert list(Catalog(valkey).all("acme")) == [], "nothing is left of which it could be made again"
 
@@ -198,6 +205,7 @@ def test_a_job_that_was_cut_off_goes_on_and_tells_all_that_was_erased(
         "jobs": 0,
         "documents": 1,
         "chunks": 3,
+        "answers": 0,
         "files": 2,
     }
     assert not valkey.exists(erasing_key("acme"))
