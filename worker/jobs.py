@@ -3,7 +3,7 @@
 import struct
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from time import perf_counter, sleep
 from typing import Any
@@ -57,12 +57,13 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
     Raises `JobFailedError` when it can't; the job's metadata then holds the code.
     """
     told: dict[str, Any] = {}
-    with boundary("answer", payload, backoff=BACKOFF, told=told) as record:
+    with boundary("answer", payload, backoff=BACKOFF, told=told) as record, ExitStack() as making:
         job = AnswerJob.model_validate(payload)
         tracing().converse(job.session_id)
         resources = shared(open_answering)
         kept = KeptAnswer(record, job, resources.settings)
-        if (again := kept.find()) is not None:
+        making.enter_context(kept.making())
+        if (again := kept.found) is not None:
             told |= {"cached": again.cached, **content(resources.settings, question=job.query, answer=again.answer)}
             return _given_again(record, again).model_dump(mode="json")
         with _turn(record, resources.budget):
@@ -104,7 +105,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             finish_reason=given.finish_reason,
             timings_ms=timings,
         )
-        kept.keep(result)
+        kept.made(result)
         return result.model_dump(mode="json")
 
 

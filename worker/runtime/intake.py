@@ -33,6 +33,7 @@ from worker.runtime.event_writer import EventLog, EventWriter
 from worker.runtime.measures import measures
 from worker.runtime.own_job import OwnJob
 from worker.runtime.recovery import fail_unreadable
+from worker.runtime.sharing import Waiting
 from worker.runtime.spending import Spent
 
 POP_SECONDS = 1
@@ -53,6 +54,8 @@ class TakenJob(OwnJob):
     execution: Execution
     is_told_to_end = False
     spent: Spent | None = None
+    waiting: Waiting | None = None
+    """For whom it is to be put aside."""
 
     def perform(self) -> Any:
         """Run the function. RQ's own first makes the record persist, which `scripts.TAKE` has done."""
