@@ -65,7 +65,7 @@ class KeptAnswer:
             yield
 
     def made(self, result: AnswerResult) -> None:
-        """Keep the answer, unless its collection has changed meanwhile or is being changed; and give it to who waits."""
+        """Keep the answer, unless its collection has changed or is being changed; and give it to those that wait."""
         self._keep(result)
         if self._waiting is not None:
             self._waiting.share(given_again(result), seconds=self._settings.result_ttl_seconds)

@@ -128,7 +128,7 @@ class Waiting:
 
     @contextmanager
     def leading(self, *, seconds: int) -> Iterator[object]:
-        """Around the making of the answer; what is kept of it by now. Raises `WaitError` when another job makes it."""
+        """Around the making of the answer; what is kept of it by now. Raises `WaitError` when another makes it."""
         found: object = None
         with self._forgiving("lead"):
             key = answers_prefix(self._tenant) + self._mark
