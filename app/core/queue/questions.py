@@ -15,7 +15,13 @@ _JOB: TypeAdapter[AnswerJob | TaskJob] = TypeAdapter(AnswerJob | TaskJob)
 
 
 async def question_of(valkey: "Redis", job_id: str, *, tenant: str) -> str | None:
-    """The question of a job for an answer, or a chat client's task.
+    """The question of a job for an answer, or a chat client's task. None, and raises, as `asked_in` does."""
+    job = await asked_in(valkey, job_id, tenant=tenant)
+    return job.task if isinstance(job, TaskJob) else job.query if job else None
+
+
+async def asked_in(valkey: "Redis", job_id: str, *, tenant: str) -> AnswerJob | TaskJob | None:
+    """What a job for an answer, or for a chat client's task, was given.
 
     None when the job is gone, is not the tenant's, or nothing of ours. Raises `VALKEY_UNAVAILABLE`.
     """
@@ -28,6 +34,4 @@ async def question_of(valkey: "Redis", job_id: str, *, tenant: str) -> str | Non
         job = _JOB.validate_python(payload)
     except (ValueError, TypeError, ValidationError, pickle.UnpicklingError):
         return None
-    if job.tenant != tenant:
-        return None
-    return job.task if isinstance(job, TaskJob) else job.query
+    return job if job.tenant == tenant else None
