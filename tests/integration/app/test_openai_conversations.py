@@ -75,7 +75,7 @@ class Talk:
         [self.given] = heard
         assert response.output_text == reply
         assert response.previous_response_id == more.get("previous_response_id")
-        return response.id
+        return str(response.id)
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_what_is_gone_unknown_or_anothers_is_continued_by_nobody_and_told_apart_
 ) -> None:
     deleted, expired, own = talk.ask(*FIRST), talk.ask(*SECOND), talk.ask(*THIRD)
     client.responses.delete(deleted)
-    for key in valkey.keys(f"*{expired.removeprefix('resp_')}*"):  # type: ignore[union-attr]
+    for key in valkey.keys(f"*{expired.removeprefix('resp_')}*"):
         valkey.delete(key)
     said = {assert_not_found(client, each, valkey) for each in (deleted, expired, "resp_none", "x", "resp_*", "")}
     with client_of(api, "other") as other:
