@@ -71,6 +71,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_delta=events.delta,
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
                 turns=job.turns,
+                instructions=_instructions(resources, job),
             )
             spend(resources.settings.chat_model, given.usage.input_tokens, given.usage.output_tokens, answers=1)
             if resources.budget is not None:
@@ -99,6 +100,12 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             finish_reason=given.finish_reason,
             timings_ms=timings,
         ).model_dump(mode="json")
+
+
+def _instructions(resources: Answering, job: AnswerJob) -> dict[str, str]:
+    """What the model is told beside the rules, by whose it is."""
+    told = {"operator": resources.settings.answer_instructions, "caller": job.instructions}
+    return {whose: text for whose, text in told.items() if text is not None}
 
 
 def do_task(payload: Mapping[str, Any]) -> dict[str, Any]:
