@@ -89,7 +89,12 @@ class Asking:
         if asked.is_task:
             return TaskJob(tenant=tenant, task=asked.text, request_id=request_id)
         return AnswerJob(
-            tenant=tenant, collection=collection, query=asked.text, turns=asked.turns, request_id=request_id
+            tenant=tenant,
+            collection=collection,
+            query=asked.text,
+            turns=asked.turns,
+            instructions=asked.instructions,
+            request_id=request_id,
         )
 
     async def view(self, job_id: str) -> JobView:

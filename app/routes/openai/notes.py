@@ -3,7 +3,7 @@
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 from redis.asyncio import Redis
 
-from app.core.contract import TURNS_READ, Label
+from app.core.contract import INSTRUCTIONS_MAX_CHARACTERS, TURNS_READ, Label
 from app.core.models import QuietModel
 from app.core.queue.producer import note_key
 from app.core.settings import Settings
@@ -21,6 +21,7 @@ class ResponseNote(QuietModel):
     metadata: dict[str, str] = Field({})
     chain: tuple[Label, ...] = Field((), max_length=TURNS_READ)
     """The jobs of the responses that it continues, the oldest first: the last is the previous one."""
+    instructions: str | None = Field(None, max_length=INSTRUCTIONS_MAX_CHARACTERS)
     is_stored: bool = True
     """Else nobody comes back to it."""
 

@@ -11,7 +11,7 @@ from app.core.models import HIDDEN
 from app.routes.openai.client_tasks import question_in, task_of
 from app.routes.openai.errors import OpenAIError, unsupported
 from app.routes.openai.schemas import ChatCompletionRequest, Format, Message, ResponseRequest, is_unicode
-from app.routes.openai.turns import turns_in
+from app.routes.openai.turns import instructions_in, turns_in
 
 MODEL = "rag-queue"
 
@@ -26,6 +26,7 @@ class Asked:
     text: str
     is_task: bool = False
     turns: tuple[EarlierTurn, ...] = ()
+    instructions: str | None = None
 
     def after(self, earlier: tuple[EarlierTurn, ...]) -> "Asked":
         """The same, asked after `earlier` turns as well."""
@@ -82,8 +83,16 @@ def asked_by_response(request: ResponseRequest, task_header: str | None) -> Aske
     _check_format("text", request.text.format if request.text else None)
     if isinstance(request.input, str):
         task = task_of([("user", request.input)], task_header)
-        return _task("input", task) if task else Asked(_checked("input", question_in(request.input)))
-    return _asked("input", request.input, task_header)
+        return _task("input", task) if task else _told(request, Asked(_checked("input", question_in(request.input))))
+    return _told(request, _asked("input", request.input, task_header))
+
+
+def _told(request: ResponseRequest, asked: Asked) -> Asked:
+    """The same, with the request's own instructions before those that its input has."""
+    if asked.is_task or request.instructions is None:
+        return asked
+    more = [("system", asked.instructions)] if asked.instructions else []
+    return replace(asked, instructions=instructions_in(more, request.instructions))
 
 
 def _check_choice(param: str, choice: str | dict[str, Any] | None) -> None:
@@ -103,7 +112,8 @@ def _asked(param: str, messages: Sequence[Message], task_header: str | None) -> 
         return _task(param, task)
     last, question = _last_question(param, messages)
     earlier = [message for message in messages[:last] if message.type == "message"]
-    return Asked(question, turns=turns_in((message.role or "", _words(message)) for message in earlier))
+    turns = turns_in((message.role or "", _words(message)) for message in earlier)
+    return Asked(question, turns=turns, instructions=instructions_in(said))
 
 
 def _words(message: Message) -> str:

@@ -31,6 +31,7 @@ from app.routes.openai.schemas import (
     ResponseRequest,
     stream_or_json,
 )
+from app.routes.openai.turns import instructions_in
 from app.routes.waiting import wait_for_end
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
@@ -68,6 +69,7 @@ async def create_response(
         background=bool(body.background),
         metadata=body.metadata or {},
         chain=chain.job_ids,
+        instructions=instructions_in([], body.instructions),
         is_stored=body.store is not False,
     )
     if body.stream or not body.background:

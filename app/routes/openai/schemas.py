@@ -3,16 +3,16 @@
 Fields that are not named here are ignored, where that leaves the answer right: sampling (`temperature`, `top_p`,
 `seed`, `stop`, penalties, `logit_bias`), lengths (`max_tokens`, `max_completion_tokens`, `max_output_tokens`),
 `tools` that the model need not call, `user`, `service_tier`, `reasoning`, `verbosity`, caching, `include`,
-`truncation`. System and developer messages and `instructions` are ignored too: the rules that keep an answer to the
-documents are the service's own. Of a conversation, the last user message is the question; of what was said before it,
-the last six turns are read. What would make the answer wrong is refused.
+`truncation`. Of a conversation, the last user message is the question, and of what was said before it the last six
+turns are read. System and developer messages and `instructions` stand below the service's own rules, which keep an
+answer to the documents. What would make the answer wrong is refused.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator
 
-from app.core.contract import EMBED_TEXTS_MAX, QUERY_MAX_CHARACTERS, TURNS_READ
+from app.core.contract import EMBED_TEXTS_MAX, INSTRUCTIONS_MAX_CHARACTERS, QUERY_MAX_CHARACTERS, TURNS_READ
 from app.core.models import QuietModel
 
 METADATA_PAIRS_MAX = 16
@@ -123,6 +123,9 @@ class ResponseRequest(QuietModel):
 
     model: str = Field(description="`rag-queue`, or `rag-queue:{collection}`")
     input: str | list[Message] = Field(description="The question, or a conversation that ends with it")
+    instructions: str | None = Field(
+        None, description=f"What answers should be like; {INSTRUCTIONS_MAX_CHARACTERS:,} characters are read"
+    )
     background: bool | None = Field(None, description="Answer at once; retrieve the response later")
     stream: bool | None = None
     store: bool | None = Field(
@@ -303,7 +306,7 @@ class ResponseObject(QuietModel):
     incomplete_details: IncompleteDetails | None
     usage: ResponseUsage | None
     metadata: dict[str, str]
-    instructions: None = None
+    instructions: str | None = None
     previous_response_id: str | None = None
     store: bool = True
     parallel_tool_calls: bool = False

@@ -1,4 +1,4 @@
-"""Earlier turns of a conversation, as its client tells them: what the user asked, and what was answered.
+"""A conversation as its client tells it: what the user asked before and what was answered, and how answers should be.
 
 What is no text (images, files, calls of tools and what they gave) is passed over: the question is what counts, and
 turns only help to understand it.
@@ -6,8 +6,14 @@ turns only help to understand it.
 
 from collections.abc import Iterable
 
-from app.core.contract import QUERY_MAX_CHARACTERS, TURN_ANSWER_MAX_CHARACTERS, TURNS_READ, EarlierTurn
-from app.routes.openai.client_tasks import Said, question_in
+from app.core.contract import (
+    INSTRUCTIONS_MAX_CHARACTERS,
+    QUERY_MAX_CHARACTERS,
+    TURN_ANSWER_MAX_CHARACTERS,
+    TURNS_READ,
+    EarlierTurn,
+)
+from app.routes.openai.client_tasks import INSTRUCTING, Said, question_in
 
 
 def turns_in(said: Iterable[Said]) -> tuple[EarlierTurn, ...]:
@@ -23,6 +29,15 @@ def turns_in(said: Iterable[Said]) -> tuple[EarlierTurn, ...]:
         elif role == "assistant" and turns:
             turns[-1][1].append(_whole(text))
     return tuple(turn_of(question, "\n".join(filter(None, answers))) for question, answers in turns[-TURNS_READ:])
+
+
+def instructions_in(said: Iterable[Said], first: str | None = None) -> str | None:
+    """What system and developer messages say, behind `first`; None when that is nothing.
+
+    What is too long is cut: clients put their users' whole profiles there, and a chat should not fail for it.
+    """
+    told = [first or "", *(text for role, text in said if role in INSTRUCTING)]
+    return "\n\n".join(filter(None, map(_whole, told)))[:INSTRUCTIONS_MAX_CHARACTERS].strip() or None
 
 
 def turn_of(question: str, answer: str) -> EarlierTurn:

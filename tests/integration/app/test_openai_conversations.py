@@ -106,6 +106,36 @@ def test_earlier_messages_of_a_chat_are_read_as_turns(client: OpenAI, worker: Ac
     assert heard == [[("What is it called?", "The harbour. [1]\nA ship.")]]
 
 
+def test_a_system_message_is_the_callers_instruction(client: OpenAI, worker: ActingWorker) -> None:
+    told: list[str | None] = []
+
+    def act(job_id: str) -> None:
+        told.append(worker.payload(job_id).instructions)
+        saying(worker, "At six. [1]", [])(job_id)
+
+    developer = {"role": "developer", "content": [{"type": "text", "text": "In one sentence."}]}
+    for messages in ([*SAID, developer], SAID[1:], [{"role": "system", "content": "x" * 5_000}, *SAID[1:]]):
+        with working(act, worker):
+            sent: Any = messages
+            client.chat.completions.create(model="rag-queue", messages=sent)
+    assert told == ["Speak like a pirate.\n\nIn one sentence.", None, "x" * 4_000]
+
+
+def test_instructions_of_a_response_come_first_and_are_shown(client: OpenAI, worker: ActingWorker) -> None:
+    response = client.responses.create(
+        model="rag-queue",
+        instructions="Be brief.",
+        input=[{"role": "system", "content": "Be kind."}, {"role": "user", "content": "?"}],
+        background=True,
+    )
+    assert worker.payload(worker.take()).instructions == "Be brief.\n\nBe kind."
+    assert response.instructions == "Be brief."
+    assert client.responses.retrieve(response.id).instructions == "Be brief."
+    other = client.responses.create(model="rag-queue", input="?", previous_response_id=response.id, background=True)
+    assert worker.payload(worker.take()).instructions is None
+    assert other.instructions is None
+
+
 def test_a_long_chat_is_read_from_its_last_six_turns(client: OpenAI, worker: ActingWorker) -> None:
     heard: list[Turns] = []
     said = [(role, f"{n}{mark}") for n in range(40) for role, mark in (("user", "?"), ("assistant", "."))]

@@ -129,8 +129,11 @@ def test_earlier_messages_reach_the_model(client: OpenAI, settings: Settings, va
         {"role": "assistant", "content": "It has, at the northern pier."},
         {"role": "user", "content": QUESTION},
     ]
-    created = client.responses.create(model="rag-queue", input=asked, background=True)
+    created = client.responses.create(
+        model="rag-queue", input=asked, instructions="Answer as a pilot would.", background=True
+    )
     work(settings.model_copy(update={"chat_model": "test-echo"}))
     text = client.responses.retrieve(created.id).output_text
     assert "Does the harbour have a warden?" in text
     assert "at the northern pier" in text
+    assert text.index("nothing else") < text.index("Answer as a pilot would.") < text.index("has, at")

@@ -2,9 +2,14 @@
 
 import pytest
 
-from app.core.contract import QUERY_MAX_CHARACTERS, TURN_ANSWER_MAX_CHARACTERS, TURNS_READ
+from app.core.contract import (
+    INSTRUCTIONS_MAX_CHARACTERS,
+    QUERY_MAX_CHARACTERS,
+    TURN_ANSWER_MAX_CHARACTERS,
+    TURNS_READ,
+)
 from app.routes.openai.client_tasks import Said
-from app.routes.openai.turns import turns_in
+from app.routes.openai.turns import instructions_in, turns_in
 
 CASES: dict[str, tuple[list[Said], list[tuple[str, str]]]] = {
     "none": ([], []),
@@ -38,3 +43,18 @@ def test_a_turn_is_a_question_with_its_answer(said: list[Said], turns: list[tupl
 def test_the_last_six_are_read() -> None:
     said: list[Said] = [each for n in range(9) for each in (("user", f"{n}?"), ("assistant", f"{n}."))]
     assert [turn.question for turn in turns_in(said)] == [f"{n}?" for n in range(9 - TURNS_READ, 9)]
+
+
+@pytest.mark.parametrize(
+    ("said", "first", "told"),
+    [
+        ([], None, None),
+        ([("user", "A?")], None, None),
+        ([("system", " \n"), ("developer", "")], " ", None),
+        ([("system", "Be brief."), ("user", "A?"), ("developer", "Be\ud800 kind.")], None, "Be brief.\n\nBe kind."),
+        ([("system", "Be kind.")], "Be brief.", "Be brief.\n\nBe kind."),
+        ([("system", "x" * 20_000)], "y", "y\n\n" + "x" * (INSTRUCTIONS_MAX_CHARACTERS - 3)),
+    ],
+)
+def test_what_answers_should_be_like_is_told_in_order(said: list[Said], first: str | None, told: str | None) -> None:
+    assert instructions_in(said, first) == told
