@@ -14,6 +14,7 @@ from app.core.queue.connections import connect
 from app.core.settings import Settings
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
+from tests.support.postgres import Postgres, postgres
 from tests.support.processes import wait_until
 
 
@@ -78,3 +79,19 @@ def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.terminate()
         process.wait(20)
         process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgres]:
+    """A real PostgreSQL for the session, where it is installed; tests use databases of their own."""
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/log/history.sqlite3"
+    server: Postgres = request.getfixturevalue("postgresql")
+    return server.new_database()

@@ -131,6 +131,18 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, description="Valkey, e.g. redis://host:6379/0; unset: `python -m app` starts its own"
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="The chat log: sqlite:///path or postgresql://user:password@host/name; unset: none, but "
+        "`python -m app` has one in DATA_DIR",
+    )
+    chat_log_content: bool | None = Field(
+        None,
+        description="Keep questions, answers and citations in the chat log too; unset: where DATABASE_URL is unset",
+    )
+    chat_log_retention_days: int | None = Field(
+        None, ge=1, le=36_500, description="How long the chat log keeps a question; unset: for good"
+    )
     qdrant_url: str | None = Field(
         None, description="Qdrant, e.g. http://host:6333; unset: `python -m app` starts its own"
     )
@@ -312,6 +324,17 @@ class Settings(BaseSettings):
         given = url.get_secret_value() if url is not None else "unix:"
         if not given.startswith("unix:") and not _is_address(given, ("redis", "rediss")):
             raise ValueError("must be like redis://host:6379/0, rediss://host or unix:///path")
+        return url
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        scheme, _, rest = url.get_secret_value().partition(":")
+        is_file = scheme == "sqlite" and len(rest) > len("///") and rest.startswith("///") and "\0" not in rest
+        if not is_file and not _is_address(url.get_secret_value(), ("postgresql", "postgres")):
+            raise ValueError("must be like sqlite:///path or postgresql://user:password@host/name")
         return url
 
     @field_validator("openai_api_key", "qdrant_api_key", "rerank_api_key")

@@ -42,6 +42,7 @@ from app.core.contract import (
 from app.core.events import log_key
 from app.core.logging import content, get_logger
 from app.core.queue import scripts
+from app.core.queue.erasures import ERASED_JOBS
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
@@ -283,6 +284,16 @@ class JobQueue:
         records = await asyncio.gather(*(self._record(job_id) for job_id in job_ids))
         return [view_of(record) if record is not None and self._is_of(tenant, record) else None for record in records]
 
+    async def records(self, job_ids: Sequence[str]) -> list[Record | None]:
+        """The record of each job now, whoever's it is; None for one that is gone, or nothing of ours."""
+        found = await asyncio.gather(*(self._record(job_id) for job_id in job_ids), return_exceptions=True)
+        records: list[Record | None] = []
+        for record in found:
+            if isinstance(record, BaseException) and not isinstance(record, ResponseError):
+                raise record
+            records.append(None if isinstance(record, BaseException) else record)
+        return records
+
     async def own(self, job_ids: Sequence[str], *, tenant: str) -> set[str]:
         """Those of these jobs that are the tenant's."""
         ids = [job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)]
@@ -356,7 +367,10 @@ class JobQueue:
         return await self.view(job_id, tenant=tenant)
 
     async def delete(self, job_id: str, *, tenant: str) -> None:
-        """Remove question, answer and events. Raises `JobRunningError`, and as `view` does."""
+        """Remove question, answer and events; a chat log erases them soon after (`app.core.queue.erasures`).
+
+        Raises `JobRunningError`, and as `view` does.
+        """
         record = await self._record_of(tenant, job_id)
         queue = record.queue
         registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
@@ -372,8 +386,9 @@ class JobQueue:
                 webhook_key(job_id),
                 note_key(job_id),
                 f"rq:executions:{job_id}",
+                ERASED_JOBS,
             ],
-            args=[job_id],
+            args=[job_id, int(self._settings.database_url is not None)],
         )
         if not is_gone:
             raise JobRunningError(job_id)

@@ -1,6 +1,6 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
-from app.core.queue.outbox import CANCELED, ENDED
+from app.core.queue.outbox import CANCELED, ENDED, NOW
 from app.core.queue.usage import USED
 
 BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
@@ -176,17 +176,22 @@ return {'queued'}
 of job keys, most that may wait, most of one tenant, tenant. 'queued' when the job had failed and now waits again,
 else 'not failed' or 'share'."""
 
-DELETE = """
+DELETE = (
+    BEYOND_MAXMEMORY
+    + NOW
+    + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'started' then return 0 end
 redis.call('LREM', KEYS[2], 0, ARGV[1])
 redis.call('SREM', KEYS[3], ARGV[1])
 for i = 4, 7 do redis.call('ZREM', KEYS[i], ARGV[1]) end
-redis.call('DEL', KEYS[1], unpack(KEYS, 8))
+redis.call('DEL', KEYS[1], unpack(KEYS, 8, #KEYS - 1))
+if ARGV[2] == '1' then redis.call('ZADD', KEYS[#KEYS], now(), ARGV[1]) end
 return 1
 """
-"""KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has. ARGV: job id.
-0 while it runs."""
+)
+"""KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has, and at last the
+jobs that a chat log is to erase. ARGV: job id, 1 where there is one. 0 while it runs."""
 
 OWN_FAILED = """
 local ids = redis.call('ZREVRANGE', KEYS[1], ARGV[3], ARGV[3] + ARGV[4] - 1)

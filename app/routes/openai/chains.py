@@ -5,13 +5,12 @@ has its own. Nothing of what they say is copied: questions and answers are read 
 for, so that what has been deleted or has expired is in no turn any more.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.contract import TURNS_READ, AnswerJob, AnswerResult, EarlierTurn
 from app.core.queue.producer import JobNotFoundError
-from app.core.queue.questions import asked_in
+from app.core.queue.questions import asked
 from app.core.queue.records import JobView
 from app.routes.openai.errors import OpenAIError
 from app.routes.openai.jobs import Asking
@@ -54,7 +53,8 @@ async def chain_to(asking: Asking, response_id: str) -> Chain:
     views = [*(view for view in await _views(asking, note.chain) if view is not None), last]
     whole = (*note.chain, last.job_id)
     first = whole[0] if len(whole) <= TURNS_READ else None
-    told = await asyncio.gather(*(_turns(asking, view, is_first=view.job_id == first) for view in views))
+    jobs = await asked(asking.api.valkey, [view.job_id for view in views])
+    told = [_turns(view, job, is_first=view.job_id == first) for view, job in zip(views, jobs, strict=True)]
     return Chain(whole[-TURNS_READ:], tuple(turn for turns in told for turn in turns)[-TURNS_READ:])
 
 
@@ -62,14 +62,13 @@ async def _views(asking: Asking, job_ids: Sequence[str]) -> list[JobView | None]
     return await asking.api.queue.views(job_ids, tenant=asking.principal.tenant) if job_ids else []
 
 
-async def _turns(asking: Asking, view: JobView, *, is_first: bool) -> tuple[EarlierTurn, ...]:
+def _turns(view: JobView, job: AnswerJob | None, *, is_first: bool) -> tuple[EarlierTurn, ...]:
     """What a response was asked and has answered by now, behind what the first of all was told to come before it.
 
     Nothing when its question is gone, or it was no question. What the others were told is what the chain has said,
     some of which may have been deleted since.
     """
-    job = await asked_in(asking.api.valkey, view.job_id, tenant=asking.principal.tenant)
-    if not isinstance(job, AnswerJob):
+    if job is None:
         return ()
     answer = view.result.answer if isinstance(view.result, AnswerResult) else ""
     return (*(job.turns if is_first else ()), turn_of(job.query, answer))
