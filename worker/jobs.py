@@ -77,6 +77,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_delta=events.delta,
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
                 turns=job.turns,
+                instructions=_instructions(resources, job),
             )
             spend(resources.settings.chat_model, given.usage.input_tokens, given.usage.output_tokens, answers=1)
             if resources.budget is not None:
@@ -116,6 +117,12 @@ def _given_again(record: Job | None, result: AnswerResult) -> AnswerResult:
     if isinstance(events, DirectEvents):
         events.flush()
     return result.model_copy(update={"timings_ms": _timings(record, 0.0, 0.0)})
+
+
+def _instructions(resources: Answering, job: AnswerJob) -> dict[str, str]:
+    """What the model is told beside the rules, by whose it is."""
+    told = {"operator": resources.settings.answer_instructions, "caller": job.instructions}
+    return {whose: text for whose, text in told.items() if text is not None}
 
 
 def do_task(payload: Mapping[str, Any]) -> dict[str, Any]:

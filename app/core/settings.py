@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import is_host, is_prefix
-from app.core.contract import is_signing_secret
+from app.core.contract import Instructions, is_signing_secret
 from app.core.providers import OPENAI, provider_of
 
 JWT_SECRET_MIN_BYTES = 32
@@ -207,6 +207,9 @@ class Settings(BaseSettings):
     ingest_concurrency: int = Field(2, ge=1, le=64, description="Documents one worker process indexes at once")
     webhook_concurrency: int = Field(
         8, ge=1, le=64, description="Webhooks one worker process delivers at once, half of them of one tenant at most"
+    )
+    answer_instructions: Instructions | None = Field(
+        None, description="What the model is told of how to answer, below the rules that hold for every answer"
     )
     top_k: int = Field(5, ge=1, le=50, description="Chunks an answer is made of, unless the question says")
     chunk_size: int = Field(1000, ge=100, le=8000, description="Length of a chunk at most, in characters")

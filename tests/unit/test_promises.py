@@ -76,6 +76,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Models are collections:": (f"{OPENAI}::each_collection_is_a_model",),
     "`rag-queue` is the default one": (f"{OPENAI}::a_model_asks_its_collection",),
     "The last user message is the question": (f"{OPENAI}::the_last_message_of_the_user_is_the_question",),
+    "A system message and `instructions`": (
+        "integration/app/test_openai_conversations::a_system_message_is_the_callers_instruction",
+        "integration/app/test_openai_conversations::instructions_of_a_response_come_first_and_are_shown",
+        "integration/worker/test_openai_worker::earlier_messages_reach_the_model",
+    ),
+    "read with the six turns before it": (
+        "integration/app/test_openai_conversations::a_long_chat_is_read_from_its_last_six_turns",
+        "integration/worker/test_openai_worker::earlier_messages_reach_the_model",
+    ),
+    "`previous_response_id` continues a response, and may fork": (
+        "integration/app/test_openai_conversations::a_response_continues_another_with_all_that_was_said_before",
+        "integration/app/test_openai_conversations::a_chain_forks_and_each_branch_is_its_own",
+    ),
     "What a chat client asks for itself": (
         "acceptance/clients/test_open_webui::a_request_of_open_webui_gets_what_it_can_use",
         "integration/worker/test_openai_worker::a_clients_task_is_done_by_the_model_without_any_source",
