@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -133,7 +134,8 @@ def test_each_keeps_its_own_events(valkey: Redis, settings: Settings, queue: Job
         assert (held.attempt, held.position) == (0, None)
         wait_until(lambda: states(queue, ids)[JobStatus.FINISHED] == 3, "all have an answer")
     for job_id in ids:
-        entries = [(number, fields[b"t"]) for number, fields in valkey.xrange(log_key(job_id))]
+        written: Any = valkey.xrange(log_key(job_id))
+        entries = [(number, fields[b"t"]) for number, fields in written]
         kinds = [kind for _, kind in entries if kind != b"retrieval.completed"]
         assert (kinds[0], kinds[-1]) == (b"job.started", b"ended")
         assert b"answer.delta" in kinds
@@ -230,7 +232,8 @@ def test_its_webhook_is_told_of_each(valkey: Redis, settings: Settings, queue: J
     ids = [queue.submit(QUESTION, webhook=hook).job_id for _ in range(3)]
     with working(settings):
         wait_until(lambda: states(queue, ids)[JobStatus.FINISHED] == 3, "all have an answer")
-    told = {fields[b"job"].decode() for _, fields in valkey.xrange(OUTBOX)}
+    entries: Any = valkey.xrange(OUTBOX)
+    told = {fields[b"job"].decode() for _, fields in entries}
     assert told == set(ids)
     assert all(valkey.exists(f"rag:webhook:{job_id}") for job_id in ids)
 
