@@ -14,6 +14,7 @@ from app.jobs.places import Places
 from app.jobs.waiters import Waiters
 
 if TYPE_CHECKING:
+    from app.chat_log.log import ChatLog
     from app.metrics.process import ApiMetrics
 
 
@@ -27,6 +28,7 @@ class Api:
     waiters: Waiters
     places: Places
     metrics: "ApiMetrics | None" = None
+    chat_log: "ChatLog | None" = None
 
 
 def api_of(request: Request) -> Api:

@@ -36,6 +36,7 @@ from worker.runtime.boundary import PutBackError, boundary
 from worker.runtime.budget import Budget
 from worker.runtime.event_writer import DirectEvents, Events, NoEvents
 from worker.runtime.intake import TakenJob
+from worker.runtime.kept import KeptAnswer
 from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff, retries_used
 from worker.runtime.spending import spend
@@ -62,6 +63,10 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         job = AnswerJob.model_validate(payload)
         tracing().converse(job.session_id)
         resources = shared(open_answering)
+        kept = KeptAnswer(record, job, resources.settings)
+        if (again := kept.find()) is not None:
+            told |= {"cached": again.cached, **content(resources.settings, question=job.query, answer=again.answer)}
+            return _given_again(record, again).model_dump(mode="json")
         with _turn(record, resources.budget):
             events = _events(record)
             meant = understood(job.query, past(job, record, resources.settings), resources.rewrite)
@@ -75,6 +80,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
                 turns=meant.turns,
                 standalone=meant.standalone,
+                instructions=_instructions(resources, job),
             )
             usage = _sum(given.usage, meant.usage)
             spend(resources.settings.chat_model, usage.input_tokens, usage.output_tokens, answers=1)
@@ -106,7 +112,23 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             timings_ms=timings,
         )
         keep(job, record, result, resources.settings)
+        kept.keep(result)
         return result.model_dump(mode="json")
+
+
+def _given_again(record: Job | None, result: AnswerResult) -> AnswerResult:
+    """A kept answer, told to whoever watches."""
+    events = _events(record)
+    events.delta(result.answer)
+    if isinstance(events, DirectEvents):
+        events.flush()
+    return result.model_copy(update={"timings_ms": _timings(record, 0.0, 0.0)})
+
+
+def _instructions(resources: Answering, job: AnswerJob) -> dict[str, str]:
+    """What the model is told beside the rules, by whose it is."""
+    told = {"operator": resources.settings.answer_instructions, "caller": job.instructions}
+    return {whose: text for whose, text in told.items() if text is not None}
 
 
 def do_task(payload: Mapping[str, Any]) -> dict[str, Any]:

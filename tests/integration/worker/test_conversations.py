@@ -406,7 +406,8 @@ def test_another_tenants_conversation_of_the_same_name_is_another(valkey: Redis,
 @pytest.mark.parametrize(
     "hostile",
     [
-        {"turn": "x" * 40_000}, {"turn_seconds": "-1"}, {"turn_seconds": "x"}, {"session": "../x"}, {"session": "a/b"},
+        {"turn": "x" * 40_000}, {"turn_seconds": "-1"}, {"turn_seconds": "x"}, {"session": "../x"},
+        {"session": "a/b"},
         {"tenant": "a/b"}, {"asked": "-5"}, {"asked": "9" * 40}, {"asked": ""},
     ],
     ids=str,
@@ -414,7 +415,7 @@ def test_another_tenants_conversation_of_the_same_name_is_another(valkey: Redis,
 def test_a_hostile_record_writes_nothing_and_its_job_ends(
     valkey: Redis, settings: Settings, hostile: dict[str, str]
 ) -> None:
-    record_fields = {
+    sound: dict[Any, Any] = {
         "turn": "{}",
         "turn_title": "t",
         "turn_seconds": "60",
