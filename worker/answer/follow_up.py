@@ -17,6 +17,8 @@ PIECE_WORDS_MAX = 6
 """Of a question without a verb that asks: "in the mountains in winter?" is a piece of the one before."""
 WORDS_MAX = 60
 """Of a question whose pronouns are looked at: a longer one names what they stand for."""
+NAMED_WORDS_MAX = 3
+"""Of a question that only names something: "premium economy?"."""
 UNSPACED_TOPIC_MAX = 14
 """Characters before an ending that asks "and what of it?"."""
 
@@ -113,6 +115,8 @@ def _is_piece(text: str, said: Sequence[str], lower: Sequence[str]) -> bool:
     if lower[0] in words.PREPOSITIONS and not asks and len(lower) <= PIECE_WORDS_MAX:
         return True
     content = _content(said, lower)
+    if text.endswith("?") and not asks and len(lower) == len(content) <= NAMED_WORDS_MAX:
+        return True
     if len(content) > 1:
         return False
     if content and (_is_name(content[0], said) or text.casefold().startswith(words.DEFINING)):

@@ -10,6 +10,8 @@ from worker.answer.follow_up import leans_on_past
 LEANING = """
 And in 2024?
 and for students?
+Premium economy?
+Bergen Lodge?
 What about the premium plan?
 How about part-time staff?
 2024?
