@@ -82,7 +82,7 @@ def ask(client: httpx.Client, asked: Question, timeout_seconds: float) -> Reply:
             began = monotonic()
         if taken.status_code != httpx.codes.ACCEPTED:
             return Reply(None, _kind(taken), monotonic() - began)
-        place = taken.json()["urls"]["result"]
+        place = f"/result/{taken.json()['job_id']}"
         while (ended := client.get(place, params={"wait": WAIT_SECONDS})).status_code != httpx.codes.OK:
             if ended.status_code not in (httpx.codes.ACCEPTED, *BUSY):
                 return Reply(None, _kind(ended), monotonic() - began)
