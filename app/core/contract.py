@@ -298,6 +298,11 @@ class AnswerResult(Frozen):
         "stop", description="length: the model came to its limit, and the answer is cut off"
     )
     cached: bool = False
+    standalone_question: str | None = Field(
+        None,
+        max_length=QUERY_MAX_CHARACTERS,
+        description="What was searched for, when the question leaned on what was said before it; else null",
+    )
     timings_ms: Timings
 
 

@@ -1,6 +1,7 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
 from app.core.queue.outbox import CANCELED, ENDED, NOW
+from app.core.queue.turns import FORGET
 from app.core.queue.usage import USED
 
 BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
@@ -65,6 +66,10 @@ if share < most and not has_share(KEYS[2], KEYS[7], KEYS[8], ARGV[5], share, ARG
 end
 if position > most then return {'full', position - 1} end
 redis.call('HSET', KEYS[1], unpack(ARGV, 12))
+if redis.call('HEXISTS', KEYS[1], 'session') == 1 then
+  local now = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'asked', string.format('%.0f', now[1] * 1000000 + now[2]))
+end
 redis.call('SADD', KEYS[4], KEYS[2])
 redis.call('SADD', KEYS[6], ARGV[2])
 redis.call('RPUSH', KEYS[2], ARGV[2])
@@ -177,11 +182,12 @@ of job keys, most that may wait, most of one tenant, tenant. 'queued' when the j
 else 'not failed' or 'share'."""
 
 DELETE = (
-    BEYOND_MAXMEMORY
+    FORGET
     + NOW
     + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'started' then return 0 end
+pcall(forget, KEYS[1], ARGV[1])
 redis.call('LREM', KEYS[2], 0, ARGV[1])
 redis.call('SREM', KEYS[3], ARGV[1])
 for i = 4, 7 do redis.call('ZREM', KEYS[i], ARGV[1]) end
