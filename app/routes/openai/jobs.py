@@ -94,6 +94,7 @@ class Asking:
             query=asked.text,
             turns=asked.turns,
             instructions=asked.instructions,
+            session_id=asked.session_id,
             request_id=request_id,
         )
 
