@@ -36,6 +36,7 @@ from worker.runtime.boundary import PutBackError, boundary
 from worker.runtime.budget import Budget
 from worker.runtime.event_writer import DirectEvents, Events, NoEvents
 from worker.runtime.intake import TakenJob
+from worker.runtime.kept import KeptAnswer
 from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff, retries_used
 from worker.runtime.spending import spend
@@ -62,6 +63,10 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         job = AnswerJob.model_validate(payload)
         tracing().converse(job.session_id)
         resources = shared(open_answering)
+        kept = KeptAnswer(record, job, resources.settings)
+        if (again := kept.find()) is not None:
+            told |= {"cached": again.cached, **content(resources.settings, question=job.query, answer=again.answer)}
+            return _given_again(record, again).model_dump(mode="json")
         with _turn(record, resources.budget):
             events = _events(record)
             meant = understood(job.query, past(job, record, resources.settings), resources.rewrite)
@@ -107,7 +112,17 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             timings_ms=timings,
         )
         keep(job, record, result, resources.settings)
+        kept.keep(result)
         return result.model_dump(mode="json")
+
+
+def _given_again(record: Job | None, result: AnswerResult) -> AnswerResult:
+    """A kept answer, told to whoever watches."""
+    events = _events(record)
+    events.delta(result.answer)
+    if isinstance(events, DirectEvents):
+        events.flush()
+    return result.model_copy(update={"timings_ms": _timings(record, 0.0, 0.0)})
 
 
 def _instructions(resources: Answering, job: AnswerJob) -> dict[str, str]:

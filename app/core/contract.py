@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from app.core.models import QuietModel
 
@@ -141,6 +141,10 @@ class SearchJob(Frozen):
     request_id: Label | None = None
 
 
+Caching = Literal["use", "refresh", "off"]
+"""Whether a kept answer will do: it will; it is to be made anew; it is neither to be looked for nor to be kept."""
+
+
 class EarlierTurn(Frozen):
     """An earlier question of a conversation, and what was answered."""
 
@@ -157,6 +161,8 @@ class AnswerJob(SearchJob):
     """
 
     session_id: Label | None = None
+    cache: Caching = "use"
+
     turns: tuple[EarlierTurn, ...] = Field((), max_length=TURNS_READ)
     instructions: Instructions | None = None
 
@@ -297,13 +303,21 @@ class AnswerResult(Frozen):
     finish_reason: Literal["stop", "length"] = Field(
         "stop", description="length: the model came to its limit, and the answer is cut off"
     )
-    cached: bool = False
     standalone_question: str | None = Field(
         None,
         max_length=QUERY_MAX_CHARACTERS,
         description="What was searched for, when the question leaned on what was said before it; else null",
     )
+    cached: Literal["exact", "semantic"] | None = Field(
+        None, description="exact: the answer that the same question was given before, while no document has changed"
+    )
     timings_ms: Timings
+
+    @field_validator("cached", mode="before")
+    @classmethod
+    def _was_a_flag(cls, cached: object) -> object:
+        """Records of 0.1 say false."""
+        return None if cached is False else cached
 
 
 def page_url(document_id: str, page: int) -> str:

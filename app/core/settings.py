@@ -240,6 +240,13 @@ class Settings(BaseSettings):
     conversation_ttl_seconds: int = Field(
         2_592_000, ge=60, description="How long a conversation is kept after it was last used"
     )
+    answer_cache_ttl_seconds: int = Field(
+        3600,
+        ge=0,
+        le=2_592_000,
+        description="How long an answer is given again to the same question, while no document of its collection "
+        "has changed; 0: never",
+    )
     failure_ttl_seconds: int = Field(604_800, ge=60, description="How long a failed job is kept")
     model_max_concurrency: int | None = Field(
         None, ge=1, description="Calls to the model in flight at most, over all workers; unset: no limit"

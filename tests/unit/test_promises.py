@@ -59,6 +59,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| be told |": ("integration/worker/test_webhooks::the_news_of_a_finished_job_are_signed_and_hold_its_result",),
     "| ask twice, pay once |": (f"{JOBS}::the_same_key_and_body_are_the_same_job",),
+    "| ask again |": (
+        "integration/worker/test_kept_answers::the_same_question_gets_the_same_answer_without_the_model_or_a_worker",
+        "integration/worker/test_kept_answers::after_every_change_of_the_collection_the_question_is_answered_anew",
+        "integration/worker/test_kept_answers::no_cache_makes_it_anew_and_no_store_leaves_what_is_kept",
+    ),
     "| stop |": (
         f"{WORKER}::a_cancelled_job_that_waits_never_runs",
         f"{JOBS}::a_removed_job_leaves_nothing",

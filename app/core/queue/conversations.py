@@ -186,10 +186,10 @@ def _turns(rows: Sequence[Sequence[bytes]]) -> tuple[KeptTurn, ...]:
     """The turns in a script's answer, turned round; what is none of ours is passed over."""
     found = []
     for field, value in reversed(rows):
-        _, asked, job_id = field.decode(errors="replace").split(":", 2)
-        asked_at, turn = _time(asked.encode()), _turn(value)
+        _, asked, job_id = (*field.split(b":", 2), b"", b"")[:3]
+        asked_at, turn = _time(asked), _turn(value)
         if asked_at is not None and turn is not None:
-            found.append(KeptTurn(job_id, asked_at, turn))
+            found.append(KeptTurn(job_id.decode(errors="replace"), asked_at, turn))
     return tuple(found)
 
 

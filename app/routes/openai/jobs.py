@@ -21,7 +21,7 @@ from app.core.queue.producer import Enqueued, Idempotency, JobNotFoundError, Job
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.jobs.streams import JobEvents
-from app.request_headers import idempotency_key
+from app.request_headers import caching, idempotency_key
 from app.routes import job_actions
 from app.routes.links import base_url, whole_links_for
 from app.routes.openai.collections import check_collection
@@ -96,6 +96,7 @@ class Asking:
             instructions=asked.instructions,
             session_id=asked.session_id,
             request_id=request_id,
+            cache=caching(self.request.headers.get("cache-control")),
         )
 
     async def view(self, job_id: str) -> JobView:
