@@ -111,9 +111,9 @@ def name_of(given: object) -> str:
     return name
 
 
-async def in_conversation(asking: Asking, asked: Asked, name: str, *, is_stored: bool) -> Asked:
+async def in_conversation(asking: Asking, asked: Asked, name: str) -> Asked:
     """`asked` in the conversation `name`. What is not stored is told what is kept there, and is not kept itself."""
-    if is_stored:
+    if asked.is_stored:
         return replace(asked, turns=(), session_id=name)
     try:
         kept = (await conversation_of(asking, name)).turns

@@ -28,6 +28,7 @@ class Asked:
     turns: tuple[EarlierTurn, ...] = ()
     instructions: str | None = None
     session_id: str | None = None
+    is_stored: bool = True
 
     def after(self, earlier: tuple[EarlierTurn, ...]) -> "Asked":
         """The same, asked after `earlier` turns as well."""

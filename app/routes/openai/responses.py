@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import orjson
@@ -66,10 +67,10 @@ async def create_response(
     collection, asked = collection_of(body.model), asked_by_response(body, x_openwebui_task)
     previous = body.previous_response_id
     chain = await chain_to(asking, previous) if previous is not None else Chain()
-    asked = asked.after(chain.turns)
+    asked = replace(asked.after(chain.turns), is_stored=body.store is not False)
     conversation = name_of(body.conversation) if body.conversation is not None else None
     if conversation is not None:
-        asked = await in_conversation(asking, asked, conversation, is_stored=body.store is not False)
+        asked = await in_conversation(asking, asked, conversation)
     note = ResponseNote(
         model=body.model,
         background=bool(body.background),
@@ -77,7 +78,7 @@ async def create_response(
         chain=chain.job_ids,
         conversation=conversation,
         instructions=instructions_in([], body.instructions),
-        is_stored=body.store is not False,
+        is_stored=asked.is_stored,
     )
     if body.stream or not body.background:
         asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
