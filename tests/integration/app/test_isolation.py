@@ -8,21 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 from redis import Redis
-from rq.job import Job
 
 from app.auth.principals import Role
 from app.auth.sessions import COOKIE
-from app.core.queue.conversation_scripts import KEEP
-from app.core.queue.conversations import turn_fields
 from app.core.settings import Settings
 from app.main import create_app
-from tests.support.acting import answer
 from tests.support.api import serving
 from tests.support.credentials import AUDIENCE, ISSUER, SECRET, api_key, bearer, token, unsigned_token
 
@@ -71,19 +66,6 @@ def add_response(client: httpx.Client) -> str:
     return str(client.post("/v1/responses", json=asked).raise_for_status().json()["id"])
 
 
-VALKEY: dict[str, str] = {}
-"""Where the service keeps its things, by `url`: a turn is made by a worker, and none runs here."""
-
-
-def add_conversation(client: httpx.Client) -> str:
-    job_id, name = add_job(client), f"c{uuid4().hex}"
-    fields = turn_fields("Whose is it?", answer("Nobody else's."), keep_seconds=3600)
-    with Redis.from_url(VALKEY["url"]) as valkey:
-        valkey.hset(Job.key_for(job_id), mapping={"tenant": OWN_CLAIMS["tenant"], "session": name, "asked": 1})
-        assert valkey.eval(KEEP, 1, Job.key_for(job_id), job_id, *fields.values()) == 1
-    return name
-
-
 @dataclass(frozen=True)
 class Entry:
     """A route that takes an id: how its owner makes such a thing, and how the route is called beside its id."""
@@ -111,8 +93,6 @@ WITH_ID: Mapping[Route, Entry] = {
     ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
     ("DELETE", "/v1/responses/{response_id}"): Entry(add_response),
-    ("GET", "/conversations/{session_id}"): Entry(add_conversation),
-    ("DELETE", "/conversations/{session_id}"): Entry(add_conversation),
     ("GET", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
     ("GET", "/v1/conversations/{conversation_id}/items"): Entry(add_conversation),
     ("DELETE", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
@@ -138,9 +118,6 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/v1/responses/{response_id}/input_items"): Role.ASK,
     ("POST", "/v1/responses/{response_id}/cancel"): Role.ASK,
     ("DELETE", "/v1/responses/{response_id}"): Role.ASK,
-    ("GET", "/conversations"): Role.ASK,
-    ("GET", "/conversations/{session_id}"): Role.ASK,
-    ("DELETE", "/conversations/{session_id}"): Role.ASK,
     ("POST", "/v1/conversations"): Role.ASK,
     ("GET", "/v1/conversations/{conversation_id}"): Role.ASK,
     ("GET", "/v1/conversations/{conversation_id}/items"): Role.ASK,
@@ -205,7 +182,6 @@ def url(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         address_rate_limit="99999/second",
         metrics=True,
     )
-    VALKEY["url"] = valkey_url
     with Redis.from_url(valkey_url) as valkey:
         valkey.flushall()
     with serving(settings) as url:
