@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi import Query as QueryParameter
 
 from app.auth.dependencies import AdmittedRoute, Asker
+from app.core.contract import is_label
 from app.core.queue.conversations import Conversations
 from app.dependencies import ApiDep
 from app.routes.links import links_for
@@ -50,5 +51,7 @@ async def conversation(request: Request, session_id: SessionId, principal: Asker
     responses=problem_responses(401, 403, 404, 429, 503),
 )
 async def delete_conversation(session_id: SessionId, principal: Asker, api: ApiDep) -> None:
-    """Remove what was asked and answered. A question of it that is still answered is not kept in it any more."""
+    """Remove what was asked and answered, from the chat log too. What is still being answered is not kept."""
+    if api.chat_log is not None and is_label(session_id):  # it may hold what has expired here
+        await api.chat_log.erase_conversation(principal.tenant, session_id)
     await Conversations(api.valkey).delete(principal.tenant, session_id)

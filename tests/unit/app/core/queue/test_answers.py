@@ -20,11 +20,13 @@ ON = Settings(answer_cache_ttl_seconds=60, env_file=None)
 ANOTHER: dict[str, Any] = {
     "query": "What else?", "tenant": "anna", "collection": "c", "top_k": 7, "filters": SearchFilters(page_from=2),
     "session_id": "s", "request_id": "r", "cache": "refresh", "turns": (EarlierTurn(question="And?", answer="So."),),
+    "instructions": "Be kind.",
 }  # fmt: skip
 """Of each field of a question, a value that differs."""
 ANOTHER_SETTING: dict[str, Any] = {
-    "chat_model": "m", "context_tokens": 1, "embedding_base_url": "http://h", "embedding_model": "e",
-    "fusion": Fusion.RRF, "fusion_dense_weight": 0.7, "openai_base_url": "http://h", "qdrant_collection": "q",
+    "answer_instructions": "Be kind.", "chat_model": "m", "context_tokens": 1,
+    "embedding_base_url": "http://h", "embedding_model": "e", "fusion": Fusion.RRF,
+    "fusion_dense_weight": 0.7, "openai_base_url": "http://h", "qdrant_collection": "q",
     "rerank_model": "r", "rerank_url": "http://h", "rrf_k": 7, "top_k": 7,
 }  # fmt: skip
 NOT_OF_ANSWERS = {
