@@ -42,11 +42,11 @@ ConversationId = Annotated[str, Path(description="`conversation` of its response
 
 
 @router.post("/conversations", responses=error_responses(400, 401, 403, 413, 415, 429, 503))
-async def create_conversation(asking: AskingDep, body: ConversationRequest | None = None) -> ConversationObject:
+async def create_conversation(body: ConversationRequest, asking: AskingDep) -> ConversationObject:
     """A name for a conversation, which begins with the first response that has it as `conversation`."""
-    if body is not None and body.items:
+    if body.items:
         raise unsupported("items", "A conversation begins with its first question: send the items as its `input`.")
-    if body is not None and body.metadata:
+    if body.metadata:
         raise unsupported("metadata", "A conversation has no metadata; a response has.")
     return ConversationObject(id=f"{ID_PREFIX}{uuid4().hex}", created_at=int(datetime.now(UTC).timestamp()))
 

@@ -354,6 +354,8 @@ class InputItemList(QuietModel):
 class ConversationRequest(QuietModel):
     """POST /v1/conversations."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
     items: list[dict[str, Any]] | None = Field(None, description="Not supported")
     metadata: dict[str, Any] | None = Field(None, description="Not supported")
 
