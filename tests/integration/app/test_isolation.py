@@ -83,6 +83,7 @@ WITH_ID: Mapping[Route, Entry] = {
     ("POST", "/jobs/{job_id}/requeue"): Entry(add_job),
     ("POST", "/jobs/{job_id}/ticket"): Entry(add_job),
     ("GET", "/jobs/{job_id}/timeline"): Entry(add_job),
+    ("POST", "/jobs/{job_id}/feedback"): Entry(add_job, {"json": {"rating": "up"}}),
     ("GET", "/page/answers/{job_id}"): Entry(add_job),
     ("GET", "/documents/{document_id}"): Entry(add_document),
     ("DELETE", "/documents/{document_id}"): Entry(add_document),
@@ -133,6 +134,8 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/workers"): Role.ADMIN,
     ("GET", "/metrics"): Role.ADMIN,
     ("GET", "/usage"): Role.ASK,
+    ("GET", "/history"): Role.ADMIN,
+    ("POST", "/jobs/{job_id}/feedback"): Role.ASK,
     ("GET", "/session"): Role.ASK,
     ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
@@ -174,6 +177,7 @@ def url(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         jwt_audience=AUDIENCE,
         address_rate_limit="99999/second",
         metrics=True,
+        database_url=f"sqlite:///{data_dir}/history.sqlite3",
     )
     with Redis.from_url(valkey_url) as valkey:
         valkey.flushall()
@@ -250,7 +254,15 @@ def test_a_route_is_for_its_role_and_those_above(client: httpx.Client, route: Ro
 def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: httpx.Client) -> None:
     job_id, document_id = add_job(owner), add_document(owner)
     for headers in STRANGERS.values():
-        for path in ("/documents", "/jobs?status=failed", "/queues", "/queues/history", "/workers", "/metrics"):
+        for path in (
+            "/documents",
+            "/jobs?status=failed",
+            "/queues",
+            "/queues/history",
+            "/workers",
+            "/metrics",
+            "/history",
+        ):
             answer = client.get(path, headers=headers)
             assert answer.status_code == 200
             assert job_id not in answer.text
