@@ -14,6 +14,7 @@ _PREFER_MEANING = "`wait=N`: answer 200 with the result if it is there in N seco
 _KEY_MEANING = "Your own name for this request, 1 to 255 visible characters; sent again, it gives the same job"
 
 Prefer = Annotated[str | None, Header(description=_PREFER_MEANING)]
+ClientTask = Annotated[str | None, Header(max_length=256, description="Open WebUI's task; a question has none")]
 IdempotencyKey = Annotated[str | None, Header(description=_KEY_MEANING)]
 
 

@@ -18,6 +18,7 @@ from app.core.contract import (
     SearchHit,
     SearchJob,
     SearchResult,
+    TaskJob,
     Timings,
     page_url,
 )
@@ -26,6 +27,7 @@ from app.core.events import EventType
 from app.core.logging import content
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.tracing.process import tracing
+from worker.answer import task
 from worker.answer.pipeline import answer
 from worker.resources import Answering, open_answering, shared
 from worker.runtime.boundary import PutBackError, boundary
@@ -94,6 +96,45 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             model=given.model,
             usage=given.usage,
             finish_reason=given.finish_reason,
+            timings_ms=timings,
+        ).model_dump(mode="json")
+
+
+def do_task(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the model do the `TaskJob` in `payload`; returns an `AnswerResult` as plain data. Raises as above."""
+    told: dict[str, Any] = {}
+    with boundary("task", payload, backoff=BACKOFF, told=told) as record:
+        job = TaskJob.model_validate(payload)
+        resources = shared(open_answering)
+        with _turn(record, resources.budget):
+            events = _events(record)
+            done = task.do(
+                job.task,
+                complete=resources.complete,
+                on_delta=events.delta,
+                on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
+            )
+            spend(resources.settings.chat_model, done.usage.input_tokens, done.usage.output_tokens)
+            if resources.budget is not None:
+                with suppress(*VALKEY_UNAVAILABLE):  # what is paid for is worth more than its count
+                    resources.budget.spend_tokens(done.usage.input_tokens + done.usage.output_tokens)
+        if isinstance(events, DirectEvents):
+            events.flush()
+        timings = _timings(record, 0.0, done.generation_ms)
+        told |= _shown_ms(timings) | {
+            "model": done.model,
+            "input_tokens": done.usage.input_tokens,
+            "output_tokens": done.usage.output_tokens,
+            **content(resources.settings, question=job.task, answer=done.text),
+        }
+        return AnswerResult(
+            answer=done.text,
+            mode="task",
+            grounded=False,
+            citations=(),
+            model=done.model,
+            usage=done.usage,
+            finish_reason=done.finish_reason,
             timings_ms=timings,
         ).model_dump(mode="json")
 

@@ -19,6 +19,7 @@ PAGE_QUEUE = "rag_pages"
 """Looks at pages, which somebody waits for: a queue of its own, so that no long document is before them."""
 ANSWER_JOB = "worker.jobs.answer_question"
 """A job's function, by name: the API never imports the worker. A test holds that each of these resolves."""
+TASK_JOB = "worker.jobs.do_task"
 SEARCH_JOB = "worker.jobs.search_documents"
 EMBED_JOB = "worker.jobs.embed_texts"
 INGEST_JOB = "ingest.jobs.index_document"
@@ -29,6 +30,9 @@ PAGE_JOB = "ingest.page_job.show_page"
 DEFAULT_TENANT = "default"
 DEFAULT_COLLECTION = "default"
 QUERY_MAX_CHARACTERS = 8_000
+TASK_MAX_CHARACTERS = 32_000
+"""Of a chat client's task, some 8,000 tokens: four times a question, as it holds the chat that it is about, and what
+most models' contexts take. A title needs no more of a long chat."""
 TOP_K_MAX = 50
 DOCUMENT_IDS_MAX = 100
 EMBED_TEXTS_MAX = 128
@@ -131,6 +135,17 @@ class AnswerJob(SearchJob):
     """A question on its way to a worker."""
 
     session_id: Label | None = None
+
+
+class TaskJob(Frozen):
+    """A chat client's own prompt on its way to the model: a title, tags or the like. Nothing is searched for it.
+
+    A kind of its own, so that whatever holds for questions (conversations, caches, a log of them) cannot hold for it.
+    """
+
+    task: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TASK_MAX_CHARACTERS)]
+    tenant: Label = DEFAULT_TENANT
+    request_id: Label | None = None
 
 
 class EmbedJob(Frozen):
@@ -245,10 +260,12 @@ class Timings(Frozen):
 
 
 class AnswerResult(Frozen):
-    """What a finished question's job returns."""
+    """What a finished question's job returns, and a chat client's task: an empty answer where there is no model."""
 
     answer: str
-    mode: Literal["model", "extractive"]
+    mode: Literal["model", "extractive", "task"] = Field(
+        description="task: what a chat client asked for itself, by the model and from no document"
+    )
     grounded: bool = Field(description="Whether the answer rests on the citations; false when nothing was found")
     citations: tuple[Citation, ...] = Field(max_length=CITATIONS_MAX)
     model: str | None

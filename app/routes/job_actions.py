@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from app.auth.dependencies import Principal, Role
 from app.auth.principals import ForbiddenError
-from app.core.contract import AnswerJob, DeleteJob, EmbedJob, IngestJob, JobStatus, PageJob, SearchJob
+from app.core.contract import AnswerJob, DeleteJob, EmbedJob, IngestJob, JobStatus, PageJob, SearchJob, TaskJob
 from app.core.queue.producer import JobNotFailedError, JobNotFoundError, JobRunningError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import Api
@@ -16,6 +16,7 @@ STOP_SECONDS = 5
 
 ROLES: Mapping[str, Role] = {
     KINDS[AnswerJob].name: Role.ASK,
+    KINDS[TaskJob].name: Role.ASK,
     KINDS[SearchJob].name: Role.ASK,
     KINDS[EmbedJob].name: Role.ASK,
     KINDS[IngestJob].name: Role.INGEST,

@@ -29,6 +29,7 @@ from app.core.contract import (
     AnswerJob,
     EmbedJob,
     PageJob,
+    TaskJob,
     WebhookJob,
 )
 from app.core.errors import Limit
@@ -265,6 +266,7 @@ ROLE_KEYS = {"ask": ACME_ASK, "ingest": ACME_INGEST, "admin": ACME}
 KIND_ROLES = {
     "answer": "ask",
     "search": "ask",
+    "task": "ask",
     "embed": "ask",
     "ingest": "ingest",
     "delete": "ingest",
@@ -308,6 +310,8 @@ def made(client: httpx.Client, valkey: Redis, kind: str) -> str:
         return str(ask(client, 1).json()["job_id"])
     if kind == "search":
         return str(search(client, 1).json()["job_id"])
+    if kind == "task":
+        return add(valkey, kind, TaskJob(tenant="acme", task="A title."))
     if kind == "embed":
         return add(valkey, kind, EmbedJob(tenant="acme", texts=("?",), model="m"))
     if kind == "page":
@@ -337,7 +341,7 @@ def expected(route: tuple[str, str], kind: str, role: str) -> int:
         return 403
     if path in BULK:
         return 200
-    if maker is None or (path.startswith("/v1/") and kind != "answer"):
+    if maker is None or (path.startswith("/v1/") and kind not in ("answer", "task")):
         return 404
     if path.endswith("/requeue"):
         return 409

@@ -70,6 +70,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Models are collections:": (f"{OPENAI}::each_collection_is_a_model",),
     "`rag-queue` is the default one": (f"{OPENAI}::a_model_asks_its_collection",),
     "The last user message is the question": (f"{OPENAI}::the_last_message_of_the_user_is_the_question",),
+    "What a chat client asks for itself": (
+        "acceptance/clients/test_open_webui::a_request_of_open_webui_gets_what_it_can_use",
+        "integration/worker/test_openai_worker::a_clients_task_is_done_by_the_model_without_any_source",
+        f"{OPENAI}::without_a_model_a_task_is_refused_with_an_empty_answer",
+    ),
     "A client that leaves before the answer's end": (
         "integration/app/test_disconnects::who_leaves_stops_a_job_that_runs",
         "integration/app/test_disconnects::a_job_that_somebody_may_come_for_goes_on",

@@ -4,26 +4,30 @@ import pickle
 from collections.abc import Sequence
 from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from rq.job import Job
 
-from app.core.contract import AnswerJob
+from app.core.contract import AnswerJob, TaskJob
 from app.core.queue.packing import UNPACKED_BYTES_MAX, unpacked
 from app.core.serializer import PlainSerializer
 
+_JOB: TypeAdapter[AnswerJob | TaskJob] = TypeAdapter(AnswerJob | TaskJob)
+
 
 async def question_of(valkey: "Redis", job_id: str, *, tenant: str) -> str | None:
-    """The question of a job for an answer; None when it is gone, is not the tenant's, or nothing of ours.
+    """The question of a job for an answer, or a chat client's task.
 
-    Raises `VALKEY_UNAVAILABLE`.
+    None when the job is gone, is not the tenant's, or nothing of ours. Raises `VALKEY_UNAVAILABLE`.
     """
     key = Job.key_for(job_id)
     if await valkey.hstrlen(key, "data") > UNPACKED_BYTES_MAX:
         return None
     job = _asked(cast(bytes | None, await valkey.hget(key, "data")))
-    return job.query if job is not None and job.tenant == tenant else None
+    if job is None or job.tenant != tenant:
+        return None
+    return job.task if isinstance(job, TaskJob) else job.query
 
 
 async def asked(valkey: "Redis", job_ids: Sequence[str]) -> list[AnswerJob | None]:
@@ -35,7 +39,8 @@ async def asked(valkey: "Redis", job_ids: Sequence[str]) -> list[AnswerJob | Non
     sizes = await _each(valkey, "hstrlen", keys)
     fitting = [key for key, size in zip(keys, sizes, strict=True) if size and size <= UNPACKED_BYTES_MAX]
     found = dict(zip(fitting, await _each(valkey, "hget", fitting), strict=True))
-    return [_asked(found.get(key)) for key in keys]
+    jobs = [_asked(found.get(key)) for key in keys]
+    return [job if isinstance(job, AnswerJob) else None for job in jobs]
 
 
 async def _each(valkey: "Redis", command: str, keys: Sequence[str]) -> list[Any]:
@@ -50,9 +55,9 @@ async def _each(valkey: "Redis", command: str, keys: Sequence[str]) -> list[Any]
     return [None if isinstance(answer, ResponseError) else answer for answer in answers]
 
 
-def _asked(data: bytes | None) -> AnswerJob | None:
+def _asked(data: bytes | None) -> AnswerJob | TaskJob | None:
     try:
         _, _, (payload,), _ = PlainSerializer.loads(unpacked(data or b""))
-        return AnswerJob.model_validate(payload)
+        return _JOB.validate_python(payload)
     except (ValueError, TypeError, ValidationError, pickle.UnpicklingError):
         return None

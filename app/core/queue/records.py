@@ -32,6 +32,7 @@ from app.core.contract import (
     PAGE_QUEUE,
     QUERY_QUEUE,
     SEARCH_JOB,
+    TASK_JOB,
     WEBHOOK_JOB,
     WEBHOOK_QUEUE,
     AnswerJob,
@@ -47,6 +48,7 @@ from app.core.contract import (
     SearchJob,
     SearchResult,
     Stage,
+    TaskJob,
     WebhookJob,
 )
 from app.core.errors import ErrorCode, JobError
@@ -55,7 +57,7 @@ from app.core.queue.packing import unpacked
 from app.core.serializer import DATA_BYTES_MAX, PlainSerializer
 from app.core.settings import Settings
 
-Payload = AnswerJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob | PageJob
+Payload = AnswerJob | TaskJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob | PageJob
 Result = AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult
 
 
@@ -93,6 +95,7 @@ PAGE_KEEP_SECONDS = 60
 
 KINDS: dict[type[BaseModel], Kind] = {
     AnswerJob: Kind("answer", ANSWER_JOB, QUERY_QUEUE, AnswerResult),
+    TaskJob: Kind("task", TASK_JOB, QUERY_QUEUE, AnswerResult),
     SearchJob: Kind("search", SEARCH_JOB, QUERY_QUEUE, SearchResult),
     EmbedJob: Kind("embed", EMBED_JOB, QUERY_QUEUE, EmbedResult),
     IngestJob: Kind("ingest", INGEST_JOB, INGEST_QUEUE, IngestResult),

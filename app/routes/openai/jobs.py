@@ -11,7 +11,7 @@ import orjson
 from fastapi import Depends, Request
 
 from app.auth.dependencies import Asker
-from app.core.contract import AnswerJob
+from app.core.contract import AnswerJob, TaskJob
 from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.logging import get_logger
@@ -26,9 +26,12 @@ from app.routes import job_actions
 from app.routes.links import base_url, whole_links_for
 from app.routes.openai.collections import check_collection
 from app.routes.openai.errors import OpenAIError
+from app.routes.openai.questions import Asked
 
 CLIENT_LEFT = 499
 """nginx's status for a request whose client went away before its answer: for the log, nobody else sees it."""
+
+_KINDS = (KINDS[AnswerJob].name, KINDS[TaskJob].name)
 
 T = TypeVar("T")
 OnLeft = Callable[[], Awaitable[None]]
@@ -61,14 +64,13 @@ class Asking:
         """
         self.until_answered.enter_context(self.api.places.held(limit, self.principal.key))
 
-    async def submit(self, question: str, collection: str, key: str | None) -> Enqueued:
-        """Put the question on the queue.
+    async def submit(self, asked: Asked, collection: str, key: str | None) -> Enqueued:
+        """Put the question, or the client's task, on the queue.
 
         Raises as `check_collection`, `JobQueue.submit` and `app.request_headers.idempotency_key` do.
         """
-        tenant = self.principal.tenant
-        await check_collection(self.api.valkey, tenant, collection)
-        job = AnswerJob(tenant=tenant, collection=collection, query=question, request_id=request_id_of(self.request))
+        await check_collection(self.api.valkey, self.principal.tenant, collection)
+        job = self._job(asked, collection)
         name = idempotency_key(key)
         return await self.api.queue.submit(
             job,
@@ -76,10 +78,16 @@ class Asking:
             spender=self.principal.spender,
         )
 
+    def _job(self, asked: Asked, collection: str) -> AnswerJob | TaskJob:
+        tenant, request_id = self.principal.tenant, request_id_of(self.request)
+        if asked.is_task:
+            return TaskJob(tenant=tenant, task=asked.text, request_id=request_id)
+        return AnswerJob(tenant=tenant, collection=collection, query=asked.text, request_id=request_id)
+
     async def view(self, job_id: str) -> JobView:
-        """The state of a question's job. Raises `JobNotFoundError`, for jobs of other kinds too."""
+        """The state of a question's job, or a task's. Raises `JobNotFoundError`, for jobs of other kinds too."""
         view = await self.api.queue.view(job_id, tenant=self.principal.tenant)
-        if view.kind != KINDS[AnswerJob].name:
+        if view.kind not in _KINDS:
             raise JobNotFoundError(job_id)
         return await self._linked(view)
 

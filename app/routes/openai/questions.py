@@ -1,12 +1,14 @@
 """From what a client of OpenAI's protocol sends to a question over a collection."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from app.core.contract import DEFAULT_COLLECTION, QUERY_MAX_CHARACTERS, Label
 from app.core.models import HIDDEN
+from app.routes.openai.client_tasks import question_in, task_of
 from app.routes.openai.errors import OpenAIError, unsupported
 from app.routes.openai.schemas import ChatCompletionRequest, Format, Message, ResponseRequest, is_unicode
 
@@ -14,6 +16,14 @@ MODEL = "rag-queue"
 
 _LABEL: TypeAdapter[str] = TypeAdapter(Label, config=HIDDEN)
 _TEXT_PARTS = ("text", "input_text")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for: a question of the user's, or a task of the client's own."""
+
+    text: str
+    is_task: bool = False
 
 
 def model_of(collection: str) -> str:
@@ -41,8 +51,8 @@ def no_such_model() -> OpenAIError:
     return OpenAIError(404, message, param="model", code="model_not_found")
 
 
-def chat_question(request: ChatCompletionRequest) -> str:
-    """The question of a chat completion. Raises `OpenAIError` (400) for what this service can't do."""
+def asked_by_chat(request: ChatCompletionRequest, task_header: str | None) -> Asked:
+    """What a chat completion asks. Raises `OpenAIError` (400) for what this service can't do."""
     if request.n not in (None, 1):
         raise unsupported("n", "n must be 1.")
     if request.logprobs:
@@ -52,11 +62,11 @@ def chat_question(request: ChatCompletionRequest) -> str:
     _check_choice("tool_choice", request.tool_choice)
     _check_choice("function_call", request.function_call)
     _check_format("response_format", request.response_format)
-    return _last_question("messages", request.messages)
+    return _asked("messages", request.messages, task_header)
 
 
-def response_question(request: ResponseRequest) -> str:
-    """The question of a response. Raises `OpenAIError` (400) for what this service can't do."""
+def asked_by_response(request: ResponseRequest, task_header: str | None) -> Asked:
+    """What a response asks. Raises `OpenAIError` (400) for what this service can't do."""
     for param in ("previous_response_id", "conversation", "prompt"):
         if getattr(request, param) is not None:
             raise unsupported(param, f"{param} is not supported: send the question itself.")
@@ -65,8 +75,9 @@ def response_question(request: ResponseRequest) -> str:
     _check_choice("tool_choice", request.tool_choice)
     _check_format("text", request.text.format if request.text else None)
     if isinstance(request.input, str):
-        return _checked("input", request.input)
-    return _last_question("input", request.input)
+        task = task_of([("user", request.input)], task_header)
+        return _task("input", task) if task else Asked(_checked("input", question_in(request.input)))
+    return _asked("input", request.input, task_header)
 
 
 def _check_choice(param: str, choice: str | dict[str, Any] | None) -> None:
@@ -79,11 +90,34 @@ def _check_format(param: str, form: Format | None) -> None:
         raise unsupported(param, "Answers are text: no other format is supported.")
 
 
+def _asked(param: str, messages: Sequence[Message], task_header: str | None) -> Asked:
+    said = [(message.role or "", _words(message)) for message in messages if message.type == "message"]
+    task = task_of([each for each in said if each[1].strip()], task_header)
+    return _task(param, task) if task else Asked(_last_question(param, messages))
+
+
+def _words(message: Message) -> str:
+    """The text of a message, whatever else it has."""
+    if message.content is None or isinstance(message.content, str):
+        return message.content or ""
+    return "\n".join(part.text for part in message.content if part.text)
+
+
+def _task(param: str, task: str) -> Asked:
+    if not is_unicode(task):
+        raise _not_unicode(param)
+    return Asked(task, is_task=True)
+
+
+def _not_unicode(param: str) -> OpenAIError:
+    return OpenAIError(400, "The question is not Unicode.", param=param, code="invalid_value")
+
+
 def _last_question(param: str, messages: Sequence[Message]) -> str:
     for index in reversed(range(len(messages))):
         message = messages[index]
         if message.type == "message" and message.role == "user":
-            return _checked(f"{param}[{index}].content", _text(f"{param}[{index}].content", message))
+            return _checked(f"{param}[{index}].content", question_in(_text(f"{param}[{index}].content", message)))
     raise OpenAIError(400, "There is no message of the user's.", param=param, code="invalid_value")
 
 
@@ -101,7 +135,7 @@ def _checked(param: str, question: str) -> str:
     if not question:
         raise OpenAIError(400, "The question is empty.", param=param, code="invalid_value")
     if not is_unicode(question):
-        raise OpenAIError(400, "The question is not Unicode.", param=param, code="invalid_value")
+        raise _not_unicode(param)
     if len(question) > QUERY_MAX_CHARACTERS:
         message = f"A question has {QUERY_MAX_CHARACTERS:,} characters at most."
         raise OpenAIError(400, message, param=param, code="string_above_max_length")

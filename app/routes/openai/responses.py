@@ -13,13 +13,13 @@ from app.core.queue.producer import JobNotFoundError
 from app.core.queue.questions import question_of
 from app.core.queue.records import JobView
 from app.jobs.streams import NOT_BEGUN, PING, EventStream
-from app.request_headers import IdempotencyKey
+from app.request_headers import ClientTask, IdempotencyKey
 from app.routes import job_actions
 from app.routes.jobs import EVENT_NUMBER_MAX
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses
 from app.routes.openai.jobs import Asking, AskingDep
 from app.routes.openai.notes import ResponseNote, ResponseNotes
-from app.routes.openai.questions import collection_of, response_question
+from app.routes.openai.questions import asked_by_response, collection_of
 from app.routes.openai.response_events import ResponseEvents, StreamEvent
 from app.routes.openai.response_objects import ID_PREFIX, ResponseMaker
 from app.routes.openai.schemas import (
@@ -48,7 +48,10 @@ ResponseId = Annotated[str, Path(description="The id that POST /v1/responses gav
     | error_responses(400, 401, 403, 404, 413, 415, 429, 503),
 )
 async def create_response(
-    body: ResponseRequest, asking: AskingDep, idempotency_key: IdempotencyKey = None
+    body: ResponseRequest,
+    asking: AskingDep,
+    idempotency_key: IdempotencyKey = None,
+    x_openwebui_task: ClientTask = None,
 ) -> Response:
     """Answer `input` from the documents of the collection that `model` names.
 
@@ -56,11 +59,11 @@ async def create_response(
     `in_progress`: retrieve it later. With `stream`, its events come as they happen. A client that leaves before the
     end stops the response, unless it sent `background`, `store` or an Idempotency-Key.
     """
-    collection, question = collection_of(body.model), response_question(body)
+    collection, asked = collection_of(body.model), asked_by_response(body, x_openwebui_task)
     note = ResponseNote(model=body.model, background=bool(body.background), metadata=body.metadata or {})
     if body.stream or not body.background:
         asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
-    taken = await asking.submit(question, collection, idempotency_key)
+    taken = await asking.submit(asked, collection, idempotency_key)
     notes = _notes(asking)
     if taken.is_replay:
         note = await notes.get(taken.job_id)
