@@ -70,6 +70,7 @@ class ChatLog:
 
         Nothing in the process's first second, which is its start's. An outage has one line in the log.
         """
+        await self._reader.count_in()  # also while the database is away
         if not self._has_begun:
             self._has_begun = True
             return 0
