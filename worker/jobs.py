@@ -70,6 +70,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
                 on_delta=events.delta,
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
+                turns=job.turns,
             )
             spend(resources.settings.chat_model, given.usage.input_tokens, given.usage.output_tokens, answers=1)
             if resources.budget is not None:

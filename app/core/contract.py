@@ -35,6 +35,10 @@ TASK_MAX_CHARACTERS = 32_000
 most models' contexts take. A title needs no more of a long chat."""
 TOP_K_MAX = 50
 DOCUMENT_IDS_MAX = 100
+TURNS_READ = 6
+"""Earlier turns that a question is answered in the light of: more are seldom leaned on, and each costs tokens."""
+TURN_ANSWER_MAX_CHARACTERS = 8_000
+"""Of an earlier answer that a caller brings; the model is shown less."""
 EMBED_TEXTS_MAX = 128
 """Texts of one job: as many as are embedded in one request. Their vectors, of 4,096 dimensions, are 3 MiB in base64
 of the 4 MiB that a result may have."""
@@ -131,10 +135,22 @@ class SearchJob(Frozen):
     request_id: Label | None = None
 
 
+class EarlierTurn(Frozen):
+    """An earlier question of a conversation, and what was answered."""
+
+    question: Annotated[str, StringConstraints(min_length=1, max_length=QUERY_MAX_CHARACTERS)]
+    answer: Annotated[str, StringConstraints(max_length=TURN_ANSWER_MAX_CHARACTERS)] = ""
+
+
 class AnswerJob(SearchJob):
-    """A question on its way to a worker."""
+    """A question on its way to a worker.
+
+    `session_id` names a conversation that is kept here; `turns` are those of one that its caller keeps, the oldest
+    first. With turns given, those kept here are not read.
+    """
 
     session_id: Label | None = None
+    turns: tuple[EarlierTurn, ...] = Field((), max_length=TURNS_READ)
 
 
 class TaskJob(Frozen):
