@@ -38,6 +38,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(field.upper(), raising=False)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    # A test that asks the same twice means it; those of kept answers turn them on.
+    monkeypatch.setenv("ANSWER_CACHE_TTL_SECONDS", "0")
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ from worker.runtime.boundary import PutBackError, boundary
 from worker.runtime.budget import Budget
 from worker.runtime.event_writer import DirectEvents, Events, NoEvents
 from worker.runtime.intake import TakenJob
+from worker.runtime.kept import KeptAnswer
 from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff, retries_used
 from worker.runtime.spending import spend
@@ -60,6 +61,10 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         job = AnswerJob.model_validate(payload)
         tracing().converse(job.session_id)
         resources = shared(open_answering)
+        kept = KeptAnswer(record, job, resources.settings)
+        if (again := kept.find()) is not None:
+            told |= {"cached": again.cached, **content(resources.settings, question=job.query, answer=again.answer)}
+            return _given_again(record, again).model_dump(mode="json")
         with _turn(record, resources.budget):
             events = _events(record)
             given = answer(
@@ -71,6 +76,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_delta=events.delta,
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
                 turns=job.turns,
+                instructions=_instructions(resources, job),
             )
             spend(resources.settings.chat_model, given.usage.input_tokens, given.usage.output_tokens, answers=1)
             if resources.budget is not None:
@@ -89,7 +95,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             "output_tokens": given.usage.output_tokens,
             **content(resources.settings, question=job.query, answer=given.text),
         }
-        return AnswerResult(
+        result = AnswerResult(
             answer=given.text,
             mode=given.mode,
             grounded=given.grounded,
@@ -98,7 +104,24 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             usage=given.usage,
             finish_reason=given.finish_reason,
             timings_ms=timings,
-        ).model_dump(mode="json")
+        )
+        kept.keep(result)
+        return result.model_dump(mode="json")
+
+
+def _given_again(record: Job | None, result: AnswerResult) -> AnswerResult:
+    """A kept answer, told to whoever watches."""
+    events = _events(record)
+    events.delta(result.answer)
+    if isinstance(events, DirectEvents):
+        events.flush()
+    return result.model_copy(update={"timings_ms": _timings(record, 0.0, 0.0)})
+
+
+def _instructions(resources: Answering, job: AnswerJob) -> dict[str, str]:
+    """What the model is told beside the rules, by whose it is."""
+    told = {"operator": resources.settings.answer_instructions, "caller": job.instructions}
+    return {whose: text for whose, text in told.items() if text is not None}
 
 
 def do_task(payload: Mapping[str, Any]) -> dict[str, Any]:

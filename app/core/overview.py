@@ -23,7 +23,7 @@ def overview(settings: Settings) -> dict[str, object]:
         "queue": place(settings.redis_url.get_secret_value() if settings.redis_url else None) or EMBEDDED,
         "auth": _auth(settings),
         "rerank": place(settings.rerank_url) or OFF,
-        "caches": OFF,
+        "caches": f"answers for {seconds} s" if (seconds := settings.answer_cache_ttl_seconds) else OFF,
         "chat_log": _chat_log(settings),
         "metrics": _metrics(settings),
         "traces": "on" if collector(os.environ) is not None else OFF,

@@ -59,6 +59,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| be told |": ("integration/worker/test_webhooks::the_news_of_a_finished_job_are_signed_and_hold_its_result",),
     "| ask twice, pay once |": (f"{JOBS}::the_same_key_and_body_are_the_same_job",),
+    "| ask again |": (
+        "integration/worker/test_kept_answers::the_same_question_gets_the_same_answer_without_the_model_or_a_worker",
+        "integration/worker/test_kept_answers::after_every_change_of_the_collection_the_question_is_answered_anew",
+        "integration/worker/test_kept_answers::no_cache_makes_it_anew_and_no_store_leaves_what_is_kept",
+    ),
     "| stop |": (
         f"{WORKER}::a_cancelled_job_that_waits_never_runs",
         f"{JOBS}::a_removed_job_leaves_nothing",
@@ -70,6 +75,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Models are collections:": (f"{OPENAI}::each_collection_is_a_model",),
     "`rag-queue` is the default one": (f"{OPENAI}::a_model_asks_its_collection",),
     "The last user message is the question": (f"{OPENAI}::the_last_message_of_the_user_is_the_question",),
+    "A system message and `instructions`": (
+        "integration/app/test_openai_conversations::a_system_message_is_the_callers_instruction",
+        "integration/app/test_openai_conversations::instructions_of_a_response_come_first_and_are_shown",
+        "integration/worker/test_openai_worker::earlier_messages_reach_the_model",
+    ),
+    "read with the six turns before it": (
+        "integration/app/test_openai_conversations::a_long_chat_is_read_from_its_last_six_turns",
+        "integration/worker/test_openai_worker::earlier_messages_reach_the_model",
+    ),
+    "`previous_response_id` continues a response, and may fork": (
+        "integration/app/test_openai_conversations::a_response_continues_another_with_all_that_was_said_before",
+        "integration/app/test_openai_conversations::a_chain_forks_and_each_branch_is_its_own",
+    ),
     "What a chat client asks for itself": (
         "acceptance/clients/test_open_webui::a_request_of_open_webui_gets_what_it_can_use",
         "integration/worker/test_openai_worker::a_clients_task_is_done_by_the_model_without_any_source",

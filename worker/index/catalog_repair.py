@@ -14,6 +14,7 @@ from app.core.documents.operations import FileBusyError
 from app.core.documents.records import AT_WORK, JOB_LOST, Changes, DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
+from app.core.queue.versions import raise_all
 from worker.index.vector_index import Document, VectorIndex
 
 NOT_INDEXED = DocumentError(
@@ -65,6 +66,7 @@ def repair(index: VectorIndex, connection: "Redis") -> int:
     Documents that the index lost are kept as failed, since their files may be here still, and so are those whose job
     died without a word. Raises `ServiceError`, or what redis-py raises when Valkey is unavailable.
     """
+    raise_all(connection)  # the index may have changed while no Valkey heard of it
     catalog = Catalog(connection)
     indexed: dict[str, set[str]] = {DEFAULT_TENANT: set()}
     repaired = 0

@@ -7,8 +7,8 @@ is LangChain's layout, so that any `QdrantVectorStore` reads it: the chunk's wor
 `metadata`. The collection's own metadata records the embedding model.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import chain, islice
 from threading import Lock
@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app.core.errors import ErrorCode, ServiceError
-from app.core.services import qdrant_server
+from app.core.errors import ConfigurationError, ErrorCode, ServiceError
+from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
 from worker.index.points import Chunk, Document, Version, document_of, points_of
 from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, dense_size, point_id
 
 if TYPE_CHECKING:  # seconds of imports that a run which finds nothing to do must not spend
+    from app.core.queue.versions import Place, Versions
     from worker.model.embeddings import ClosableEmbeddings
 
 WRITE_BATCH = 256
@@ -47,8 +48,11 @@ INDEXED_FIELDS: dict[str, dict[str, Any]] = {
 __all__ = ["Chunk", "Document", "VectorIndex", "Version", "open_index"]
 
 
-def open_index(settings: Settings) -> "VectorIndex":
-    """The configured index. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to."""
+def open_index(settings: Settings, *, must_tell: bool = False) -> "VectorIndex":
+    """The configured index, which tells Valkey of its changes if there is one (`must_tell`: or makes none).
+
+    Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
+    """
     url, key = qdrant_server(settings)
     http = WritingHttp(url, api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
 
@@ -62,7 +66,19 @@ def open_index(settings: Settings) -> "VectorIndex":
         settings.qdrant_collection,
         embeddings=embeddings if settings.embedding_model else None,
         embedding_model=settings.embedding_model,
+        versions=_versions(settings, must_tell=must_tell),
     )
+
+
+def _versions(settings: Settings, *, must_tell: bool) -> "Versions | None":
+    try:
+        address = redis_url(settings)
+    except ConfigurationError:  # `python -m ingest` while nothing runs: the service's start looks at the index anew
+        return None
+    from app.core.queue.connections import connect  # a run that has no Valkey should not wait for its client
+    from app.core.queue.versions import Versions
+
+    return Versions(connect(address), must_tell=must_tell)
 
 
 class WritingHttp(QdrantHttp):
@@ -81,7 +97,8 @@ class VectorIndex:
 
     `embeddings` makes the embedding model's client when it is first needed; None: BM25 alone. Every method raises
     `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when the collection was made with another
-    embedding model, or one of the model's codes when embedding fails.
+    embedding model, or one of the model's codes when embedding fails. `versions` hears of each change of a
+    collection's content, of all that change it here.
     """
 
     def __init__(
@@ -91,8 +108,10 @@ class VectorIndex:
         *,
         embeddings: "Callable[[], ClosableEmbeddings | None] | None" = None,
         embedding_model: str | None = None,
+        versions: "Versions | None" = None,
     ) -> None:
         self._http = http
+        self._versions = versions
         self._collection = collection
         self._path = f"/collections/{collection}"
         self._make_embeddings = embeddings
@@ -112,6 +131,8 @@ class VectorIndex:
     def close(self) -> None:
         """Close the connections to Qdrant and to the embedding model."""
         self._http.close()
+        if self._versions is not None:
+            self._versions.close()
         if self._embeddings is not None:
             self._embeddings.close()
 
@@ -155,8 +176,9 @@ class VectorIndex:
     def write_many(self, versions: Sequence[Version]) -> None:
         """Write documents, of each the chunk 0 with its record last."""
         points = chain.from_iterable(map(points_of, versions))
-        while batch := list(islice(points, WRITE_BATCH)):
-            self._put("/points?wait=true", {"points": batch})
+        with self._changing((each.document.tenant, each.document.collection) for each in versions):
+            while batch := list(islice(points, WRITE_BATCH)):
+                self._put("/points?wait=true", {"points": batch})
 
     def documents(
         self, *, tenant: str | None = None, collection: str | None = None, document_id: str | None = None
@@ -204,13 +226,13 @@ class VectorIndex:
             where["must_not"] = [{"must": kept}]
         if before is not None:
             where["must"].append(_is_below("ingested_at", before))
-        self._post("/points/delete?wait=true", {"filter": where})
+        with self._changing([(tenant, collection)]):
+            self._post("/points/delete?wait=true", {"filter": where})
 
     def rename(self, document: Document, *, filename: str, source: str) -> Document:
         """Let `document` stand for a file of another name; its record last, so that a killed call is repeated."""
         where = _where(tenant=document.tenant, collection=document.collection, document_id=document.document_id)
         changed = {"payload": {"filename": filename}, "key": METADATA, "filter": where}
-        self._post("/points/payload?wait=true", changed)
         first = point_id(
             tenant=document.tenant,
             collection=document.collection,
@@ -223,8 +245,14 @@ class VectorIndex:
             "key": f"{METADATA}.document",
             "points": [first],
         }
-        self._post("/points/payload?wait=true", record)
+        with self._changing([(document.tenant, document.collection)]):
+            self._post("/points/payload?wait=true", changed)
+            self._post("/points/payload?wait=true", record)
         return replace(document, filename=filename, source=source)
+
+    def _changing(self, places: "Iterable[Place]") -> AbstractContextManager[None]:
+        """Around every change of what these collections hold: what was answered from them is out of date."""
+        return self._versions.changing(places) if self._versions is not None else nullcontext()
 
     def _post(self, path: str, body: Any) -> Any:
         with self._doubting():

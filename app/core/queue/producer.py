@@ -33,6 +33,8 @@ from app.core.contract import (
     PAGE_QUEUE,
     QUERY_QUEUE,
     WEBHOOK_QUEUE,
+    AnswerJob,
+    AnswerResult,
     DeleteJob,
     IngestJob,
     JobStatus,
@@ -42,7 +44,9 @@ from app.core.contract import (
 from app.core.events import log_key
 from app.core.logging import content, get_logger
 from app.core.queue import scripts
+from app.core.queue.answers import LOOK, answers_prefix, fingerprint, is_kept, unpacked
 from app.core.queue.erasures import ERASED_JOBS
+from app.core.queue.given import GIVE, finished_fields, stored, told
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
@@ -60,6 +64,7 @@ from app.core.queue.records import (
     view_of,
 )
 from app.core.queue.usage import Spender, TokenBudgetError, spent_keys
+from app.core.queue.versions import version_keys
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.core.tracing.process import tracing
@@ -73,6 +78,8 @@ DELETE = Script(scripts.DELETE)
 OWN_FAILED = Script(scripts.OWN_FAILED)
 ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
 OWN = Script(scripts.OWN)
+LOOK_FOR_KEPT = Script(LOOK)
+GIVE_KEPT = Script(GIVE)
 
 DUE_BATCH = 1000
 """Retries put on the queue in one step."""
@@ -162,12 +169,24 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """A job that the queue has taken. `position` counts from 1; `is_replay`: it was taken before, by the same key."""
+    """A job that the queue has taken. `position` counts from 1; `is_replay`: it was taken before, by the same key;
+    `is_given`: it has ended already, with a kept answer."""
 
     job_id: str
     position: int
     expires_at: datetime
     is_replay: bool = False
+    is_given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A kept answer: the keys of what it depends on, where it stands, and the version that it has."""
+
+    keys: tuple[str, ...]
+    version: bytes
+    mark: str
+    result: AnswerResult
 
 
 class JobQueue:
@@ -213,8 +232,11 @@ class JobQueue:
         spender: Spender | None,
         traceparent: str | None,
     ) -> Enqueued:
+        kept = await self._kept(payload)
         settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
         fields, enqueued_at = _new_record(payload, settings, traceparent)
+        if kept is not None and (given := await self._give(kept, job_id, payload, fields, idempotency, webhook)):
+            return given
         expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
         days: list[str] = []
         if spender is not None:
@@ -266,6 +288,78 @@ class JobQueue:
             position=int(position),
             expires_at=datetime.fromisoformat(expires.decode()),
             is_replay=outcome == b"replay",
+        )
+
+    async def _kept(self, payload: Payload) -> _Kept | None:
+        """The answer that is kept of such a question, if it may be given again."""
+        if not isinstance(payload, AnswerJob) or not is_kept(payload, self._settings) or payload.cache != "use":
+            return None
+        mark = fingerprint(payload, self._settings)
+        keys = (*version_keys(payload.tenant, payload.collection), answers_prefix(payload.tenant) + mark)
+        try:
+            found = await self.link.run(LOOK_FOR_KEPT, keys=keys, args=[])
+        except ResponseError:  # what stands there is none of ours
+            return None
+        result = unpacked(mark, found[1]) if len(found) > 1 else None
+        return _Kept(keys, found[0], mark, result) if result is not None else None
+
+    async def _give(
+        self,
+        kept: _Kept,
+        job_id: str,
+        payload: Payload,
+        fields: dict[str, Any],
+        idempotency: Idempotency | None,
+        webhook: Webhook | None,
+    ) -> Enqueued | None:
+        """Make a job that has ended with the kept answer; None when that is out of date now. Raises as `submit`."""
+        settings, kind, moment = self._settings, KINDS[type(payload)], now()
+        seconds = kind.result_seconds(settings)
+        expires_at = moment + timedelta(seconds=seconds)
+        outcome, *rest = await self.link.run(
+            GIVE_KEPT,
+            keys=[
+                Job.key_for(job_id),
+                _queue_key(kind.queue),
+                idempotency.place if idempotency else "",
+                Queue.redis_queues_keys,
+                webhook_key(job_id),
+                OPEN,
+                OUTBOX,
+                results_key(job_id),
+                log_key(job_id),
+                FinishedJobRegistry.key_template.format(kind.queue),
+                *kept.keys,
+            ],
+            args=[
+                kept.version,
+                job_id,
+                _fingerprint(payload, webhook) if idempotency else "",
+                seconds + kind.failure_seconds(settings),
+                Job.redis_job_namespace_prefix,
+                expires_at.isoformat(),
+                json.dumps(webhook.plain()) if webhook else "",
+                stored(kept.result),
+                seconds,
+                *told(kept.result),
+                *chain.from_iterable((fields | finished_fields(moment) | {"kept": kept.mark}).items()),
+            ],
+        )
+        if outcome == b"stale":
+            return None
+        if outcome == b"conflict":
+            raise IdempotencyConflictError
+        taken, position, expires = rest
+        bind_contextvars(job_id=taken.decode())
+        is_replay = outcome == b"replay"
+        if not is_replay:
+            log.info("answer_given_again", kind=kind.name, queue=kind.queue, **self._shown(payload))
+        return Enqueued(
+            job_id=taken.decode(),
+            position=int(position),
+            expires_at=datetime.fromisoformat(expires.decode()),
+            is_replay=is_replay,
+            is_given=not is_replay,
         )
 
     async def check_room(self, queue: str, *, tenant: str) -> None:
@@ -392,7 +486,7 @@ class JobQueue:
                 f"rq:executions:{job_id}",
                 ERASED_JOBS,
             ],
-            args=[job_id, int(self._settings.database_url is not None)],
+            args=[job_id, int(self._settings.database_url is not None), answers_prefix(tenant)],
         )
         if not is_gone:
             raise JobRunningError(job_id)
@@ -606,7 +700,8 @@ def _queue_key(name: str) -> str:
 
 
 def _fingerprint(payload: Payload, webhook: Webhook | None) -> str:
-    """A hash that is equal for equal requests; `request_id` differs with each sending and does not count."""
-    request = [type(payload).__name__, payload.model_dump(mode="json", exclude={"request_id"})]
+    """A hash that is equal for equal requests; what differs with each sending, or is said in a header, does not
+    count."""
+    request = [type(payload).__name__, payload.model_dump(mode="json", exclude={"request_id", "cache"})]
     hook = webhook.plain() if webhook else None
     return hashlib.sha256(json.dumps([request, hook], sort_keys=True).encode()).hexdigest()

@@ -43,10 +43,7 @@ While fewer jobs wait than one tenant may have, nobody can have too many, and no
 is counted by each job's own record, and counted anew every second or so: whoever takes a job away need not say so.
 Below, nothing may be written: after a write Valkey lets a script go on that is to be refused at its maxmemory."""
 
-SUBMIT = (
-    ROOM
-    + USED
-    + """
+REPLAY = """
 if ARGV[3] ~= '' then
   local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
   if kept[1] and redis.call('EXISTS', ARGV[5] .. kept[2]) == 1 then
@@ -54,6 +51,27 @@ if ARGV[3] ~= '' then
     return {'replay', kept[2], kept[3], kept[4]}
   end
 end
+"""
+"""Begins a script that takes a request with a key: what was sent before is not taken again."""
+
+REMEMBER = """
+if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[3], 'fingerprint', ARGV[3], 'job_id', ARGV[2], 'position', position, 'expires_at', ARGV[6])
+  redis.call('EXPIRE', KEYS[3], ARGV[4])
+end
+if ARGV[7] ~= '' then
+  local hook = cjson.decode(ARGV[7])
+  redis.call('HSET', KEYS[5], 'url', hook.url, 'secret', hook.secret)
+  redis.call('EXPIRE', KEYS[5], ARGV[4])
+end
+"""
+"""Ends a script that takes a request: its key and webhook are kept. Both use the keys and arguments of `SUBMIT`."""
+
+SUBMIT = (
+    ROOM
+    + USED
+    + REPLAY
+    + """
 if ARGV[10] ~= '' then
   local tokens = used(KEYS, 9, ARGV[11])
   if tokens >= tonumber(ARGV[10]) then return {'spent', tokens} end
@@ -68,15 +86,9 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 12))
 redis.call('SADD', KEYS[4], KEYS[2])
 redis.call('SADD', KEYS[6], ARGV[2])
 redis.call('RPUSH', KEYS[2], ARGV[2])
-if ARGV[3] ~= '' then
-  redis.call('HSET', KEYS[3], 'fingerprint', ARGV[3], 'job_id', ARGV[2], 'position', position, 'expires_at', ARGV[6])
-  redis.call('EXPIRE', KEYS[3], ARGV[4])
-end
-if ARGV[7] ~= '' then
-  local hook = cjson.decode(ARGV[7])
-  redis.call('HSET', KEYS[5], 'url', hook.url, 'secret', hook.secret)
-  redis.call('EXPIRE', KEYS[5], ARGV[4])
-end
+"""
+    + REMEMBER
+    + """
 return {'queued', ARGV[2], position, ARGV[6]}
 """
 )
@@ -182,6 +194,8 @@ DELETE = (
     + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'started' then return 0 end
+local kept = redis.pcall('HGET', KEYS[1], 'kept')
+if type(kept) == 'string' and #kept == 64 then redis.call('DEL', ARGV[3] .. kept) end
 redis.call('LREM', KEYS[2], 0, ARGV[1])
 redis.call('SREM', KEYS[3], ARGV[1])
 for i = 4, 7 do redis.call('ZREM', KEYS[i], ARGV[1]) end
@@ -191,7 +205,8 @@ return 1
 """
 )
 """KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has, and at last the
-jobs that a chat log is to erase. ARGV: job id, 1 where there is one. 0 while it runs."""
+jobs that a chat log is to erase. ARGV: job id, 1 where there is one, what the keys of the tenant's kept answers begin
+with. 0 while it runs. The answer that came of the job, or that it was given, is kept no more."""
 
 OWN_FAILED = """
 local ids = redis.call('ZREVRANGE', KEYS[1], ARGV[3], ARGV[3] + ARGV[4] - 1)

@@ -24,7 +24,7 @@ NOT_SERVED = {
     "/v1/edits": "Edits are not served: ask with POST /v1/chat/completions.",
     "/v1/chat/completions": "Completions are not stored: POST /v1/responses makes answers that can be retrieved.",
     "/v1/responses/input_tokens": "Tokens are not counted before they are used: a response's `usage` has them.",
-    "/v1/responses/compact": "Conversations are not compacted: earlier turns are not read.",
+    "/v1/responses/compact": "Conversations are not compacted: the last six turns are read.",
     "/v1/assistants": "Assistants are not served: ask with POST /v1/responses.",
     "/v1/threads": "Threads are not served: ask with POST /v1/responses.",
     "/v1/conversations": "Conversations are not served here: ask with POST /v1/responses.",

@@ -56,6 +56,9 @@ class ResponseMaker:
             incomplete_details=_incompleteness(is_refused=is_refused, is_cut=is_cut),
             usage=_usage(result) if result is not None else None,
             metadata=self._note.metadata,
+            instructions=self._note.instructions,
+            previous_response_id=ID_PREFIX + self._note.chain[-1] if self._note.chain else None,
+            store=self._note.is_stored,
         )
 
     def message(self, message_id: str, result: AnswerResult) -> OutputMessage:
