@@ -38,6 +38,7 @@ from app.openapi import document as openapi
 from app.pages import routes as pages
 from app.routes import (
     chat,
+    conversations,
     docs,
     document_pages,
     documents,
@@ -142,6 +143,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         failed_jobs,
         feedback,
         timeline,
+        conversations,
         search,
         openai,
         queues,

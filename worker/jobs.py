@@ -20,6 +20,7 @@ from app.core.contract import (
     SearchResult,
     TaskJob,
     Timings,
+    Usage,
     page_url,
 )
 from app.core.errors import ErrorCode, ServiceError
@@ -29,6 +30,7 @@ from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.tracing.process import tracing
 from worker.answer import task
 from worker.answer.pipeline import answer
+from worker.conversation import keep, past, understood
 from worker.resources import Answering, open_answering, shared
 from worker.runtime.boundary import PutBackError, boundary
 from worker.runtime.budget import Budget
@@ -67,21 +69,24 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             return _given_again(record, again).model_dump(mode="json")
         with _turn(record, resources.budget):
             events = _events(record)
+            meant = understood(job.query, past(job, record, resources.settings), resources.rewrite)
             given = answer(
                 job.query,
-                search=lambda _: _searched(resources, job),
+                search=lambda question: _searched(resources, job.model_copy(update={"query": question})),
                 complete=resources.complete,
                 embed=resources.searcher.embed_few,
                 on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
                 on_delta=events.delta,
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
-                turns=job.turns,
+                turns=meant.turns,
+                standalone=meant.standalone,
                 instructions=_instructions(resources, job),
             )
-            spend(resources.settings.chat_model, given.usage.input_tokens, given.usage.output_tokens, answers=1)
+            usage = _sum(given.usage, meant.usage)
+            spend(resources.settings.chat_model, usage.input_tokens, usage.output_tokens, answers=1)
             if resources.budget is not None:
                 with suppress(*VALKEY_UNAVAILABLE):  # an answer that is paid for is worth more than its count
-                    resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)
+                    resources.budget.spend_tokens(usage.input_tokens + usage.output_tokens)
         if isinstance(events, DirectEvents):
             events.flush()
         measures().answered(given.mode, grounded=given.grounded, kept=given.kept, dropped=given.dropped)
@@ -91,8 +96,8 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             "model": given.model,
             "grounded": given.grounded,
             "citations": len(given.citations),
-            "input_tokens": given.usage.input_tokens,
-            "output_tokens": given.usage.output_tokens,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
             **content(resources.settings, question=job.query, answer=given.text),
         }
         result = AnswerResult(
@@ -101,10 +106,12 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             grounded=given.grounded,
             citations=given.citations,
             model=given.model,
-            usage=given.usage,
+            usage=usage,
             finish_reason=given.finish_reason,
+            standalone_question=meant.standalone,
             timings_ms=timings,
         )
+        keep(job, record, result, resources.settings)
         kept.keep(result)
         return result.model_dump(mode="json")
 
@@ -253,6 +260,12 @@ def _turn(record: Job | None, budget: Budget | None) -> Iterator[None]:
     finally:
         with suppress(*VALKEY_UNAVAILABLE):  # the lease ends by itself
             budget.release(record.id)
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens, output_tokens=one.output_tokens + other.output_tokens
+    )
 
 
 def _timings(record: Job | None, retrieval_ms: float, generation_ms: float) -> Timings:

@@ -303,6 +303,11 @@ class AnswerResult(Frozen):
     finish_reason: Literal["stop", "length"] = Field(
         "stop", description="length: the model came to its limit, and the answer is cut off"
     )
+    standalone_question: str | None = Field(
+        None,
+        max_length=QUERY_MAX_CHARACTERS,
+        description="What was searched for, when the question leaned on what was said before it; else null",
+    )
     cached: Literal["exact", "semantic"] | None = Field(
         None, description="exact: the answer that the same question was given before, while no document has changed"
     )

@@ -237,6 +237,9 @@ class Settings(BaseSettings):
     job_timeout_seconds: int = Field(180, ge=2, le=7200, description="Longest run of one job")
     ingest_timeout_seconds: int = Field(1800, ge=10, le=86_400, description="Longest indexing of one document")
     result_ttl_seconds: int = Field(86_400, ge=60, description="How long a finished job's answer is kept")
+    conversation_ttl_seconds: int = Field(
+        2_592_000, ge=60, description="How long a conversation is kept after it was last used"
+    )
     answer_cache_ttl_seconds: int = Field(
         3600,
         ge=0,

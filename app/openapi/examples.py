@@ -57,6 +57,7 @@ RESULT: dict[str, Any] = {
     "model": "gpt-4.1",
     "usage": {"input_tokens": 812, "output_tokens": 9},
     "cached": None,
+    "standalone_question": None,
     "timings_ms": {"queued": 2.1, "retrieval": 6.4, "generation": 912.0, "total": 920.5},
 }
 CITED = {
@@ -67,6 +68,12 @@ CITED = {
 }
 MODEL = {"id": "rag-queue:manuals", "object": "model", "created": 1_763_683_200, "owned_by": "rag-queue"}
 
+CONVERSATION: dict[str, Any] = {
+    "session_id": "desk-7",
+    "title": "How long is the warranty?",
+    "created_at": MOMENT,
+    "used_at": MOMENT,
+}
 EXAMPLES: dict[str, Any] = {
     "JobAccepted": {"job_id": JOB, "status": "queued", "position": 3, "expires_at": MOMENT, "urls": URLS},
     "JobState": STATE,
@@ -272,6 +279,20 @@ EXAMPLES: dict[str, Any] = {
         "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5, 0.125]}],
         "model": "text-embedding-3-small",
         "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    },
+    "ConversationList": {"conversations": [CONVERSATION | {"turns": 2}], "next_cursor": None},
+    "ConversationView": CONVERSATION
+    | {
+        "turns": [
+            {
+                "job_id": JOB,
+                "asked_at": MOMENT,
+                "question": "And for wear parts?",
+                "standalone_question": "How long is the warranty for wear parts?",
+                "answer": "For one year. [1]",
+                "citations": RESULT["citations"],
+            }
+        ]
     },
     "ResponseDeleted": {"id": f"resp_{JOB}", "object": "response", "deleted": True},
 }

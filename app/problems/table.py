@@ -28,6 +28,7 @@ from app.core.documents.files import StorageUnavailableError, StoredFileNotFound
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNREACHABLE
+from app.core.queue.conversations import ConversationNotFoundError
 from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotEndedError,
@@ -305,6 +306,12 @@ TABLE: tuple[Row[Any], ...] = (
         404,
         "job-not-found",
         "There is no such job, or its answer has expired. Ask again with POST /chat.",
+    ),
+    Row(
+        ConversationNotFoundError,
+        404,
+        "conversation-not-found",
+        "There is no such conversation, or it has expired. GET /conversations lists what there is.",
     ),
     Row(JobRunningError, 409, "job-running", "The job has not stopped yet. Try again in a moment."),
     Row(JobNotStoppableError, 409, "job-not-stoppable", "A document's deletion is not stopped. Upload it again."),

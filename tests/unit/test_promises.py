@@ -22,6 +22,7 @@ INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
 WORKER = "integration/worker/test_worker"
+CONVERSATIONS = "integration/worker/test_conversations"
 OWN_JOBS = "integration/worker/test_own_jobs"
 
 PROMISES: dict[str, tuple[str, ...]] = {
@@ -70,6 +71,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "security/test_tenants::who_makes_a_kind_of_job_stops_it_and_nobody_less",
     ),
     "| search alone |": ("integration/worker/test_events::a_search_finds_chunks_and_calls_no_model",),
+    "| go on |": (
+        f"{CONVERSATIONS}::turns_are_kept_in_the_order_of_asking_with_their_citations",
+        f"{CONVERSATIONS}::a_follow_up_is_put_in_other_words_by_the_model_and_searched_for",
+        f"{CONVERSATIONS}::without_a_model_the_words_of_the_question_before_are_added",
+    ),
     "| narrow |": (f"{SEARCH}::filters", f"{SEARCH}::tenants_and_collections_are_kept_apart"),
     "point any OpenAI client at `/v1`": (f"{OPENAI}::a_completion_is_the_answer_with_its_citations",),
     "Models are collections:": (f"{OPENAI}::each_collection_is_a_model",),

@@ -6,10 +6,12 @@ interpreter's lock, so one round trip takes, claims and fetches jobs for as many
 
 import threading
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from queue import SimpleQueue
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -53,6 +55,8 @@ class TakenJob(OwnJob):
     execution: Execution
     is_told_to_end = False
     spent: Spent | None = None
+    turn: Mapping[str, str] = MappingProxyType({})
+    """Fields of its record for the conversation that it is a turn of, by its end."""
 
     def perform(self) -> Any:
         """Run the function. RQ's own first makes the record persist, which `scripts.TAKE` has done."""

@@ -216,6 +216,8 @@ class ThreadWorker(SimpleWorker):
                 pipeline.hset(job.key, mapping=usage)  # beside the record, where they are counted without its result
             if field := as_field(getattr(job, "spent", None)):
                 pipeline.hset(job.key, mapping=field)  # type: ignore[arg-type]
+            if turn := getattr(job, "turn", None):
+                pipeline.hset(job.key, mapping=turn)
             job._handle_success(ttl, pipeline, **self._about_execution(job))
             job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
 

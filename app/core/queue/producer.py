@@ -682,6 +682,8 @@ def _new_record(payload: Payload, settings: Settings, traceparent: str | None) -
     fields["tenant"] = payload.tenant
     if payload.request_id is not None:
         fields["request_id"] = payload.request_id
+    if isinstance(payload, AnswerJob) and payload.session_id is not None:
+        fields["session"] = payload.session_id  # when it was asked, Valkey's clock says: several APIs' may differ
     if isinstance(payload, (IngestJob, DeleteJob)):
         fields["document_id"] = payload.document_id
     return fields, enqueued_at

@@ -19,6 +19,7 @@ from app.auth.sessions import COOKIE
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support.api import serving
+from tests.support.conversations import add_conversation
 from tests.support.credentials import AUDIENCE, ISSUER, SECRET, api_key, bearer, token, unsigned_token
 
 Route = tuple[str, str]
@@ -90,6 +91,8 @@ WITH_ID: Mapping[Route, Entry] = {
     ("GET", "/documents/{document_id}/file"): Entry(add_document),
     ("GET", "/documents/{document_id}/pages/{n}"): Entry(add_document, {"params": {"wait": 0}}),
     ("GET", "/documents/{document_id}/pages/{n}.png"): Entry(add_document, {"params": {"wait": 0}}),
+    ("GET", "/conversations/{session_id}"): Entry(add_conversation),
+    ("DELETE", "/conversations/{session_id}"): Entry(add_conversation),
     ("GET", "/v1/responses/{response_id}"): Entry(add_response),
     ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
@@ -116,6 +119,9 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/v1/responses/{response_id}/input_items"): Role.ASK,
     ("POST", "/v1/responses/{response_id}/cancel"): Role.ASK,
     ("DELETE", "/v1/responses/{response_id}"): Role.ASK,
+    ("GET", "/conversations"): Role.ASK,
+    ("GET", "/conversations/{session_id}"): Role.ASK,
+    ("DELETE", "/conversations/{session_id}"): Role.ASK,
     ("GET", "/documents"): Role.ASK,
     ("GET", "/documents/{document_id}"): Role.ASK,
     ("GET", "/documents/{document_id}/file"): Role.ASK,
@@ -252,10 +258,12 @@ def test_a_route_is_for_its_role_and_those_above(client: httpx.Client, route: Ro
 
 
 def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: httpx.Client) -> None:
-    job_id, document_id = add_job(owner), add_document(owner)
+    job_id, document_id, session_id = add_job(owner), add_document(owner), add_conversation(owner)
+    assert session_id in owner.get("/conversations").text
     for headers in STRANGERS.values():
         for path in (
             "/documents",
+            "/conversations",
             "/jobs?status=failed",
             "/queues",
             "/queues/history",
@@ -267,3 +275,4 @@ def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: h
             assert answer.status_code == 200
             assert job_id not in answer.text
             assert document_id not in answer.text
+            assert session_id not in answer.text
