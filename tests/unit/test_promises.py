@@ -265,6 +265,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/test_retrieval_benchmark::bm25_alone_finds_the_small_set",
         "integration/test_retrieval_benchmark::pages_of_pdfs_are_judged",
     ),
+    "`python -m benchmarks.answers FILE`": (
+        "acceptance/test_answers_benchmark::pages_words_refusals_and_the_exit_status",
+        "acceptance/test_answers_benchmark::what_has_changed_since_a_former_run_is_said",
+    ),
     "HTTPS_PROXY, HTTP_PROXY and NO_PROXY are heeded": (
         "integration/test_proxies::every_way_goes_through_the_proxy",
         "integration/test_proxies::every_place_that_opens_connections_is_among_the_ways",
