@@ -36,6 +36,7 @@ from app.core.documents.files import StorageUnavailableError, StoredFileNotFound
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNAVAILABLE, VALKEY_UNREACHABLE
+from app.core.queue.conversations import ConversationNotFoundError
 from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotEndedError,
@@ -156,6 +157,7 @@ SAMPLES = [
     Sample(JobNotFoundError("secret"), 404, "job-not-found"),
     Sample(JobRunningError("secret"), 409, "job-running"),
     Sample(JobNotStoppableError("secret"), 409, "job-not-stoppable"),
+    Sample(ConversationNotFoundError("secret"), 404, "conversation-not-found"),
     Sample(JobNotEndedError("secret"), 409, "job-not-ended"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),
     Sample(QueueFullError(3), 503, "queue-full", {"retry-after": "10"}),
