@@ -280,6 +280,23 @@ EXAMPLES: dict[str, Any] = {
         "model": "text-embedding-3-small",
         "usage": {"prompt_tokens": 0, "total_tokens": 0},
     },
+    "ConversationObject": {"id": "conv_7", "object": "conversation", "created_at": 1_763_683_200, "metadata": {}},
+    "ConversationDeleted": {"id": "conv_7", "object": "conversation.deleted", "deleted": True},
+    "ConversationItemList": {
+        "object": "list",
+        "data": [
+            {
+                "type": "message",
+                "id": f"msg_{JOB}_input",
+                "role": "user",
+                "status": "completed",
+                "content": [{"type": "input_text", "text": "How long is the warranty?"}],
+            }
+        ],
+        "first_id": f"msg_{JOB}_input",
+        "last_id": f"msg_{JOB}_input",
+        "has_more": False,
+    },
     "ConversationList": {"conversations": [CONVERSATION | {"turns": 2}], "next_cursor": None},
     "ConversationView": CONVERSATION
     | {

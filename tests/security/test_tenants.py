@@ -155,7 +155,8 @@ WAYS: Mapping[tuple[str, str], tuple[str, Send]] = {
 
 def test_every_post_that_makes_no_job_acts_on_one() -> None:
     assert {(method, path) for method, path in ROUTES if method == "POST"} - set(WAYS) <= set(ACTS) | {
-        ("POST", "/jobs/{job_id}/ticket")
+        ("POST", "/jobs/{job_id}/ticket"),
+        ("POST", "/v1/conversations"),
     }
 
 
@@ -618,6 +619,10 @@ QUICK = {
     ("GET", "/documents/{document_id}/file"),
     ("POST", "/jobs/{job_id}/ticket"),
     ("GET", "/v1/responses/{response_id}/input_items"),
+    ("POST", "/v1/conversations"),
+    ("GET", "/v1/conversations/{conversation_id}"),
+    ("GET", "/v1/conversations/{conversation_id}/items"),
+    ("DELETE", "/v1/conversations/{conversation_id}"),
     ("GET", "/session"),
     ("GET", "/page/answers/{job_id}"),
 }

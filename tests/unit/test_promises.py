@@ -90,6 +90,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/app/test_openai_conversations::a_long_chat_is_read_from_its_last_six_turns",
         "integration/worker/test_openai_worker::earlier_messages_reach_the_model",
     ),
+    "`conversation` names one that is kept": (
+        "integration/worker/test_openai_conversations::a_conversation_is_made_asked_in_read_and_deleted",
+    ),
     "`previous_response_id` continues a response, and may fork": (
         "integration/app/test_openai_conversations::a_response_continues_another_with_all_that_was_said_before",
         "integration/app/test_openai_conversations::a_chain_forks_and_each_branch_is_its_own",

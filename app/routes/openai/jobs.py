@@ -94,8 +94,9 @@ class Asking:
             query=asked.text,
             turns=asked.turns,
             instructions=asked.instructions,
+            session_id=asked.session_id,
             request_id=request_id,
-            cache=caching(self.request.headers.get("cache-control")),
+            cache=caching(self.request.headers.get("cache-control")) if asked.is_stored else "off",
         )
 
     async def view(self, job_id: str) -> JobView:

@@ -21,6 +21,7 @@ class ResponseNote(QuietModel):
     metadata: dict[str, str] = Field({})
     chain: tuple[Label, ...] = Field((), max_length=TURNS_READ)
     """The jobs of the responses that it continues, the oldest first: the last is the previous one."""
+    conversation: Label | None = None
     instructions: str | None = Field(None, max_length=INSTRUCTIONS_MAX_CHARACTERS)
     is_stored: bool = True
     """Else nobody comes back to it."""

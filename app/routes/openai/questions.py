@@ -27,6 +27,8 @@ class Asked:
     is_task: bool = False
     turns: tuple[EarlierTurn, ...] = ()
     instructions: str | None = None
+    session_id: str | None = None
+    is_stored: bool = True
 
     def after(self, earlier: tuple[EarlierTurn, ...]) -> "Asked":
         """The same, asked after `earlier` turns as well."""
@@ -74,9 +76,11 @@ def asked_by_chat(request: ChatCompletionRequest, task_header: str | None) -> As
 
 def asked_by_response(request: ResponseRequest, task_header: str | None) -> Asked:
     """What a response asks. Raises `OpenAIError` (400) for what this service can't do."""
-    for param in ("conversation", "prompt"):
-        if getattr(request, param) is not None:
-            raise unsupported(param, f"{param} is not supported: send the question itself.")
+    if request.prompt is not None:
+        raise unsupported("prompt", "prompt is not supported: send the question itself.")
+    if request.conversation is not None and request.previous_response_id is not None:
+        message = "A response continues a conversation or another response, not both."
+        raise OpenAIError(400, message, param="previous_response_id", code="mutually_exclusive_parameters")
     if request.background and request.store is False:
         raise unsupported("store", "A background response is stored, to be retrieved: store must not be false.")
     _check_choice("tool_choice", request.tool_choice)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import orjson
@@ -16,6 +17,7 @@ from app.request_headers import ClientTask, IdempotencyKey
 from app.routes import job_actions
 from app.routes.jobs import EVENT_NUMBER_MAX
 from app.routes.openai.chains import Chain, chain_to, stored
+from app.routes.openai.conversations import in_conversation, name_of
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses
 from app.routes.openai.jobs import Asking, AskingDep
 from app.routes.openai.notes import ResponseNote
@@ -59,22 +61,28 @@ async def create_response(
     With `background`, and when the answer takes longer than the service waits, the response comes back as `queued` or
     `in_progress`: retrieve it later. With `stream`, its events come as they happen. A client that leaves before the
     end stops the response, unless it sent `background`, `store` or an Idempotency-Key. `previous_response_id`
-    continues the chain of responses that ends with it: its last six turns are read, and it may fork.
+    continues the chain of responses that ends with it: its last six turns are read, and it may fork. `conversation`
+    names one that is kept, which begins with its first question.
     """
     collection, asked = collection_of(body.model), asked_by_response(body, x_openwebui_task)
     previous = body.previous_response_id
     chain = await chain_to(asking, previous) if previous is not None else Chain()
+    asked = replace(asked.after(chain.turns), is_stored=body.store is not False)
+    conversation = name_of(body.conversation) if body.conversation is not None else None
+    if conversation is not None:
+        asked = await in_conversation(asking, asked, conversation)
     note = ResponseNote(
         model=body.model,
         background=bool(body.background),
         metadata=body.metadata or {},
         chain=chain.job_ids,
+        conversation=conversation,
         instructions=instructions_in([], body.instructions),
-        is_stored=body.store is not False,
+        is_stored=asked.is_stored,
     )
     if body.stream or not body.background:
         asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
-    taken = await asking.submit(asked.after(chain.turns), collection, idempotency_key)
+    taken = await asking.submit(asked, collection, idempotency_key)
     if taken.is_replay:
         note = await asking.notes.get(taken.job_id)
     else:

@@ -139,7 +139,9 @@ class ResponseRequest(QuietModel):
     previous_response_id: str | None = Field(
         None, max_length=256, description=f"The response to be continued: the last {TURNS_READ} turns are read"
     )
-    conversation: str | dict[str, Any] | None = Field(None, description="Not supported")
+    conversation: str | dict[str, Any] | None = Field(
+        None, description='The name of the conversation that it is asked in, or `{"id": name}`; not with the former'
+    )
     prompt: dict[str, Any] | None = Field(None, description="Not supported")
 
     @field_validator("metadata")
@@ -291,6 +293,12 @@ class IncompleteDetails(QuietModel):
     reason: Literal["content_filter", "max_output_tokens"]
 
 
+class ConversationName(QuietModel):
+    """The conversation that a response was asked in."""
+
+    id: str
+
+
 class ResponseObject(QuietModel):
     """A response. `output` is empty unless it is completed, or incomplete as the answer is cut off."""
 
@@ -308,6 +316,7 @@ class ResponseObject(QuietModel):
     metadata: dict[str, str]
     instructions: str | None = None
     previous_response_id: str | None = None
+    conversation: ConversationName | None = None
     store: bool = True
     parallel_tool_calls: bool = False
     tool_choice: Literal["auto"] = "auto"
@@ -340,6 +349,42 @@ class InputItemList(QuietModel):
     first_id: str | None
     last_id: str | None
     has_more: Literal[False] = False
+
+
+class ConversationRequest(QuietModel):
+    """POST /v1/conversations."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+    items: list[dict[str, Any]] | None = Field(None, description="Not supported")
+    metadata: dict[str, Any] | None = Field(None, description="Not supported")
+
+
+class ConversationObject(QuietModel):
+    """A conversation."""
+
+    id: str
+    object: Literal["conversation"] = "conversation"
+    created_at: int
+    metadata: dict[str, str] = Field({})
+
+
+class ConversationDeleted(QuietModel):
+    """The conversation is gone, with what was asked and answered."""
+
+    id: str
+    object: Literal["conversation.deleted"] = "conversation.deleted"
+    deleted: Literal[True] = True
+
+
+class ConversationItemList(QuietModel):
+    """Some of a conversation's messages."""
+
+    object: Literal["list"] = "list"
+    data: list[InputMessage | OutputMessage]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
 
 
 class ResponseDeleted(QuietModel):

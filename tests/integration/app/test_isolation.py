@@ -97,6 +97,9 @@ WITH_ID: Mapping[Route, Entry] = {
     ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
     ("DELETE", "/v1/responses/{response_id}"): Entry(add_response),
+    ("GET", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
+    ("GET", "/v1/conversations/{conversation_id}/items"): Entry(add_conversation),
+    ("DELETE", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
 }
 SHARED = {("GET", "/v1/models/{model}")}
 """Routes whose id names nothing of a tenant's."""
@@ -119,6 +122,10 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/v1/responses/{response_id}/input_items"): Role.ASK,
     ("POST", "/v1/responses/{response_id}/cancel"): Role.ASK,
     ("DELETE", "/v1/responses/{response_id}"): Role.ASK,
+    ("POST", "/v1/conversations"): Role.ASK,
+    ("GET", "/v1/conversations/{conversation_id}"): Role.ASK,
+    ("GET", "/v1/conversations/{conversation_id}/items"): Role.ASK,
+    ("DELETE", "/v1/conversations/{conversation_id}"): Role.ASK,
     ("GET", "/conversations"): Role.ASK,
     ("GET", "/conversations/{session_id}"): Role.ASK,
     ("DELETE", "/conversations/{session_id}"): Role.ASK,

@@ -282,6 +282,13 @@ def test_what_is_not_stored_can_continue_what_is(talk: Talk) -> None:
     assert talk.given == [FIRST]
 
 
+def test_what_is_not_stored_is_kept_for_no_other_question(
+    client: OpenAI, worker: ActingWorker, valkey: Redis
+) -> None:
+    with client.responses.create(model="rag-queue", input="?", store=False, stream=True):
+        assert worker.payload(worker.take()).cache == "off"
+
+
 def test_a_hostile_note_is_none(talk: Talk, client: OpenAI, valkey: Redis) -> None:
     first = talk.ask(*FIRST)
     job_id = first.removeprefix("resp_")
