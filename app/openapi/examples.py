@@ -146,6 +146,42 @@ EXAMPLES: dict[str, Any] = {
         "total": {"answers": 1840, "input_tokens": 1_494_080, "output_tokens": 16_560, "cost_usd": 3.12064},
         "budget": {"limit": 2_000_000, "used": 1_510_640, "window": "month", "ends_at": "2026-12-01T00:00:00Z"},
     },
+    "Feedback": {
+        "job_id": JOB,
+        "rating": "down",
+        "comment": "That is the old edition.",
+        "expected": "Three years.",
+        "rated_at": MOMENT,
+    },
+    "HistoryPage": {
+        "entries": [
+            {
+                "job_id": JOB,
+                "session_id": "desk-7",
+                "collection": "manuals",
+                "status": "finished",
+                "enqueued_at": MOMENT,
+                "started_at": MOMENT,
+                "ended_at": MOMENT,
+                "model": "gpt-4.1",
+                "input_tokens": 812,
+                "output_tokens": 9,
+                "cost_usd": 0.001696,
+                "mode": "model",
+                "grounded": True,
+                "cached": None,
+                "error": None,
+                "question": "How long is the warranty?",
+                "answer": RESULT["answer"],
+                "citations": RESULT["citations"],
+                "rating": "down",
+                "comment": "That is the old edition.",
+                "expected": "Three years.",
+                "rated_at": MOMENT,
+            }
+        ],
+        "next_cursor": f"1795253400000000:{JOB}",
+    },
     "Workers": {
         "workers": [
             {

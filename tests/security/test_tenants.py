@@ -297,7 +297,8 @@ def test_every_route_that_acts_on_a_job_is_in_the_table() -> None:
         for method, path in ROUTES
         if method not in ("GET", "HEAD") and ("{job_id}" in path or "{response_id}" in path or path in BULK)
     }
-    assert acting - {("POST", "/jobs/{job_id}/ticket")} == set(ACTS)  # for tickets see test_signed_links
+    saying = {("POST", "/jobs/{job_id}/ticket"), ("POST", "/jobs/{job_id}/feedback")}  # which leave the job as it is
+    assert acting - saying == set(ACTS)
 
 
 def test_every_kind_of_job_has_a_role() -> None:
@@ -590,6 +591,7 @@ HOLDS: Mapping[tuple[str, str], tuple[Hold, ...]] = {
     ("POST", "/v1/responses/{response_id}/cancel"): (Hold("waits"),),
     ("DELETE", "/v1/responses/{response_id}"): (Hold("waits"),),
     ("POST", "/documents"): (Hold("uploads"),),
+    ("GET", "/history"): (Hold("streams", {"params": {"format": "csv"}}),),
 }
 """Every route that may keep a connection open, and each way in which it does."""
 QUICK = {
@@ -605,6 +607,7 @@ QUICK = {
     ("GET", "/workers"),
     ("GET", "/metrics"),
     ("GET", "/usage"),
+    ("POST", "/jobs/{job_id}/feedback"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
     ("GET", "/conversations"),

@@ -407,6 +407,16 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "acceptance/test_logs::nothing_that_is_anybodys_stands_in_the_logs",
         "acceptance/test_logs::with_log_content_questions_and_answers_are_logged_and_secrets_are_not",
     ),
+    "- **Chat log**:": (
+        "integration/app/chat_log/test_log::an_answer_is_a_row_with_all_that_is_known_of_it",
+        "integration/app/chat_log/test_history_api::what_is_said_of_an_answer_stands_beside_it_and_may_be_changed",
+        "integration/app/chat_log/test_log::without_content_no_word_of_it_reaches_the_database",
+        "integration/app/chat_log/test_export::the_embedded_log_is_found_in_data_dir",
+    ),
+    "Its database may be away:": (
+        "integration/app/chat_log/test_log::a_database_that_is_away_delays_loses_nothing_and_is_told_once",
+        "integration/app/chat_log/test_history_api::with_the_database_away_questions_are_answered_and_the_log_says_when_to_come_back",
+    ),
     "- **Tokens and money**:": ("integration/app/test_usage::rows_are_by_day_tenant_and_model_with_what_they_cost",),
     "`GET /usage` counts each answer once": (
         "integration/worker/test_usage::a_killed_workers_job_counts_once_when_another_has_answered_it",

@@ -141,6 +141,10 @@ class JobNotStoppableError(Exception):
     """The job is a document's deletion, which was promised and would leave half a document."""
 
 
+class JobNotEndedError(Exception):
+    """Of a job that has not ended there is nothing to say yet."""
+
+
 class JobNotFailedError(Exception):
     """Only a job that has failed is sent back."""
 

@@ -84,6 +84,7 @@ WITH_ID: Mapping[Route, Entry] = {
     ("POST", "/jobs/{job_id}/requeue"): Entry(add_job),
     ("POST", "/jobs/{job_id}/ticket"): Entry(add_job),
     ("GET", "/jobs/{job_id}/timeline"): Entry(add_job),
+    ("POST", "/jobs/{job_id}/feedback"): Entry(add_job, {"json": {"rating": "up"}}),
     ("GET", "/page/answers/{job_id}"): Entry(add_job),
     ("GET", "/documents/{document_id}"): Entry(add_document),
     ("DELETE", "/documents/{document_id}"): Entry(add_document),
@@ -146,6 +147,8 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/workers"): Role.ADMIN,
     ("GET", "/metrics"): Role.ADMIN,
     ("GET", "/usage"): Role.ASK,
+    ("GET", "/history"): Role.ADMIN,
+    ("POST", "/jobs/{job_id}/feedback"): Role.ASK,
     ("GET", "/session"): Role.ASK,
     ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
@@ -187,6 +190,7 @@ def url(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         jwt_audience=AUDIENCE,
         address_rate_limit="99999/second",
         metrics=True,
+        database_url=f"sqlite:///{data_dir}/history.sqlite3",
     )
     with Redis.from_url(valkey_url) as valkey:
         valkey.flushall()
@@ -272,6 +276,7 @@ def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: h
             "/queues/history",
             "/workers",
             "/metrics",
+            "/history",
         ):
             answer = client.get(path, headers=headers)
             assert answer.status_code == 200
