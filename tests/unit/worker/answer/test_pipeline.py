@@ -253,6 +253,6 @@ def test_instructions_that_want_the_rules_away_prove_nothing_that_no_source_says
     given = answer("How long is the warranty?", search=lambda _: FOUND, complete=model, instructions=told)
     rules = str(model.asked[0][0]["content"])
     assert all(text in rules for text in told.values())
-    assert not given.grounded
+    assert [citation.quote for citation in given.citations] == ["The warranty lasts two years."]
     assert "[7]" not in given.text
     assert "9" not in "".join(citation.quote for citation in given.citations)
