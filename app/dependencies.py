@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 
+from app.chat_log import ChatLogOffError
 from app.core.queue.producer import JobQueue
 from app.core.settings import Settings
 from app.jobs.places import Places
@@ -29,6 +30,12 @@ class Api:
     places: Places
     metrics: "ApiMetrics | None" = None
     chat_log: "ChatLog | None" = None
+
+    def logged(self) -> "ChatLog":
+        """The chat log. Raises `ChatLogOffError` where there is none."""
+        if self.chat_log is None:
+            raise ChatLogOffError
+        return self.chat_log
 
 
 def api_of(request: Request) -> Api:

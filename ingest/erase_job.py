@@ -22,6 +22,7 @@ from app.core.logging import get_logger
 from app.core.queue import erasures
 from app.core.queue.answers import answers_key, answers_prefix
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.conversations import conversation_key, conversations_key, deleted_key
 from app.core.queue.erasing import erasing_key
 from app.core.queue.locks import take_lock
 from app.core.queue.removal import JobsStillRunError, delete_keys, remove_jobs
@@ -58,6 +59,13 @@ def _chunks(resources: Ingestion, tenant: str) -> int:
     return resources.index.delete_tenant(tenant)
 
 
+def _conversations(resources: Ingestion, tenant: str) -> int:
+    """Those that are kept, their list, and the marks of those that were deleted, which have their names."""
+    conversations = delete_keys(resources.connection, conversation_key(tenant, "*"))
+    delete_keys(resources.connection, conversations_key(tenant), deleted_key(tenant, "*"))
+    return conversations
+
+
 def _answers(resources: Ingestion, tenant: str) -> int:
     """Those that are kept to be given again, and the versions of the collections that they were made from."""
     answers = delete_keys(resources.connection, f"{answers_prefix(tenant)}*")
@@ -81,6 +89,7 @@ STORES: Mapping[str, Callable[[Ingestion, str], int | None]] = {
     "chat log": _chat_log,
     "documents": _catalog,
     "chunks": _chunks,
+    "conversations": _conversations,
     "answers": _answers,
     "files": _files,
 }

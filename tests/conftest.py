@@ -14,6 +14,7 @@ from app.core.queue.connections import connect
 from app.core.settings import Settings
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
+from tests.support.conversations import VALKEY
 from tests.support.postgres import Postgres, postgres
 from tests.support.processes import wait_until
 
@@ -51,6 +52,7 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         with connect(url) as connection:
             wait_until(lambda: connection.ping(), "Valkey answers")
+        os.environ[VALKEY] = url
         yield url
     finally:
         process.terminate()

@@ -18,7 +18,7 @@ from app.chat_log.erasing import Erasures
 from app.chat_log.filters import Filter, Place
 from app.core.logging import get_logger
 from app.core.queue import erasures
-from app.core.queue.producer import JobQueue
+from app.core.queue.producer import JOB_ID, JobQueue
 from app.core.queue.questions import asked
 from app.core.queue.records import view_of
 from app.core.settings import Settings
@@ -70,6 +70,7 @@ class ChatLog:
 
         Nothing in the process's first second, which is its start's. An outage has one line in the log.
         """
+        await self._reader.count_in()  # also while the database is away
         if not self._has_begun:
             self._has_begun = True
             return 0
@@ -98,6 +99,8 @@ class ChatLog:
 
         `said` has what `app.chat_log.tables.SAID` names.
         """
+        if not JOB_ID.fullmatch(job_id):
+            return False
         cleaned = {name: clean(value) if isinstance(value, str) else value for name, value in said.items()}
         return await self._do(lambda store: store.say(job_id, tenant, cleaned))
 
@@ -107,6 +110,8 @@ class ChatLog:
 
     async def erase_job(self, job_id: str, tenant: str) -> bool:
         """Erase the row of a job whose record is gone; whether the tenant had one."""
+        if not JOB_ID.fullmatch(job_id):
+            return False
         erased = await self._do(lambda store: store.erase_jobs([job_id], tenant=tenant))
         await self._scrub(erased)
         return erased > 0

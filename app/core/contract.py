@@ -40,6 +40,8 @@ TURNS_READ = 6
 """Earlier turns that a question is answered in the light of: more are seldom leaned on, and each costs tokens."""
 TURN_ANSWER_MAX_CHARACTERS = 8_000
 """Of an earlier answer that a caller brings; the model is shown less."""
+INSTRUCTIONS_MAX_CHARACTERS = 4_000
+"""Of an operator, a collection or a caller: a page, some 1,000 tokens, a third of what the sources take."""
 EMBED_TEXTS_MAX = 128
 """Texts of one job: as many as are embedded in one request. Their vectors, of 4,096 dimensions, are 3 MiB in base64
 of the 4 MiB that a result may have."""
@@ -76,6 +78,10 @@ def is_label(text: str) -> bool:
     return len(text) <= LABEL_MAX_CHARACTERS and LABEL.fullmatch(text) is not None
 
 
+Instructions = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=INSTRUCTIONS_MAX_CHARACTERS)
+]
+"""What an answer should be like: its tone, its form, its terms."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Page = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -153,13 +159,15 @@ class AnswerJob(SearchJob):
     """A question on its way to a worker.
 
     `session_id` names a conversation that is kept here; `turns` are those of one that its caller keeps, the oldest
-    first. With turns given, those kept here are not read.
+    first. With turns given, those kept here are not read. `instructions` are the caller's, which stand below
+    our rules in the prompt.
     """
 
     session_id: Label | None = None
     cache: Caching = "use"
 
     turns: tuple[EarlierTurn, ...] = Field((), max_length=TURNS_READ)
+    instructions: Instructions | None = None
 
 
 class TaskJob(Frozen):
@@ -305,6 +313,11 @@ class AnswerResult(Frozen):
     usage: Usage
     finish_reason: Literal["stop", "length"] = Field(
         "stop", description="length: the model came to its limit, and the answer is cut off"
+    )
+    standalone_question: str | None = Field(
+        None,
+        max_length=QUERY_MAX_CHARACTERS,
+        description="What was searched for, when the question leaned on what was said before it; else null",
     )
     cached: Literal["exact", "semantic"] | None = Field(
         None, description="exact: the answer that the same question was given before, while no document has changed"

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import is_host, is_prefix
-from app.core.contract import is_signing_secret
+from app.core.contract import Instructions, is_signing_secret
 from app.core.providers import OPENAI, provider_of
 
 JWT_SECRET_MIN_BYTES = 32
@@ -208,6 +208,9 @@ class Settings(BaseSettings):
     webhook_concurrency: int = Field(
         8, ge=1, le=64, description="Webhooks one worker process delivers at once, half of them of one tenant at most"
     )
+    answer_instructions: Instructions | None = Field(
+        None, description="What the model is told of how to answer, below the rules that hold for every answer"
+    )
     top_k: int = Field(5, ge=1, le=50, description="Chunks an answer is made of, unless the question says")
     chunk_size: int = Field(1000, ge=100, le=8000, description="Length of a chunk at most, in characters")
     chunk_overlap: int = Field(150, ge=0, le=2000, description="Characters that neighbouring chunks share")
@@ -234,6 +237,9 @@ class Settings(BaseSettings):
     job_timeout_seconds: int = Field(180, ge=2, le=7200, description="Longest run of one job")
     ingest_timeout_seconds: int = Field(1800, ge=10, le=86_400, description="Longest indexing of one document")
     result_ttl_seconds: int = Field(86_400, ge=60, description="How long a finished job's answer is kept")
+    conversation_ttl_seconds: int = Field(
+        2_592_000, ge=60, description="How long a conversation is kept after it was last used"
+    )
     answer_cache_ttl_seconds: int = Field(
         3600,
         ge=0,

@@ -52,7 +52,7 @@ class Reader:
 
         Raises as `act` does, or one of `VALKEY_UNAVAILABLE`.
         """
-        await self._count_in()
+        await self.count_in()
         lock = lock_key(self._name)
         if not await self._valkey.set(lock, self._holder, nx=True, px=LOCK_MILLISECONDS):
             return 0
@@ -61,8 +61,11 @@ class Reader:
         finally:
             await self._release(keys=[lock], args=[self._holder])
 
-    async def _count_in(self) -> None:
-        """Of an optional reader: entries are kept for it from now on, and as long as it is heard of."""
+    async def count_in(self) -> None:
+        """Of an optional reader: entries are kept for it from now on, and as long as it is heard of.
+
+        For who can't read yet. Raises one of `VALKEY_UNAVAILABLE`.
+        """
         seconds = OPTIONAL.get(self._name)
         if seconds is None:
             return

@@ -54,6 +54,7 @@ ANY_TEXT = {
     "chat_model": "a name that the provider knows",
     "embedding_model": "a name that the provider knows",
     "rerank_model": "a name that the provider knows",
+    "answer_instructions": "words for a model",
     "jwt_issuer": "any name",
     "jwt_audience": "any name",
 }

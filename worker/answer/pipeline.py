@@ -1,8 +1,9 @@
 """From a question to an answer with citations. Pure: no queue, no settings, no clock but for timings."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import MappingProxyType
 from typing import Literal
 
 from app.core.contract import Citation, EarlierTurn, Usage
@@ -72,12 +73,14 @@ def answer(
     on_again: Callable[[], object] = lambda: None,
     standalone: str | None = None,
     turns: Sequence[EarlierTurn] = (),
+    instructions: Mapping[str, str] = MappingProxyType({}),
 ) -> Answer:
     """Answer `question` from what `search` finds: by the model, or with `complete=None` in the sources' own words,
     which `embed` helps to choose.
 
     `turns` is what was asked and answered before it, which the model is told; `standalone` is the question when it
-    leans on them, put so that it can be searched for by itself.
+    leans on them, put so that it can be searched for by itself. `instructions` are told to the model as
+    `build_messages` has it.
 
     `on_delta` is given the answer as it comes, its citations checked. `on_again` is called before the whole of it is
     given anew, since what was given is not the answer. The model is not called when nothing is found; what is too
@@ -98,7 +101,7 @@ def answer(
         text, citations = extract(standalone or question, hits, embed)
         grounded = bool(citations)
     elif hits:
-        asked = _Asked(question, standalone or question, turns)
+        asked = _Asked(question, standalone or question, turns, instructions)
         completion, checked = _completed(asked, hits, complete, on_delta, on_again)
         text, citations, grounded = checked.text, checked.citations, checked.grounded
         kept, dropped = checked.kept, checked.dropped
@@ -126,17 +129,18 @@ def answer(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question, how it reads without what was said before, and that."""
+    """A question, how it reads without what was said before, that, and how it should be answered."""
 
     question: str
     standalone: str
-    turns: Sequence[EarlierTurn] = ()
+    turns: Sequence[EarlierTurn]
+    instructions: Mapping[str, str]
 
     def messages(self, hits: Sequence[Hit]) -> list[Message]:
-        return build_messages(self.question, hits, self.turns)
+        return build_messages(self.question, hits, self.turns, self.instructions)
 
     def alone(self) -> "_Asked":
-        return _Asked(self.standalone, self.standalone)
+        return _Asked(self.standalone, self.standalone, (), self.instructions)
 
 
 def _completed(

@@ -3,6 +3,8 @@
 What is kept saves work and is never needed: without Valkey's word the question is answered as if nothing were kept.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -16,13 +18,16 @@ from app.core.queue.answers import (
     answers_key,
     answers_prefix,
     fingerprint,
+    given_again,
     is_kept,
     packed,
     unpacked,
 )
 from app.core.queue.versions import MAKE, version_keys
 from app.core.settings import Settings
+from worker.runtime.intake import TakenJob
 from worker.runtime.measures import measures
+from worker.runtime.sharing import Waiting
 
 log = get_logger(__name__)
 
@@ -33,15 +38,39 @@ class KeptAnswer:
     def __init__(self, record: Job | None, job: AnswerJob, settings: Settings) -> None:
         self._record = record if is_kept(job, settings) else None
         self._job = job
-        self._seconds = settings.answer_cache_ttl_seconds
+        self._settings = settings
         self._version: bytes | None = None
+        self._waiting: Waiting | None = None
+        self.found: AnswerResult | None = None
         if self._record is not None:
             self._mark = fingerprint(job, settings)
             self._versions = version_keys(job.tenant, job.collection)
             self._key = answers_prefix(job.tenant) + self._mark
 
-    def find(self) -> AnswerResult | None:
-        """The answer, if there is one that may be given again."""
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Around the making of the answer. On entry `found` is the answer that may be given again, if there is one.
+
+        Raises `WaitError` when another job makes it now. RQ's own worker makes each: it can put nothing aside.
+        """
+        self.found = self._find()
+        record = self._record
+        is_shared = self._version is not None and self._job.cache == "use" and self.found is None
+        if not is_shared or not isinstance(record, TakenJob) or self._version is None:
+            yield
+            return
+        self._waiting = Waiting(record.connection, record, self._job.tenant, self._mark, self._version)
+        with self._waiting.leading(seconds=2 * self._settings.job_timeout_seconds) as body:
+            self.found = unpacked(self._mark, body)
+            yield
+
+    def made(self, result: AnswerResult) -> None:
+        """Keep the answer, unless its collection has changed or is being changed; and give it to those that wait."""
+        self._keep(result)
+        if self._waiting is not None:
+            self._waiting.share(given_again(result), seconds=self._settings.result_ttl_seconds)
+
+    def _find(self) -> AnswerResult | None:
         if self._record is None:
             return None
         try:
@@ -55,21 +84,15 @@ class KeptAnswer:
         measures().cache("exact", is_hit=found is not None)
         return found
 
-    def keep(self, result: AnswerResult) -> None:
-        """Keep the answer, unless its collection has changed since `find` or is being changed."""
-        if self._record is None or not self._version or (body := packed(self._mark, result)) is None:
+    def _keep(self, result: AnswerResult) -> None:
+        if self._record is None or self._version is None or (body := packed(self._mark, result)) is None:
             return
         keys = (*self._versions, self._key, answers_key(self._job.tenant), self._record.key)
-        arguments = (
-            self._version,
-            body,
-            self._record.id,
-            self._seconds,
-            self._mark,
-            answers_prefix(self._job.tenant),
-        )
+        seconds, where = self._settings.answer_cache_ttl_seconds, answers_prefix(self._job.tenant)
         try:
-            self._record.connection.eval(KEEP, len(keys), *keys, *arguments)
+            self._record.connection.eval(
+                KEEP, len(keys), *keys, self._version, body, self._record.id, seconds, self._mark, where
+            )
         except RedisError as error:  # its memory may be full
             log.warning("answer_not_kept", reason=type(error).__name__)
 
@@ -79,5 +102,5 @@ class KeptAnswer:
         if answer == [b""]:
             connection.eval(MAKE, 2, *self._versions[:2])
             answer = connection.eval(LOOK, len(keys), *keys)
-        self._version = answer[0] if answer else None
+        self._version = answer[0] if answer and answer[0] else None
         return answer[1] if len(answer) > 1 else None

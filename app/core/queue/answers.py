@@ -26,8 +26,9 @@ ANSWER_BYTES_MAX = 64 << 10
 """Of one kept answer: one in a thousand is longer, and is made anew."""
 
 SETTINGS = (
-    "chat_model", "context_tokens", "embedding_base_url", "embedding_model", "fusion", "fusion_dense_weight",
-    "has_chat_model", "openai_base_url", "qdrant_collection", "rerank_model", "rerank_url", "rrf_k", "top_k",
+    "answer_instructions", "chat_model", "context_tokens", "embedding_base_url", "embedding_model", "fusion",
+    "fusion_dense_weight", "has_chat_model", "openai_base_url", "qdrant_collection", "rerank_model", "rerank_url",
+    "rrf_k", "top_k",
 )  # fmt: skip
 """Settings that an answer depends on. A test has all others, each with why it does not."""
 NOT_ASKED = frozenset({"request_id", "cache", "session_id"})

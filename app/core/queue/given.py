@@ -67,8 +67,8 @@ return {'given', ARGV[2], position, ARGV[6]}
 """KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, outbox, results, log, finished, those of the
 version, the answer, the mark of the tenant's erasing. ARGV: the version that the answer has, job id, fingerprint or
 '', seconds to keep key and webhook, prefix of job keys, when the answer expires, webhook as JSON or '', the result,
-seconds to keep it, data of the event that it has begun, data of its only piece, then the job's fields and values. What
-became of it, as `SUBMIT` says it; 'stale' when the answer is not to be given any more."""
+seconds to keep it, data of the event that it has begun, data of its only piece, then the job's fields and values.
+What became of it, as `SUBMIT` says it; 'stale' when the answer is not to be given any more."""
 
 
 def told(result: AnswerResult, attempt: int = 1) -> list[Argument]:

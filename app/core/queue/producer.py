@@ -145,6 +145,10 @@ class JobNotStoppableError(Exception):
     """The job deletes a document or erases a tenant: that was promised, and would leave half of it."""
 
 
+class JobNotEndedError(Exception):
+    """Of a job that has not ended there is nothing to say yet."""
+
+
 class JobNotFailedError(Exception):
     """Only a job that has failed is sent back."""
 
@@ -689,6 +693,8 @@ def _new_record(payload: Payload, settings: Settings, traceparent: str | None) -
     fields["tenant"] = payload.tenant
     if payload.request_id is not None:
         fields["request_id"] = payload.request_id
+    if isinstance(payload, AnswerJob) and payload.session_id is not None:
+        fields["session"] = payload.session_id  # when it was asked, Valkey's clock says: several APIs' may differ
     if isinstance(payload, (IngestJob, DeleteJob)):
         fields["document_id"] = payload.document_id
     return fields, enqueued_at

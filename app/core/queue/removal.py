@@ -108,7 +108,7 @@ def _removed(connection: "Redis", settings: Settings, tenant: str, own: Sequence
                 (
                     DELETE,
                     delete_call(job.job_id, job.queue, tenant, has_chat_log=False),
-                ),  # the tenant is erased there
+                ),  # the tenant is, as a whole
             ):
                 pipeline.eval(script, len(keys), *keys, *args)
         answers = pipeline.execute()

@@ -1,6 +1,7 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
 from app.core.queue.outbox import CANCELED, ENDED, NOW
+from app.core.queue.turns import FORGET
 from app.core.queue.usage import USED
 
 BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
@@ -86,6 +87,10 @@ if share < most and not has_share(KEYS[2], KEYS[7], KEYS[8], ARGV[5], share, ARG
 end
 if position > most then return {'full', position - 1} end
 redis.call('HSET', KEYS[1], unpack(ARGV, 12))
+if redis.call('HEXISTS', KEYS[1], 'session') == 1 then
+  local now = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'asked', string.format('%.0f', now[1] * 1000000 + now[2]))
+end
 redis.call('SADD', KEYS[4], KEYS[2])
 redis.call('SADD', KEYS[6], ARGV[2])
 redis.call('RPUSH', KEYS[2], ARGV[2])
@@ -197,9 +202,11 @@ had failed and now waits again, else 'not failed', 'share' or 'erasing'."""
 DELETE = (
     BEYOND_MAXMEMORY
     + NOW
+    + FORGET
     + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'started' then return 0 end
+pcall(forget, KEYS[1], ARGV[1])
 local kept = redis.pcall('HGET', KEYS[1], 'kept')
 if type(kept) == 'string' and #kept == 64 then redis.call('DEL', ARGV[3] .. kept) end
 redis.call('LREM', KEYS[2], 0, ARGV[1])
@@ -212,7 +219,8 @@ return 1
 )
 """KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has, and at last the
 jobs that a chat log is to erase. ARGV: job id, 1 where there is one, what the keys of the tenant's kept answers begin
-with. 0 while it runs. The answer that came of the job, or that it was given, is kept no more."""
+with. 0 while it runs. The answer that came of the job, or that it was given, is kept no more, nor
+is its turn in a conversation."""
 
 OWN_FAILED = """
 local ids = redis.call('ZREVRANGE', KEYS[1], ARGV[3], ARGV[3] + ARGV[4] - 1)

@@ -297,14 +297,14 @@ def test_an_answer_made_before_a_change_is_not_kept_after_it(
 ) -> None:
     from worker.runtime.kept import KeptAnswer
 
-    keep = KeptAnswer.keep
+    keep = KeptAnswer._keep
 
     def changed_first(self: KeptAnswer, *given: Any) -> None:
         with Versions(valkey, must_tell=True).changing([("anna", "default")]):
             pass
         keep(self, *given)
 
-    monkeypatch.setattr(KeptAnswer, "keep", changed_first)
+    monkeypatch.setattr(KeptAnswer, "_keep", changed_first)
     ask(api, settings)
     assert not list(valkey.scan_iter("rag:answer:*"))
 
@@ -356,7 +356,8 @@ def test_with_a_full_valkey_answers_are_made_and_not_kept(
         try:
             record = OwnJob.fetch(job_id, connection=valkey)
             kept = KeptAnswer(record, AnswerJob(query=QUESTION, tenant="anna"), settings)
-            assert kept.find() is None
+            with kept.making():
+                assert kept.found is None
             raise_all(valkey)
             with Versions(valkey, must_tell=True).changing([("anna", "default")]):
                 pass

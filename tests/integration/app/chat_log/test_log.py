@@ -163,10 +163,16 @@ def test_a_database_that_is_away_delays_loses_nothing_and_is_told_once(
     folder = tmp_path / "mounted"
     folder.write_text("not mounted yet")
     settings = settings_for(valkey_url, f"sqlite:///{folder}/history.sqlite3")
+    step(settings)
     asked = sorted(answered(valkey, settings) for _ in range(3))
+
+    async def nothing(job_ids: object) -> None:
+        return None
 
     async def outage(log: ChatLog, queue: JobQueue, valkey: AsyncRedis) -> None:
         for _ in range(3):
+            for name in READERS:  # after which an entry goes, unless the log is waited for
+                await Reader(name, valkey, nothing).read()
             assert await log.step() == 0
         folder.unlink()
         assert await log.step() == 3
@@ -186,8 +192,10 @@ def test_entries_are_kept_for_a_log_that_is_away_and_for_none_that_never_was(
     async def nothing(job_ids: object) -> None:
         return None
 
-    def others_read() -> None:
+    def others_read(*, has_log: bool = True) -> None:
         async def read(_: ChatLog, __: JobQueue, client: AsyncRedis) -> None:
+            if not has_log:
+                await client.delete(cursor_key("chat_log"))
             for name in READERS:
                 await Reader(name, client, nothing).read()
 
@@ -195,7 +203,7 @@ def test_entries_are_kept_for_a_log_that_is_away_and_for_none_that_never_was(
 
     for _ in range(2):
         answered(valkey, settings)
-    others_read()
+    others_read(has_log=False)
     assert valkey.xlen(OUTBOX) == 1  # no log has ever been here; the last one read stays
     step(settings)
     assert valkey.ttl(cursor_key("chat_log")) > 0

@@ -20,11 +20,13 @@ ON = Settings(answer_cache_ttl_seconds=60, env_file=None)
 ANOTHER: dict[str, Any] = {
     "query": "What else?", "tenant": "anna", "collection": "c", "top_k": 7, "filters": SearchFilters(page_from=2),
     "session_id": "s", "request_id": "r", "cache": "refresh", "turns": (EarlierTurn(question="And?", answer="So."),),
+    "instructions": "Be kind.",
 }  # fmt: skip
 """Of each field of a question, a value that differs."""
 ANOTHER_SETTING: dict[str, Any] = {
-    "chat_model": "m", "context_tokens": 1, "embedding_base_url": "http://h", "embedding_model": "e",
-    "fusion": Fusion.RRF, "fusion_dense_weight": 0.7, "openai_base_url": "http://h", "qdrant_collection": "q",
+    "answer_instructions": "Be kind.", "chat_model": "m", "context_tokens": 1,
+    "embedding_base_url": "http://h", "embedding_model": "e", "fusion": Fusion.RRF,
+    "fusion_dense_weight": 0.7, "openai_base_url": "http://h", "qdrant_collection": "q",
     "rerank_model": "r", "rerank_url": "http://h", "rrf_k": 7, "top_k": 7,
 }  # fmt: skip
 NOT_OF_ANSWERS = {
@@ -40,7 +42,8 @@ NOT_OF_ANSWERS = {
         "valkey_maxmemory_mb", "upload_max_mb", "upload_max_files", "rate_limit", "address_rate_limit",
         "address_connections_max", "worker_concurrency", "ingest_concurrency", "webhook_concurrency",
         "qdrant_timeout_seconds", "model_timeout_seconds", "job_timeout_seconds", "ingest_timeout_seconds",
-        "result_ttl_seconds", "failure_ttl_seconds", "answer_cache_ttl_seconds", "model_max_concurrency",
+        "result_ttl_seconds", "failure_ttl_seconds", "conversation_ttl_seconds",
+        "answer_cache_ttl_seconds", "model_max_concurrency",
         "model_requests_per_minute", "model_tokens_per_minute", "max_attempts", "shutdown_grace_seconds",
         "max_queue_depth", "key_max_streams", "key_max_waits", "key_max_uploads", "tenant_max_documents",
         "tenant_max_stored_mb", "cancel_on_disconnect",
