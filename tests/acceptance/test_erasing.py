@@ -181,6 +181,10 @@ def test_no_store_holds_a_word_of_an_erased_tenant(
         assert in_chat_log(data, words("other")["question"])
         assert [ended(other, job_id)["status"] for job_id in others] == ["finished"] * len(others)
         assert len(other.get("/documents").json()["documents"]) == 1
+        session = words("other")["session"]
+        assert other.delete(f"/conversations/{session}").status_code == 204
+        assert other.get(f"/result/{others[2]}").status_code == 404, "the jobs of its turns go with a conversation"
+        wait_until(lambda: not in_chat_log(data, session), "the chat log has nothing of it")
         question = {"query": f"When does the harbour of {words('other')['text']} open?"}
         answer = ended(other, other.post("/chat", json=question).raise_for_status().json()["job_id"])
         assert answer["result"]["grounded"], "another tenant's documents are searched as before"

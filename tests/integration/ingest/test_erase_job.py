@@ -21,6 +21,7 @@ from app.core.documents.catalog import Catalog
 from app.core.documents.files import DocumentStore, StorageUnavailableError, open_store
 from app.core.documents.operations import Quota
 from app.core.queue.answers import answers_key, answers_prefix
+from app.core.queue.conversations import conversation_key, conversations_key, deleted_key
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 from app.core.queue.producer import JobNotStoppableError, webhook_key
 from app.core.serializer import PlainSerializer
@@ -40,7 +41,7 @@ from worker.index.vector_index import VectorIndex, open_index
 from worker.resources import end
 
 WORD = "zqquokkawort"
-COUNTED = ("jobs", "documents", "chunks", "answers", "files")
+COUNTED = ("jobs", "documents", "chunks", "conversations", "answers", "files")
 
 
 @pytest.fixture(autouse=True)
@@ -141,8 +142,13 @@ def test_every_store_is_emptied_for_the_tenant_alone(
     valkey.hset(answers_prefix("acme") + "a" * 64, "answer", WORD)
     valkey.zadd(answers_key("acme"), {"a" * 64: 1})
     valkey.hset(answers_prefix("other") + "a" * 64, "answer", WORD)
+    for tenant in ("acme", "other"):
+        valkey.hset(conversation_key(tenant, "s1"), "title", WORD)
+        valkey.zadd(conversations_key(tenant), {"s1": 1})
+        valkey.set(deleted_key(tenant, "s2"), 1)
     told = erased(erase(valkey, queue))
-    assert told == {"jobs": 0, "documents": 1, "chunks": 3, "answers": 1, "files": 2}
+    assert told == {"jobs": 0, "documents": 1, "chunks": 3, "conversations": 1, "answers": 1, "files": 2}
+    assert valkey.exists(conversation_key("other", "s1"), conversations_key("other"), deleted_key("other", "s2")) == 3
     assert valkey.exists(answers_prefix("other") + "a" * 64)
     assert list(index.documents(tenant="acme")) == []
     assert len(list(index.documents(tenant="other"))) == 2
