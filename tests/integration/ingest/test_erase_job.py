@@ -211,6 +211,7 @@ def test_a_job_that_was_cut_off_goes_on_and_tells_all_that_was_erased(
         "jobs": 0,
         "documents": 1,
         "chunks": 3,
+        "conversations": 0,
         "answers": 0,
         "files": 2,
     }
