@@ -116,7 +116,7 @@ class ConcurrentWorker(SimpleWorker):
 
         process.start(process.WORKER)
         self._budget = Budget(self.connection, Limits.of(settings), lease_seconds=HEARTBEAT_TTL_SECONDS)
-        begin(Process(settings, on_response=self._budget.heed))
+        begin(Process(settings, on_response=self._budget.heed, may_ask=self._budget.spend_request))
         if self._health.port is not None:
             log.info("metrics_served", host=settings.metrics_host, port=self._health.port)
         for module in _job_modules(self.queue_names()):  # before any thread starts, so that no job waits for imports

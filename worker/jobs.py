@@ -3,7 +3,7 @@
 import struct
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from time import perf_counter, sleep
 from typing import Any
@@ -21,6 +21,7 @@ from app.core.contract import (
     SearchResult,
     TaskJob,
     Timings,
+    Usage,
     page_url,
 )
 from app.core.errors import ErrorCode, ServiceError
@@ -30,11 +31,13 @@ from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.tracing.process import tracing
 from worker.answer import task
 from worker.answer.pipeline import answer
+from worker.conversation import keep, past, understood
 from worker.resources import Answering, open_answering, shared
 from worker.runtime.boundary import PutBackError, boundary
 from worker.runtime.budget import Budget
 from worker.runtime.event_writer import DirectEvents, Events, NoEvents
 from worker.runtime.intake import TakenJob
+from worker.runtime.kept import KeptAnswer
 from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff, retries_used
 from worker.runtime.spending import spend
@@ -57,26 +60,36 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
     Raises `JobFailedError` when it can't; the job's metadata then holds the code.
     """
     told: dict[str, Any] = {}
-    with boundary("answer", payload, backoff=BACKOFF, told=told) as record:
+    with boundary("answer", payload, backoff=BACKOFF, told=told) as record, ExitStack() as making:
         job = AnswerJob.model_validate(payload)
         ways: list[Retrieval] = []
         tracing().converse(job.session_id)
         resources = shared(open_answering)
+        kept = KeptAnswer(record, job, resources.settings)
+        making.enter_context(kept.making())
+        if (again := kept.found) is not None:
+            told |= {"cached": again.cached, **content(resources.settings, question=job.query, answer=again.answer)}
+            return _given_again(record, again).model_dump(mode="json")
         with _turn(record, resources.budget):
             events = _events(record)
+            meant = understood(job.query, past(job, record, resources.settings), resources.rewrite)
             given = answer(
                 job.query,
-                search=lambda _: _searched(resources, job, ways.append),
+                search=lambda question: _searched(resources, job.model_copy(update={"query": question}), ways.append),
                 complete=resources.complete,
                 embed=resources.searcher.embed_few,
                 on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
                 on_delta=events.delta,
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
+                turns=meant.turns,
+                standalone=meant.standalone,
+                instructions=_instructions(resources, job),
             )
-            spend(resources.settings.chat_model, given.usage.input_tokens, given.usage.output_tokens, answers=1)
+            usage = _sum(given.usage, meant.usage)
+            spend(resources.settings.chat_model, usage.input_tokens, usage.output_tokens, answers=1)
             if resources.budget is not None:
                 with suppress(*VALKEY_UNAVAILABLE):  # an answer that is paid for is worth more than its count
-                    resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)
+                    resources.budget.spend_tokens(usage.input_tokens + usage.output_tokens)
         if isinstance(events, DirectEvents):
             events.flush()
         measures().answered(given.mode, grounded=given.grounded, kept=given.kept, dropped=given.dropped)
@@ -86,21 +99,40 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             "model": given.model,
             "grounded": given.grounded,
             "citations": len(given.citations),
-            "input_tokens": given.usage.input_tokens,
-            "output_tokens": given.usage.output_tokens,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
             **content(resources.settings, question=job.query, answer=given.text),
         }
-        return AnswerResult(
+        result = AnswerResult(
             answer=given.text,
             mode=given.mode,
             grounded=given.grounded,
             citations=given.citations,
             model=given.model,
-            usage=given.usage,
+            usage=usage,
             finish_reason=given.finish_reason,
+            standalone_question=meant.standalone,
             retrieval=ways[-1] if ways else None,
             timings_ms=timings,
-        ).model_dump(mode="json")
+        )
+        keep(job, record, result, resources.settings)
+        kept.made(result)
+        return result.model_dump(mode="json")
+
+
+def _given_again(record: Job | None, result: AnswerResult) -> AnswerResult:
+    """A kept answer, told to whoever watches."""
+    events = _events(record)
+    events.delta(result.answer)
+    if isinstance(events, DirectEvents):
+        events.flush()
+    return result.model_copy(update={"timings_ms": _timings(record, 0.0, 0.0)})
+
+
+def _instructions(resources: Answering, job: AnswerJob) -> dict[str, str]:
+    """What the model is told beside the rules, by whose it is."""
+    told = {"operator": resources.settings.answer_instructions, "caller": job.instructions}
+    return {whose: text for whose, text in told.items() if text is not None}
 
 
 def do_task(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,6 +272,12 @@ def _turn(record: Job | None, budget: Budget | None) -> Iterator[None]:
     finally:
         with suppress(*VALKEY_UNAVAILABLE):  # the lease ends by itself
             budget.release(record.id)
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens, output_tokens=one.output_tokens + other.output_tokens
+    )
 
 
 def _timings(record: Job | None, retrieval_ms: float, generation_ms: float) -> Timings:

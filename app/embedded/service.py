@@ -16,6 +16,7 @@ import uvloop
 from pydantic import SecretStr
 
 from app.auth.gate import check_address
+from app.chat_log.place import embedded as embedded_log
 from app.core.child_environment import QDRANT_KEY_VARIABLE, for_store, for_worker
 from app.core.errors import ConfigurationError
 from app.core.index_notes import SMALL_CHUNKS, lacks_vectors_of, noted
@@ -78,7 +79,11 @@ class Service:
             publish(services, self._settings.data_dir)
             stack.callback(services_file(self._settings.data_dir).unlink, missing_ok=True)
             settings = self._settings.model_copy(
-                update={"redis_url": services.redis_url, "qdrant_url": services.qdrant_url}
+                update={
+                    "redis_url": services.redis_url,
+                    "qdrant_url": services.qdrant_url,
+                    **embedded_log(self._settings),
+                }
             )
             app = create_app(settings)
             self._open_metrics(app.state.api.metrics, stack)

@@ -79,6 +79,7 @@ class Reembedding:
         if not self._may_swap():
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE)
         self._migration.swap()
+        self._index.tell_swapped()
         return embedded
 
     def _copy_all(self, documents: Sequence[Document], total: int) -> int:

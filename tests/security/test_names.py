@@ -63,7 +63,7 @@ JOBS = [model for model in _subclasses(Frozen) if model.__name__.endswith("Job")
 GOOD_FIELDS: dict[str, Any] = {
     "query": "?", "document_id": "d", "filename": "f.pdf", "sha256": "0" * 64, "job_id": "j", "texts": ["?"], "model": "m",
     "task": "A title.",
-    "page": 1,
+    "page": 1, "erased": "t",
 }  # fmt: skip
 
 

@@ -7,16 +7,16 @@ is LangChain's layout, so that any `QdrantVectorStore` reads it: the chunk's wor
 `metadata`. The collection's own metadata records the embedding model.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import chain, count, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from app.core.errors import ErrorCode, ServiceError
+from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.index_notes import EMBEDDING_MODEL, LACKS_VECTORS, MADE_FOR
-from app.core.services import qdrant_server
+from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings
 from worker.http.generations import (
     FOLLOWING,
@@ -33,6 +33,7 @@ from worker.index.points import Chunk, Document, Version, document_of, points_of
 from worker.vectors import DENSE, METADATA, SPARSE, point_id
 
 if TYPE_CHECKING:  # seconds of imports that a run which finds nothing to do must not spend
+    from app.core.queue.versions import Place, Versions
     from worker.model.embeddings import ClosableEmbeddings
 
 WRITE_BATCH = 256
@@ -58,8 +59,11 @@ INDEXED_FIELDS: dict[str, dict[str, Any]] = {
 __all__ = ["Chunk", "Document", "VectorIndex", "Version", "open_index"]
 
 
-def open_index(settings: Settings) -> "VectorIndex":
-    """The configured index. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to."""
+def open_index(settings: Settings, *, must_tell: bool = False) -> "VectorIndex":
+    """The configured index, which tells Valkey of its changes if there is one (`must_tell`: or makes none).
+
+    Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
+    """
     url, key = qdrant_server(settings)
     http = WritingHttp(url, api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
 
@@ -73,7 +77,19 @@ def open_index(settings: Settings) -> "VectorIndex":
         settings.qdrant_collection,
         embeddings=embeddings if settings.embedding_model else None,
         embedding_model=settings.embedding_model,
+        versions=_versions(settings, must_tell=must_tell),
     )
+
+
+def _versions(settings: Settings, *, must_tell: bool) -> "Versions | None":
+    try:
+        address = redis_url(settings)
+    except ConfigurationError:  # `python -m ingest` while nothing runs: the service's start looks at the index anew
+        return None
+    from app.core.queue.connections import connect  # a run that has no Valkey should not wait for its client
+    from app.core.queue.versions import Versions
+
+    return Versions(connect(address), must_tell=must_tell)
 
 
 class VectorsNeededError(Exception):
@@ -87,7 +103,8 @@ class VectorIndex:
     another model are made, every change goes to the collection that is searched and to the one that is to follow it;
     where a collection's vectors are another model's, chunks go without. Every method raises `ServiceError`:
     INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when a model of the same name gives vectors of another length,
-    or one of the model's codes when embedding fails.
+    or one of the model's codes when embedding fails. `versions` hears of each change of a collection's content, of
+    all that change it here.
     """
 
     def __init__(
@@ -97,9 +114,11 @@ class VectorIndex:
         *,
         embeddings: "Callable[[], ClosableEmbeddings | None] | None" = None,
         embedding_model: str | None = None,
+        versions: "Versions | None" = None,
     ) -> None:
         self.http = http
         self.name = collection
+        self._versions = versions
         self._path = f"/collections/{collection}"
         self._make_embeddings = embeddings
         self._embedding_model = (embedding_model or "") if embeddings is not None else ""
@@ -126,6 +145,8 @@ class VectorIndex:
     def close(self) -> None:
         """Close the connections to Qdrant and to the embedding model."""
         self.http.close()
+        if self._versions is not None:
+            self._versions.close()
         if self._embeddings is not None:
             self._embeddings.close()
 
@@ -196,7 +217,9 @@ class VectorIndex:
             while batch := list(islice(points, WRITE_BATCH)):
                 self.http.put(f"{collection.path}/points?wait=true", {"points": batch})
 
-        if not self._change(write):
+        with self._changing((each.document.tenant, each.document.collection) for each in versions):
+            is_written = self._change(write)
+        if not is_written:
             self._is_ensured = False
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE)
 
@@ -235,7 +258,29 @@ class VectorIndex:
             where["must_not"] = [{"must": kept}]
         if before is not None:
             where["must"].append(_is_below("ingested_at", before))
-        self._change(lambda one, _: self.http.post(f"{one.path}/points/delete?wait=true", {"filter": where}))
+        with self._changing([(tenant, collection)]):
+            self._change(lambda one, _: self.http.post(f"{one.path}/points/delete?wait=true", {"filter": where}))
+
+    def delete_tenant(self, tenant: str) -> int:
+        """Delete every chunk that the tenant has, in all collections, whatever model has made its vectors; how many.
+
+        Qdrant keeps a deleted chunk's words on disk until it writes their segment anew: it is asked to look for that.
+        """
+        where = _where(tenant=tenant)
+        counts: dict[str, int] = {}
+
+        def delete(one: Generation, _: Generations) -> None:
+            found = self.http.post(f"{one.path}/points/count", {"filter": where, "exact": True})["count"]
+            counts[one.name] = max(int(found), counts.get(one.name, 0))
+            self.http.post(f"{one.path}/points/delete?wait=true", {"filter": where})
+            self.http.patch(one.path, {"optimizers_config": {}})
+
+        self._change(delete)
+        return max(counts.values(), default=0)  # a chunk is in each collection once
+
+    def is_at_work(self) -> bool:
+        """Whether Qdrant is writing segments anew, or soon will be."""
+        return any(one.info.get("status") == "yellow" for one in self.generations())
 
     def rename(self, document: Document, *, filename: str, source: str) -> Document:
         """Let `document` stand for a file of another name; its record last, so that a killed call is repeated."""
@@ -251,8 +296,18 @@ class VectorIndex:
             self.http.post(f"{collection.path}/points/payload?wait=true", changed)
             self.http.post(f"{collection.path}/points/payload?wait=true", record)
 
-        self._change(change)
+        with self._changing([(document.tenant, document.collection)]):
+            self._change(change)
         return replace(document, filename=filename, source=source)
+
+    def tell_swapped(self) -> None:
+        """Whatever was answered from any collection is out of date: its chunks are found otherwise now."""
+        if self._versions is not None:
+            self._versions.raise_all()
+
+    def _changing(self, places: "Iterable[Place]") -> AbstractContextManager[None]:
+        """Around every change of what these collections hold: what was answered from them is out of date."""
+        return self._versions.changing(places) if self._versions is not None else nullcontext()
 
     def _read(self, path: str, body: Any) -> Any:
         """What a read of the collection that is searched finds; None when there is none."""

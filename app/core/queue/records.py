@@ -26,6 +26,7 @@ from app.core.contract import (
     ANSWER_JOB,
     DELETE_JOB,
     EMBED_JOB,
+    ERASE_JOB,
     INGEST_JOB,
     INGEST_QUEUE,
     PAGE_JOB,
@@ -40,6 +41,8 @@ from app.core.contract import (
     DeleteJob,
     EmbedJob,
     EmbedResult,
+    EraseJob,
+    EraseResult,
     IngestJob,
     IngestResult,
     JobStatus,
@@ -57,8 +60,8 @@ from app.core.queue.packing import unpacked
 from app.core.serializer import DATA_BYTES_MAX, PlainSerializer
 from app.core.settings import Settings
 
-Payload = AnswerJob | TaskJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob | PageJob
-Result = AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult
+Payload = AnswerJob | TaskJob | SearchJob | EmbedJob | IngestJob | DeleteJob | EraseJob | WebhookJob | PageJob
+Result = AnswerResult | SearchResult | EmbedResult | IngestResult | EraseResult | PageResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ KINDS: dict[type[BaseModel], Kind] = {
     EmbedJob: Kind("embed", EMBED_JOB, QUERY_QUEUE, EmbedResult),
     IngestJob: Kind("ingest", INGEST_JOB, INGEST_QUEUE, IngestResult),
     DeleteJob: Kind("delete", DELETE_JOB, INGEST_QUEUE, IngestResult),
+    EraseJob: Kind("erase", ERASE_JOB, INGEST_QUEUE, EraseResult),
     WebhookJob: Kind("webhook", WEBHOOK_JOB, WEBHOOK_QUEUE, None, WEBHOOK_RETRY_SECONDS),
     PageJob: Kind("page", PAGE_JOB, PAGE_QUEUE, PageResult, PAGE_RETRY_SECONDS, PAGE_KEEP_SECONDS),
 }

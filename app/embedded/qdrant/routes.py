@@ -9,7 +9,7 @@ from starlette.routing import Route
 from app.embedded.qdrant.collection import Collection
 from app.embedded.qdrant.edge import payload_indexes, reads, writes
 from app.embedded.qdrant.edge.answers import record, scored
-from app.embedded.qdrant.edge.collection_config import metadata_changes
+from app.embedded.qdrant.edge.collection_config import asks_for_optimization, metadata_changes
 from app.embedded.qdrant.edge.queries import query_request, searches
 from app.embedded.qdrant.edge.values import Json
 from app.embedded.qdrant.edge.vectors import Schema
@@ -153,9 +153,15 @@ async def create_collection(request: Request) -> Json:
 
 
 async def update_collection(request: Request) -> Json:
-    """Change a collection's metadata; nothing else can change."""
+    """Change a collection's metadata; nothing else can change.
+
+    With an empty `optimizers_config`, Qdrant's own way to have its optimizers look again, it is written anew.
+    """
     body = await json_body(request)
-    await collection_of(request).merge_metadata(metadata_changes(body))
+    collection = collection_of(request)
+    await collection.merge_metadata(metadata_changes(body))
+    if asks_for_optimization(body):
+        collection.rewrite_soon()
     return True
 
 

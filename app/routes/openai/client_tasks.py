@@ -13,7 +13,7 @@ TASK_HEADER = "X-OpenWebUI-Task"
 """Open WebUI sends it where its operator has entered it as a connection's header, `{{TASK}}`."""
 LEFT_OUT = "\n…\n"
 
-_INSTRUCTING = ("system", "developer")
+INSTRUCTING = ("system", "developer")
 _NAMED = re.compile(r"(?:TASKS\.)?[a-z_]{0,40}(?:_generation|function_calling)", re.IGNORECASE)
 """Open WebUI's names of its tasks (its `constants.py`); a chat's own turn has none."""
 _TEMPLATE = re.compile(r"\s*#{1,6} ?Task:", re.IGNORECASE)
@@ -73,9 +73,9 @@ def _is_named(header: str | None) -> bool:
 
 def _is_chore(said: Sequence[Said]) -> bool:
     (first_role, first), (last_role, last) = said[0], said[-1]
-    if last_role in _INSTRUCTING and len(said) > 1 and _CHORE_OF_SYSTEM.match(last):
+    if last_role in INSTRUCTING and len(said) > 1 and _CHORE_OF_SYSTEM.match(last):
         return True
-    if first_role in _INSTRUCTING and (_CHORE.match(first) or _CHORE_OF_SYSTEM.match(first)):
+    if first_role in INSTRUCTING and (_CHORE.match(first) or _CHORE_OF_SYSTEM.match(first)):
         return True
     return last_role == "user" and (_CHORE.match(last) is not None or _is_template(last))
 
@@ -90,8 +90,8 @@ def _is_template(text: str) -> bool:
 def _prompt(said: Sequence[Said]) -> str:
     """Instruction, chat, and the message that comes last, in one text: few clients send more than the last."""
     *earlier, (_, last) = said
-    rules = [text for role, text in earlier if role in _INSTRUCTING]
-    chat = [f"{role.upper()}: {text}" for role, text in earlier if role not in _INSTRUCTING]
+    rules = [text for role, text in earlier if role in INSTRUCTING]
+    chat = [f"{role.upper()}: {text}" for role, text in earlier if role not in INSTRUCTING]
     history = ["<chat_history>", *chat, "</chat_history>"] if chat else []
     return "\n\n".join([*rules, *(["\n".join(history)] if history else []), last])
 

@@ -665,7 +665,8 @@ def test_a_completion_that_would_be_wrong_is_refused(
     ("request_", "param"),
     [
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"conversation": "conv_1"}, "conversation"),
+        ({"conversation": "../conv"}, "conversation"),
+        ({"prompt": {"id": "p"}}, "prompt"),
         ({"background": True, "store": False}, "store"),
         ({"text": {"format": {"type": "json_object"}}}, "text"),
         ({"tool_choice": {"type": "function", "name": "f"}}, "tool_choice"),

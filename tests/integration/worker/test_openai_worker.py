@@ -121,3 +121,19 @@ def test_a_clients_task_is_done_by_the_model_without_any_source(
 def test_without_a_model_a_clients_task_comes_to_nothing(client: OpenAI, settings: Settings, valkey: Redis) -> None:
     text, result = done(client, settings.model_copy(update={"openai_base_url": None}), valkey)
     assert (text, result["mode"], result["model"], result["answer"]) == ("", "task", None, "")
+
+
+def test_earlier_messages_reach_the_model(client: OpenAI, settings: Settings, valkey: Redis) -> None:
+    asked: Any = [
+        {"role": "user", "content": "Does the harbour have a warden?"},
+        {"role": "assistant", "content": "It has, at the northern pier."},
+        {"role": "user", "content": QUESTION},
+    ]
+    created = client.responses.create(
+        model="rag-queue", input=asked, instructions="Answer as a pilot would.", background=True
+    )
+    work(settings.model_copy(update={"chat_model": "test-echo"}))
+    text = client.responses.retrieve(created.id).output_text
+    assert "Does the harbour have a warden?" in text
+    assert "at the northern pier" in text
+    assert text.index("nothing else") < text.index("Answer as a pilot would.") < text.index("has, at")

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
 from worker.index.vector_index import Chunk, Document, VectorIndex, open_index
 from worker.retrieval.rerank import EndpointReranker
-from worker.retrieval.search import Searcher, open_searcher
+from worker.retrieval.search import Index, Searcher, open_searcher
 from worker.vectors import Hit
 
 WHERE: dict[str, Any] = {"tenant": "default", "collection": "default"}
@@ -435,7 +436,7 @@ def test_qdrant_unavailable_is_a_code_that_a_retry_may_help() -> None:
 def test_a_result_of_another_form_is_an_index_away(server: Server, result: object) -> None:
     server.answer = (200, {}, orjson.dumps({"result": result}))
     searcher = open_searcher(Settings(qdrant_url=server.url))
-    searcher._verified = True
+    searcher._index, searcher._looked_at = Index("documents", None, False, False), monotonic()
     with closing(searcher), pytest.raises(ServiceError) as caught:
         _find(searcher, "harbour")
     assert caught.value.code is ErrorCode.INDEX_UNAVAILABLE
