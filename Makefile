@@ -5,7 +5,8 @@ RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
 	test-parts test-services browser prometheus clients \
-	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval drill story
+	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers drill \
+	story
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -104,6 +105,12 @@ bench-page: install-dev browser  ## how fast the page is in a browser
 
 bench-retrieval: install-dev  ## how well we find: make bench-retrieval path=FOLDER
 	@$(RUN) -m benchmarks.retrieval $(path)
+
+bench-follow-ups: install-dev  ## how often a follow-up's page is found, by itself, with words added, in other words
+	@$(RUN) -m benchmarks.follow_ups
+
+bench-answers: install-dev  ## what the running service answers rightly: make bench-answers questions=FILE
+	@$(RUN) -m benchmarks.answers $(questions)
 
 fuzz: install-dev  ## the API against its OpenAPI document, and a hostile model's answers, for longer
 	FUZZ_EXAMPLES=200 $(RUN) -m pytest -q tests/integration/app/test_openapi.py tests/security/test_hostile_model.py

@@ -1,4 +1,4 @@
-"""`python -m app`: the whole service on this machine. Also `env`, `key`, `ask` and `demo`."""
+"""`python -m app`: the whole service on this machine. Also `env`, `key`, `ask`, `demo` and `history export`."""
 
 import argparse
 import os
@@ -69,7 +69,29 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="start, ask a few questions, stop")
     demo.add_argument("folder", type=Path, nargs="?", default=Path("data"))
     demo.set_defaults(run=_demo)
+    _add_history(commands)
     return parser
+
+
+def _add_history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from app.cli.history import moment
+
+    history = commands.add_parser("history", help="the chat log: `history export` writes it as CSV or JSON lines")
+    export = history.add_subparsers(required=True, metavar="export").add_parser("export", help="write it out")
+    export.add_argument("--format", choices=("csv", "jsonl"), default="jsonl", help="default: %(default)s")
+    export.add_argument("--tenant", help="this tenant's alone; default: everybody's")
+    export.add_argument("--from", dest="since", type=moment, metavar="TIME", help="what ended then or later")
+    export.add_argument("--to", dest="until", type=moment, metavar="TIME", help="what ended before")
+    export.add_argument("--rating", choices=("up", "down"), help="what was rated so")
+    export.set_defaults(run=_export)
+
+
+def _export(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.chat_log.filters import Filter
+    from app.cli.history import export
+
+    wanted = Filter(since=arguments.since, until=arguments.until, rating=arguments.rating)
+    return export(settings, arguments.format, wanted, tenant=arguments.tenant)
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> int:

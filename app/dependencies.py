@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 
+from app.chat_log import ChatLogOffError
 from app.core.queue.producer import JobQueue
 from app.core.settings import Settings
 from app.jobs.places import Places
 from app.jobs.waiters import Waiters
 
 if TYPE_CHECKING:
+    from app.chat_log.log import ChatLog
     from app.metrics.process import ApiMetrics
 
 
@@ -27,6 +29,13 @@ class Api:
     waiters: Waiters
     places: Places
     metrics: "ApiMetrics | None" = None
+    chat_log: "ChatLog | None" = None
+
+    def logged(self) -> "ChatLog":
+        """The chat log. Raises `ChatLogOffError` where there is none."""
+        if self.chat_log is None:
+            raise ChatLogOffError
+        return self.chat_log
 
 
 def api_of(request: Request) -> Api:

@@ -38,16 +38,20 @@ from app.openapi import document as openapi
 from app.pages import routes as pages
 from app.routes import (
     chat,
+    conversations,
     docs,
     document_pages,
     documents,
     failed_jobs,
+    feedback,
     health,
+    history,
     jobs,
     openai,
     queues,
     search,
     session,
+    tenants,
     timeline,
     usage,
 )
@@ -57,6 +61,7 @@ from app.routes import (
 from app.stopping import on_stop
 
 if TYPE_CHECKING:
+    from app.chat_log.log import ChatLog
     from app.metrics.process import ApiMetrics
 
 UPKEEP_SECONDS = 1.0
@@ -80,7 +85,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     valkey = valkey if valkey is not None else connect_async(redis_url(settings))
     queue = JobQueue(valkey, settings)
     waiters = Waiters(valkey, queue)
-    upkeep = {
+    upkeep: dict[str, Callable[[], Awaitable[int]]] = {
         "enqueue_due": queue.enqueue_due,  # also where only stock workers run, which start no scheduler
         "sweep": Sweep(valkey, keep_seconds=settings.result_ttl_seconds).step,
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
@@ -88,6 +93,9 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "history": Reader("history", valkey, History(valkey).ended).read,
     }
     metrics = _metrics(settings, waiters)
+    chat_log = _chat_log(settings, valkey, queue)
+    if chat_log is not None:
+        upkeep["chat_log"] = chat_log.step
     qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
 
     @asynccontextmanager
@@ -108,6 +116,8 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
                     yield {"settings": settings}  # for `app.server`
                 await waiters.aclose()
                 await end(*tasks)
+                if chat_log is not None:
+                    await chat_log.aclose()
                 await queue.aclose()
 
     app = FastAPI(
@@ -121,7 +131,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     )
     if settings.public_url is not None:
         app.servers, app.root_path_in_servers = [{"url": settings.public_url}], False
-    app.state.api = Api(settings, valkey, queue, waiters, Places(settings), metrics)
+    app.state.api = Api(settings, valkey, queue, waiters, Places(settings), metrics, chat_log)
     openapi.install(app)
     openai.install(app)
     auth.install(app, settings, queue.link)
@@ -132,11 +142,15 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         chat,
         jobs,
         failed_jobs,
+        feedback,
         timeline,
+        conversations,
         search,
         openai,
         queues,
         usage,
+        tenants,
+        history,
         health,
         metrics_page,
         documents,
@@ -158,6 +172,17 @@ def _metrics(settings: Settings, waiters: Waiters) -> "ApiMetrics | None":
     from app.metrics.process import ApiMetrics
 
     return ApiMetrics(settings, waiters)
+
+
+def _chat_log(settings: Settings, valkey: Redis, queue: JobQueue) -> "ChatLog | None":
+    """Where there is a database for it; else nothing is imported for it. Raises `ConfigurationError`."""
+    if settings.database_url is None:
+        return None
+    from app.chat_log.log import ChatLog
+    from app.chat_log.place import check
+
+    check(settings.database_url.get_secret_value())
+    return ChatLog(valkey, queue, settings)
 
 
 async def _every_second(name: str, act: Callable[[], Awaitable[int]]) -> None:

@@ -1,7 +1,7 @@
 """Requests and responses, as the OpenAPI document shows them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator
@@ -11,7 +11,9 @@ from app.core.contract import (
     DOCUMENT_IDS_MAX,
     TOP_K_MAX,
     AnswerResult,
+    Citation,
     EmbedResult,
+    EraseResult,
     IngestResult,
     JobStatus,
     Label,
@@ -23,8 +25,10 @@ from app.core.contract import (
     is_signing_secret,
 )
 from app.core.errors import JobError
+from app.core.links import Links
 from app.core.model_findings import ModelRole
 from app.core.models import QuietModel
+from app.core.queue.conversations import Conversation
 
 CREDENTIAL_MAX_CHARACTERS = 8192
 """Longer than tokens of identity providers are."""
@@ -93,8 +97,81 @@ class ChatRequest(SearchRequest):
         extra="forbid", json_schema_extra={"examples": [{"query": "How long is the warranty?", "top_k": 5}]}
     )
 
-    session_id: Label | None = Field(None, description="Your own name for the conversation")
+    session_id: Label | None = Field(
+        None,
+        description="Your own name for the conversation, which is kept: a question may lean on those before it",
+    )
     webhook: WebhookRequest | None = Field(None, description="Where to tell that the answer is there")
+
+
+class ConversationSummary(QuietModel):
+    """A conversation."""
+
+    session_id: str
+    title: str = Field(description="The beginning of its first question")
+    turns: int = Field(ge=0)
+    created_at: datetime | None
+    used_at: datetime | None = Field(description="When an answer was last written into it")
+
+    @classmethod
+    def of(cls, kept: Conversation) -> Self:
+        """What a list shows of it."""
+        return cls(
+            session_id=kept.session_id,
+            title=kept.title,
+            turns=kept.turn_count,
+            created_at=kept.created_at,
+            used_at=kept.used_at,
+        )
+
+
+class ConversationList(QuietModel):
+    """A page of conversations, the latest used first."""
+
+    conversations: list[ConversationSummary]
+    next_cursor: str | None = Field(description="For `cursor`; null when there are no more")
+
+
+class ConversationTurn(QuietModel):
+    """A question of a conversation, and what is kept of its answer."""
+
+    job_id: str
+    asked_at: datetime
+    question: str
+    standalone_question: str | None = Field(description="What was searched for, when the question leaned on others")
+    answer: str
+    citations: list[Citation]
+
+
+class ConversationView(QuietModel):
+    """A conversation, its turns in the order of asking."""
+
+    session_id: str
+    title: str
+    created_at: datetime | None
+    used_at: datetime | None
+    turns: list[ConversationTurn]
+
+    @classmethod
+    def of_turns(cls, kept: Conversation, links: Links) -> Self:
+        """All of it, its citations with links that can be followed."""
+        return cls(
+            session_id=kept.session_id,
+            title=kept.title,
+            created_at=kept.created_at,
+            used_at=kept.used_at,
+            turns=[
+                ConversationTurn(
+                    job_id=each.job_id,
+                    asked_at=each.asked_at,
+                    question=each.turn.question,
+                    standalone_question=each.turn.standalone_question,
+                    answer=each.turn.answer,
+                    citations=[links.followed(cited) for cited in each.turn.citations],
+                )
+                for each in kept.turns
+            ],
+        )
 
 
 class JobUrls(QuietModel):
@@ -154,7 +231,7 @@ class JobState(QuietModel):
     """Where a job is."""
 
     job_id: str
-    kind: Literal["answer", "search", "embed", "ingest", "delete", "page"]
+    kind: Literal["answer", "task", "search", "embed", "ingest", "delete", "page"]
     status: JobStatus
     position: int | None = Field(description="Place in the queue, from 1; null once started")
     attempt: int = Field(ge=0, description="How many times the job was started")
@@ -171,7 +248,7 @@ class JobResult(QuietModel):
 
     job_id: str
     status: JobStatus
-    result: AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult | None
+    result: AnswerResult | SearchResult | EmbedResult | IngestResult | EraseResult | PageResult | None
     error: JobError | None
 
 
@@ -250,12 +327,13 @@ class Health(QuietModel):
 class Readiness(QuietModel):
     """Whether questions would be answered now; each part is "ok", "unavailable" or "full".
 
-    `warnings` are there when a worker has found something wrong with a model's settings: in words, by model.
+    `warnings` are there when a worker has found something wrong with a model's settings, in words, by model, or
+    when chunks lack vectors of the embedding model.
     """
 
     status: Literal["ok", "unavailable"]
     checks: dict[str, Literal["ok", "unavailable", "full"]]
-    warnings: dict[ModelRole, str] = Field({})
+    warnings: dict[ModelRole | Literal["index_of_another_model"], str] = Field({})
 
 
 class Root(QuietModel):

@@ -1,6 +1,7 @@
 """What the API takes: `python -m benchmarks.api`. One API process, real Valkey, no worker.
 
 - POST /chat a second, beside a FastAPI route that does nothing, in turns in one run; status and result reads
+- from POST to the result of a question whose answer is kept
 - clients attached to running answers, each of which has a delta a second: what a delta's way through the API adds
   (from its writing to Valkey until the client has it), the API's memory, and its connections to Valkey
 - clients that wait for a result (?wait=60) whose jobs all end: how long after the end the last has its answer
@@ -29,7 +30,9 @@ from rq.job import Job
 
 from app.core.contract import QUERY_QUEUE, AnswerJob, AnswerResult, Timings, Usage
 from app.core.events import APPEND, EventType, encode, log_key
+from app.core.queue.answers import KEEP, LOOK, answers_key, answers_prefix, fingerprint, packed
 from app.core.queue.connections import connect
+from app.core.queue.versions import MAKE, version_keys
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.embedded.ports import free_port
@@ -46,6 +49,16 @@ KEEP_SECONDS = 3600
 APPEND_BATCH = 250
 DELTA = "the answer goes on "
 """A delta as a model's 40 ms give it."""
+KEPT_ASKED = 500
+ANSWER = AnswerResult(
+    answer="Citric acid.",
+    mode="model",
+    grounded=False,
+    citations=(),
+    model="m",
+    usage=Usage(),
+    timings_ms=Timings(queued=1, retrieval=2, generation=3, total=6),
+)
 
 
 @contextmanager
@@ -139,19 +152,42 @@ def rates(valkey_url: str, api: str, noop: str, seconds: float, pid: int, counte
     return {"post_chat": ask, "noop": nothing, "share": ask / nothing, **reads, **counts}
 
 
+def kept_answers(valkey_url: str, api: str) -> dict[str, float]:
+    """From POST to the result, one after the other, where the same question has been answered before.
+
+    Each is two requests; beside it, what one request takes here now, whatever it does.
+    """
+    settings, job = Settings(_env_file=None), AnswerJob.model_validate_json(BODY)
+    mark, where = fingerprint(job, settings), answers_prefix(job.tenant)
+    keys = (*version_keys(job.tenant, job.collection), where + mark)
+    took: list[float] = []
+    one: list[float] = []
+    with closing(connect(valkey_url)) as valkey, httpx.Client(base_url=api) as client:
+        valkey.flushall()
+        valkey.eval(MAKE, 2, *keys[:2])
+        found: Any = valkey.eval(LOOK, len(keys), *keys)
+        body = packed(mark, ANSWER)
+        assert body is not None
+        places = (*keys, answers_key(job.tenant), "no job")
+        valkey.eval(KEEP, len(places), *places, found[0], body, "none", KEEP_SECONDS, mark, where)
+        for _ in range(KEPT_ASKED):
+            began = perf_counter()
+            client.get("/healthz")
+            asked = perf_counter()
+            taken = client.post("/chat", content=BODY, headers={"Content-Type": "application/json"}).json()
+            result = client.get(f"/result/{taken['job_id']}").json()["result"]
+            took.append(1000 * (perf_counter() - asked))
+            one.append(1000 * (asked - began))
+            assert result["cached"] == "exact", result
+    p50, least = statistics.median(took), statistics.median(one)
+    print(f"{'POST to a kept result, p50 (aim 5 ms)':40}{p50:10.2f} ms   (GET /healthz beside it: {least:.2f})")
+    return {"kept_p50_ms": p50, "healthz_p50_ms": least}
+
+
 def finish(valkey: Redis, job_id: str) -> None:
     """What a worker writes at a job's end."""
     job = Job.fetch(job_id, connection=valkey, serializer=PlainSerializer)
-    timings = Timings(queued=1, retrieval=2, generation=3, total=6)
-    job._result = AnswerResult(
-        answer="Citric acid.",
-        mode="model",
-        grounded=False,
-        citations=(),
-        model="m",
-        usage=Usage(),
-        timings_ms=timings,
-    ).model_dump(mode="json")
+    job._result = ANSWER.model_dump(mode="json")
     with valkey.pipeline() as pipeline:
         job._handle_success(KEEP_SECONDS, pipeline)
         pipeline.eval(APPEND, 1, log_key(job_id), EventType.ENDED.value, b"{}", 1000, KEEP_SECONDS)
@@ -309,6 +345,7 @@ def main() -> None:
     if "rates" in only:
         with site() as (valkey_url, api, noop, pid, counted):
             figures["rates"] = rates(valkey_url, api, noop, arguments.seconds, pid, counted)
+            figures["kept"] = kept_answers(valkey_url, api)
     if "streams" in only:
         with site() as (valkey_url, api, _, pid, _):
             figures["streams"] = streams(valkey_url, api, pid, arguments.clients, arguments.seconds)

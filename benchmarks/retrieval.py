@@ -204,7 +204,9 @@ def deleting(settings: Settings, key: str | None) -> Iterator[None]:
         yield
     finally:
         with closing(QdrantClient(url=settings.qdrant_url, api_key=key, check_compatibility=False)) as client:
-            client.delete_collection(settings.qdrant_collection)
+            for alias in client.get_aliases().aliases:
+                if alias.alias_name == settings.qdrant_collection:
+                    client.delete_collection(alias.collection_name)
 
 
 @contextmanager

@@ -20,16 +20,20 @@ from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
 from app.core.settings import Settings, explain
 from app.core.tracing import process
+from ingest.indexing.reembedding_lock import AlreadyRunningError
 from ingest.reading.files import Found, UsageError, find
-from ingest.sync.display import display_on, print_report, shortened
+from ingest.sync.display import Bar, Lines, display_on, print_report, shortened
 from ingest.sync.own_qdrant import QdrantStartError
 from ingest.sync.report import Failure, Report
-from ingest.sync.run import Options, repair_catalog, run
+from ingest.sync.run import Options, reembed, repair_catalog, run
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_SIGNAL = 128
 """A command that a signal ended exits with this and the signal's number."""
+
+
+LACKS_VECTORS = "chunks without a vector of EMBEDDING_MODEL are found by words alone: run python -m ingest --reembed"
 
 
 class Interrupted(BaseException):
@@ -57,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report(collection=options.collection, dry_run=options.dry_run)
     began = time.monotonic()
     code = _run_until_signalled(found, settings, options, report)
+    if options.reembed:
+        return _conclude_reembedding(report, code)
     report.seconds = round(time.monotonic() - began, 3)
     return _conclude(report, code, as_json=options.json)
 
@@ -79,10 +85,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--repair", action="store_true", help="instead: rebuild the catalog that the API shows from the index"
     )
+    parser.add_argument(
+        "--reembed",
+        action="store_true",
+        help="instead: give every chunk in the index a vector of EMBEDDING_MODEL; questions go on meanwhile",
+    )
     parser.add_argument("--json", action="store_true", help="the report as a JSON object on stdout")
     options = parser.parse_args(arguments)
-    if bool(options.paths) == options.repair:
-        parser.error("give files or folders to index, or --repair alone")
+    if [bool(options.paths), options.repair, options.reembed].count(True) != 1:
+        parser.error("give files or folders to index, or --repair alone, or --reembed alone")
     return options
 
 
@@ -102,6 +113,8 @@ def _run_until_signalled(found: Found, settings: Settings, options: argparse.Nam
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with display_on(sys.stderr) as display:
+            if options.reembed:
+                return _reembed(settings, display)
             if options.repair:
                 print(f"ingest: {repair_catalog(settings)} records of the catalog repaired", file=sys.stderr)
             else:
@@ -123,6 +136,28 @@ def _run_until_signalled(found: Found, settings: Settings, options: argparse.Nam
     return EXIT_FAILED if report.has_failed else 0
 
 
+def _reembed(settings: Settings, display: Bar | Lines) -> int:
+    began = time.monotonic()
+    try:
+        done = reembed(settings, display)
+    except AlreadyRunningError:
+        return _complain("another process is re-embedding this index", code=EXIT_FAILED)
+    model = f"vectors of {done.model}" if done.model else "no vectors"
+    if done.chunks is None:
+        return _complain(f"nothing to do: the index has {model}", code=0)
+    seconds = time.monotonic() - began
+    return _complain(f"the index has {model} now: {done.chunks:,} chunks in {seconds:.1f} s", code=0)
+
+
+def _conclude_reembedding(report: Report, code: int) -> int:
+    """Say why it ended before its end, and how to go on."""
+    if report.ended_by is not None:
+        _complain(f"{report.ended_by.message} What is done is kept: run --reembed again to go on", code=code)
+    if report.interrupted:
+        _complain("interrupted; what is done is kept: run --reembed again to go on", code=code)
+    return code
+
+
 def _options(given: argparse.Namespace) -> Options:
     folders = [path for path in given.paths if path.is_dir()] if given.prune else []
     return Options(collection=given.collection, prune_below=folders, dry_run=given.dry_run, queue=given.queue)
@@ -139,6 +174,8 @@ def _conclude(report: Report, code: int, *, as_json: bool) -> int:
         print(report.model_dump_json())
     elif report.documents or report.ended_by is None:
         print_report(report, sys.stdout)
+    if report.lacks_vectors:
+        _complain(LACKS_VECTORS, code=code)
     left = f"; {report.not_reached} documents not reached, run again to go on" if report.not_reached else ""
     if report.ended_by is not None:
         _complain(report.ended_by.message + left, code=code)

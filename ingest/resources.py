@@ -39,7 +39,7 @@ class Ingestion:
 def open_ingestion(process: Process) -> Ingestion:
     """Make them. Opens no connection. Raises `ConfigurationError` when there is no Qdrant or Valkey to go to."""
     settings = process.settings
-    connection, index = connect(redis_url(settings)), open_index(settings)
+    connection, index = connect(redis_url(settings)), open_index(settings, must_tell=True)
     return Ingestion(
         settings=settings,
         connection=connection,

@@ -14,6 +14,8 @@ from app.core.queue.connections import connect
 from app.core.settings import Settings
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
+from tests.support.conversations import VALKEY
+from tests.support.postgres import Postgres, postgres
 from tests.support.processes import wait_until
 
 
@@ -37,6 +39,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(field.upper(), raising=False)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    # A test that asks the same twice means it; those of kept answers turn them on.
+    monkeypatch.setenv("ANSWER_CACHE_TTL_SECONDS", "0")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +52,7 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         with connect(url) as connection:
             wait_until(lambda: connection.ping(), "Valkey answers")
+        os.environ[VALKEY] = url
         yield url
     finally:
         process.terminate()
@@ -78,3 +83,19 @@ def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.terminate()
         process.wait(20)
         process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgres]:
+    """A real PostgreSQL for the session, where it is installed; tests use databases of their own."""
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/log/history.sqlite3"
+    server: Postgres = request.getfixturevalue("postgresql")
+    return server.new_database()

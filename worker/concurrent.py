@@ -116,7 +116,7 @@ class ConcurrentWorker(SimpleWorker):
 
         process.start(process.WORKER)
         self._budget = Budget(self.connection, Limits.of(settings), lease_seconds=HEARTBEAT_TTL_SECONDS)
-        begin(Process(settings, on_response=self._budget.heed))
+        begin(Process(settings, on_response=self._budget.heed, may_ask=self._budget.spend_request))
         if self._health.port is not None:
             log.info("metrics_served", host=settings.metrics_host, port=self._health.port)
         for module in _job_modules(self.queue_names()):  # before any thread starts, so that no job waits for imports
@@ -155,6 +155,7 @@ class ConcurrentWorker(SimpleWorker):
         self._health.opened(threads, others, self._stopping, may_leave=burst)
         # Nobody waits for it at the end: it may be waiting for a model's server.
         threading.Thread(target=self._check_models, args=(settings,), daemon=True).start()
+        threading.Thread(target=self._watch_index, args=(settings,), daemon=True).start()
         at_once = {name: concurrency(name, settings) for name in self.queue_names()}
         log.info("worker_started", version=VERSION, concurrency=at_once, **overview(settings))
         for thread in threads:
@@ -278,6 +279,12 @@ class ConcurrentWorker(SimpleWorker):
         from worker.model.check_at_start import check_models
 
         check_models(settings, self.connection, self.queue_names(), self._finished)
+
+    def _watch_index(self, settings: Settings) -> None:
+        """Look whether the index has vectors of the embedding model, and show when it has not."""
+        from worker.index.index_watch import watch_index
+
+        watch_index(settings, self.connection, self.queue_names(), self._finished)
 
     def _listen(self) -> None:
         """RQ's commands for all workers of this process, over one connection."""

@@ -2,8 +2,8 @@
 
 import struct
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from time import perf_counter, sleep
 from typing import Any
@@ -15,10 +15,13 @@ from app.core.contract import (
     AnswerResult,
     EmbedJob,
     EmbedResult,
+    Retrieval,
     SearchHit,
     SearchJob,
     SearchResult,
+    TaskJob,
     Timings,
+    Usage,
     page_url,
 )
 from app.core.errors import ErrorCode, ServiceError
@@ -26,12 +29,15 @@ from app.core.events import EventType
 from app.core.logging import content
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.tracing.process import tracing
+from worker.answer import task
 from worker.answer.pipeline import answer
+from worker.conversation import keep, past, understood
 from worker.resources import Answering, open_answering, shared
 from worker.runtime.boundary import PutBackError, boundary
 from worker.runtime.budget import Budget
 from worker.runtime.event_writer import DirectEvents, Events, NoEvents
 from worker.runtime.intake import TakenJob
+from worker.runtime.kept import KeptAnswer
 from worker.runtime.measures import measures
 from worker.runtime.retries import Backoff, retries_used
 from worker.runtime.spending import spend
@@ -54,25 +60,36 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
     Raises `JobFailedError` when it can't; the job's metadata then holds the code.
     """
     told: dict[str, Any] = {}
-    with boundary("answer", payload, backoff=BACKOFF, told=told) as record:
+    with boundary("answer", payload, backoff=BACKOFF, told=told) as record, ExitStack() as making:
         job = AnswerJob.model_validate(payload)
+        ways: list[Retrieval] = []
         tracing().converse(job.session_id)
         resources = shared(open_answering)
+        kept = KeptAnswer(record, job, resources.settings)
+        making.enter_context(kept.making())
+        if (again := kept.found) is not None:
+            told |= {"cached": again.cached, **content(resources.settings, question=job.query, answer=again.answer)}
+            return _given_again(record, again).model_dump(mode="json")
         with _turn(record, resources.budget):
             events = _events(record)
+            meant = understood(job.query, past(job, record, resources.settings), resources.rewrite)
             given = answer(
                 job.query,
-                search=lambda _: _searched(resources, job),
+                search=lambda question: _searched(resources, job.model_copy(update={"query": question}), ways.append),
                 complete=resources.complete,
                 embed=resources.searcher.embed_few,
                 on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
                 on_delta=events.delta,
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
+                turns=meant.turns,
+                standalone=meant.standalone,
+                instructions=_instructions(resources, job),
             )
-            spend(resources.settings.chat_model, given.usage.input_tokens, given.usage.output_tokens, answers=1)
+            usage = _sum(given.usage, meant.usage)
+            spend(resources.settings.chat_model, usage.input_tokens, usage.output_tokens, answers=1)
             if resources.budget is not None:
                 with suppress(*VALKEY_UNAVAILABLE):  # an answer that is paid for is worth more than its count
-                    resources.budget.spend_tokens(given.usage.input_tokens + given.usage.output_tokens)
+                    resources.budget.spend_tokens(usage.input_tokens + usage.output_tokens)
         if isinstance(events, DirectEvents):
             events.flush()
         measures().answered(given.mode, grounded=given.grounded, kept=given.kept, dropped=given.dropped)
@@ -82,18 +99,77 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             "model": given.model,
             "grounded": given.grounded,
             "citations": len(given.citations),
-            "input_tokens": given.usage.input_tokens,
-            "output_tokens": given.usage.output_tokens,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
             **content(resources.settings, question=job.query, answer=given.text),
         }
-        return AnswerResult(
+        result = AnswerResult(
             answer=given.text,
             mode=given.mode,
             grounded=given.grounded,
             citations=given.citations,
             model=given.model,
-            usage=given.usage,
+            usage=usage,
             finish_reason=given.finish_reason,
+            standalone_question=meant.standalone,
+            retrieval=ways[-1] if ways else None,
+            timings_ms=timings,
+        )
+        keep(job, record, result, resources.settings)
+        kept.made(result)
+        return result.model_dump(mode="json")
+
+
+def _given_again(record: Job | None, result: AnswerResult) -> AnswerResult:
+    """A kept answer, told to whoever watches."""
+    events = _events(record)
+    events.delta(result.answer)
+    if isinstance(events, DirectEvents):
+        events.flush()
+    return result.model_copy(update={"timings_ms": _timings(record, 0.0, 0.0)})
+
+
+def _instructions(resources: Answering, job: AnswerJob) -> dict[str, str]:
+    """What the model is told beside the rules, by whose it is."""
+    told = {"operator": resources.settings.answer_instructions, "caller": job.instructions}
+    return {whose: text for whose, text in told.items() if text is not None}
+
+
+def do_task(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the model do the `TaskJob` in `payload`; returns an `AnswerResult` as plain data. Raises as above."""
+    told: dict[str, Any] = {}
+    with boundary("task", payload, backoff=BACKOFF, told=told) as record:
+        job = TaskJob.model_validate(payload)
+        resources = shared(open_answering)
+        with _turn(record, resources.budget):
+            events = _events(record)
+            done = task.do(
+                job.task,
+                complete=resources.complete,
+                on_delta=events.delta,
+                on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
+            )
+            spend(resources.settings.chat_model, done.usage.input_tokens, done.usage.output_tokens)
+            if resources.budget is not None:
+                with suppress(*VALKEY_UNAVAILABLE):  # what is paid for is worth more than its count
+                    resources.budget.spend_tokens(done.usage.input_tokens + done.usage.output_tokens)
+        if isinstance(events, DirectEvents):
+            events.flush()
+        timings = _timings(record, 0.0, done.generation_ms)
+        told |= _shown_ms(timings) | {
+            "model": done.model,
+            "input_tokens": done.usage.input_tokens,
+            "output_tokens": done.usage.output_tokens,
+            **content(resources.settings, question=job.task, answer=done.text),
+        }
+        return AnswerResult(
+            answer=done.text,
+            mode="task",
+            grounded=False,
+            citations=(),
+            model=done.model,
+            usage=done.usage,
+            finish_reason=done.finish_reason,
             timings_ms=timings,
         ).model_dump(mode="json")
 
@@ -106,10 +182,13 @@ def search_documents(payload: Mapping[str, Any]) -> dict[str, Any]:
         _events(record)
         began = perf_counter()
         resources = shared(open_answering)
-        hits = _search(resources, job)
+        ways: list[Retrieval] = []
+        hits = _search(resources, job, ways.append)
         timings = _timings(record, (perf_counter() - began) * 1000, 0.0)
         told |= _shown_ms(timings) | {"hits": len(hits), **content(resources.settings, question=job.query)}
-        return SearchResult(hits=tuple(_whole(hit) for hit in hits), timings_ms=timings).model_dump(mode="json")
+        found = tuple(_whole(hit) for hit in hits)
+        retrieval = ways[-1] if ways else None
+        return SearchResult(hits=found, retrieval=retrieval, timings_ms=timings).model_dump(mode="json")
 
 
 def embed_texts(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,20 +207,25 @@ def _packed(vector: Sequence[float]) -> str:
     return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _searched(resources: Answering, job: AnswerJob) -> list[Hit]:
+def _searched(resources: Answering, job: AnswerJob, on_retrieval: Callable[[Retrieval], None]) -> list[Hit]:
     """What is found, and for a model what stands around it."""
-    hits = _search(resources, job)
+    hits = _search(resources, job, on_retrieval)
     if resources.complete is None:
         return hits
     return resources.searcher.joined(hits, tenant=job.tenant, collection=job.collection)
 
 
-def _search(resources: Answering, job: SearchJob) -> list[Hit]:
+def _search(resources: Answering, job: SearchJob, on_retrieval: Callable[[Retrieval], None]) -> list[Hit]:
     top_k = job.top_k or resources.settings.top_k
     with tracing().retrieval(job.collection, top_k) as step:
         step.asked(job.query)
         return resources.searcher.search(
-            job.query, tenant=job.tenant, collection=job.collection, top_k=top_k, filters=job.filters
+            job.query,
+            tenant=job.tenant,
+            collection=job.collection,
+            top_k=top_k,
+            filters=job.filters,
+            on_retrieval=on_retrieval,
         )
 
 
@@ -188,6 +272,12 @@ def _turn(record: Job | None, budget: Budget | None) -> Iterator[None]:
     finally:
         with suppress(*VALKEY_UNAVAILABLE):  # the lease ends by itself
             budget.release(record.id)
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens, output_tokens=one.output_tokens + other.output_tokens
+    )
 
 
 def _timings(record: Job | None, retrieval_ms: float, generation_ms: float) -> Timings:

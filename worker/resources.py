@@ -4,6 +4,7 @@ RQ calls a job's function by its name and gives it nothing but the payload, so w
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock
 from typing import Protocol, TypeVar, cast
@@ -11,7 +12,9 @@ from typing import Protocol, TypeVar, cast
 import structlog
 from rq import get_current_job
 
+from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import configure_logging
+from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.settings import Settings
 from worker.answer.pipeline import Complete, Completion, OnText
 from worker.answer.prompt import Message
@@ -27,11 +30,13 @@ class Process:
     """What resources are made from.
 
     `on_response` is told of each answer of the chat model's server, before it is read; None where nobody keeps the
-    model's budget for the jobs: under RQ's own worker.
+    model's budget for the jobs: under RQ's own worker. `may_ask` counts a call beside the one that a job was taken
+    for, and says whether the budget has room for it.
     """
 
     settings: Settings
     on_response: OnResponse | None = None
+    may_ask: Callable[[], bool] = lambda: True
 
 
 class Closing(Protocol):
@@ -42,6 +47,9 @@ class Closing(Protocol):
 
 
 Opened = TypeVar("Opened", bound=Closing)
+
+REWRITE_SECONDS = 2.0
+"""Longest wait for a follow-up in other words: who has asked waits for that before anything is searched for."""
 
 _lock = RLock()
 _process: Process | None = None
@@ -88,7 +96,8 @@ def end() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """What questions and searches need. `complete` is None when answers are extractive.
+    """What questions and searches need. `complete` is None when answers are extractive, and so is `rewrite`, which
+    puts a follow-up in other words: the same model, but not for longer than `REWRITE_SECONDS`.
 
     `budget` is what a job itself must ask before it calls the model: a stock worker's, when there is a limit.
     """
@@ -96,6 +105,7 @@ class Answering:
     settings: Settings
     searcher: Searcher
     complete: Complete | None
+    rewrite: Complete | None = None
     closing: tuple[Callable[[], None], ...] = ()
     budget: Budget | None = None
 
@@ -118,10 +128,37 @@ def open_answering(process: Process) -> Answering:
     from worker.model.opening import open_chat_model  # its imports are for a worker that has a model
     from worker.model.traced import traced_chat
 
-    model = open_chat_model(settings, on_response=budget.heed if budget is not None else process.on_response)
-    calling = traced_chat(_measured(model.complete, settings.chat_model), settings)
-    complete = MannerlyModel(calling, settings.chat_model).complete
-    return Answering(settings, open_searcher(settings), complete, closing=(model.close,), budget=budget)
+    heed = budget.heed if budget is not None else process.on_response
+    may_ask = budget.spend_request if budget is not None else process.may_ask
+
+    def opened(settings: Settings) -> tuple[Complete, Callable[[], None]]:
+        model = open_chat_model(settings, on_response=heed)
+        calling = traced_chat(_measured(model.complete, settings.chat_model), settings)
+        return MannerlyModel(calling, settings.chat_model).complete, model.close
+
+    seconds = min(REWRITE_SECONDS, settings.model_timeout_seconds)
+    complete, close = opened(settings)
+    rewrite, close_rewriting = opened(settings.model_copy(update={"model_timeout_seconds": seconds}))
+    return Answering(
+        settings,
+        open_searcher(settings),
+        complete,
+        rewrite=_within_budget(rewrite, may_ask),
+        closing=(close, close_rewriting),
+        budget=budget,
+    )
+
+
+def _within_budget(complete: Complete, may_ask: Callable[[], bool]) -> Complete:
+    """`complete`, a call that nobody has asked the budget for: without room for it, `ServiceError`."""
+
+    def completed(messages: Sequence[Message], on_text: OnText) -> Completion:
+        with suppress(*VALKEY_UNAVAILABLE):  # what cannot be counted is not held back
+            if not may_ask():
+                raise ServiceError(ErrorCode.MODEL_RATE_LIMITED)
+        return complete(messages, on_text)
+
+    return completed
 
 
 def _measured(complete: Complete, name: str) -> Complete:

@@ -21,8 +21,6 @@ DENSE = "dense"
 SPARSE = "sparse"
 TEXT = "text"
 METADATA = "metadata"
-EMBEDDING_MODEL = "embedding_model"
-"""The key of the collection's own metadata that names the model its vectors come from; empty for none."""
 
 AVERAGE_TERMS = 100.0
 """Terms of a chunk of a thousand characters, CHUNK_SIZE's default: the length that BM25 holds to be usual."""

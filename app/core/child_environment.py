@@ -25,6 +25,8 @@ CLIENTS = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 CLIENTS_PREFIXES = ("SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "OTEL_")
 TERMINALS = {"COLUMNS", "LINES", "COLORTERM", "NO_COLOR", "FORCE_COLOR"}
 """For `python -m ingest`, which shows how far it is."""
+THE_APIS = {"database_url"}
+"""Settings of the API's alone: a password that no worker has a use for."""
 THREADS_SUFFIX = "_NUM_THREADS"
 """How many threads numpy's libraries and Rust's take."""
 
@@ -39,8 +41,9 @@ def for_worker(environment: Environment, settings: Collection[str], *, has_packa
 
     `has_packages`: the settings name a package that reads variables of its own.
     """
+    environment = _kept(environment, lambda name: name.lower() not in THE_APIS)
     if has_packages:
-        return dict(environment)
+        return environment
     return _kept(environment, lambda name: _is_for_programs(name) or _is_for_workers(name, settings))
 
 

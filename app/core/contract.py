@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from app.core.models import QuietModel
 
@@ -19,18 +19,29 @@ PAGE_QUEUE = "rag_pages"
 """Looks at pages, which somebody waits for: a queue of its own, so that no long document is before them."""
 ANSWER_JOB = "worker.jobs.answer_question"
 """A job's function, by name: the API never imports the worker. A test holds that each of these resolves."""
+TASK_JOB = "worker.jobs.do_task"
 SEARCH_JOB = "worker.jobs.search_documents"
 EMBED_JOB = "worker.jobs.embed_texts"
 INGEST_JOB = "ingest.jobs.index_document"
 DELETE_JOB = "ingest.jobs.delete_document"
+ERASE_JOB = "ingest.erase_job.erase_tenant"
 WEBHOOK_JOB = "worker.webhooks.deliver"
 PAGE_JOB = "ingest.page_job.show_page"
 
 DEFAULT_TENANT = "default"
 DEFAULT_COLLECTION = "default"
 QUERY_MAX_CHARACTERS = 8_000
+TASK_MAX_CHARACTERS = 32_000
+"""Of a chat client's task, some 8,000 tokens: four times a question, as it holds the chat that it is about, and what
+most models' contexts take. A title needs no more of a long chat."""
 TOP_K_MAX = 50
 DOCUMENT_IDS_MAX = 100
+TURNS_READ = 6
+"""Earlier turns that a question is answered in the light of: more are seldom leaned on, and each costs tokens."""
+TURN_ANSWER_MAX_CHARACTERS = 8_000
+"""Of an earlier answer that a caller brings; the model is shown less."""
+INSTRUCTIONS_MAX_CHARACTERS = 4_000
+"""Of an operator, a collection or a caller: a page, some 1,000 tokens, a third of what the sources take."""
 EMBED_TEXTS_MAX = 128
 """Texts of one job: as many as are embedded in one request. Their vectors, of 4,096 dimensions, are 3 MiB in base64
 of the 4 MiB that a result may have."""
@@ -39,6 +50,8 @@ EMBED_VECTOR_CHARACTERS_MAX = 32 * 1024
 CITATIONS_MAX = 1_000
 """Of an answer: more than it ever has. A hostile record could name one citation a hundred thousand times."""
 MISSING_PAGES_MAX = 20_000
+ERASED_KINDS_MAX = 100
+"""Of things that a tenant has: several times what there are."""
 QUOTE_MAX_CHARACTERS = 4_000
 """Ten times what a citation quotes."""
 MARKS_MAX = 1_000
@@ -65,6 +78,10 @@ def is_label(text: str) -> bool:
     return len(text) <= LABEL_MAX_CHARACTERS and LABEL.fullmatch(text) is not None
 
 
+Instructions = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=INSTRUCTIONS_MAX_CHARACTERS)
+]
+"""What an answer should be like: its tone, its form, its terms."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Page = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -127,10 +144,41 @@ class SearchJob(Frozen):
     request_id: Label | None = None
 
 
+Caching = Literal["use", "refresh", "off"]
+"""Whether a kept answer will do: it will; it is to be made anew; it is neither to be looked for nor to be kept."""
+
+
+class EarlierTurn(Frozen):
+    """An earlier question of a conversation, and what was answered."""
+
+    question: Annotated[str, StringConstraints(min_length=1, max_length=QUERY_MAX_CHARACTERS)]
+    answer: Annotated[str, StringConstraints(max_length=TURN_ANSWER_MAX_CHARACTERS)] = ""
+
+
 class AnswerJob(SearchJob):
-    """A question on its way to a worker."""
+    """A question on its way to a worker.
+
+    `session_id` names a conversation that is kept here; `turns` are those of one that its caller keeps, the oldest
+    first. With turns given, those kept here are not read. `instructions` are the caller's, which stand below
+    our rules in the prompt.
+    """
 
     session_id: Label | None = None
+    cache: Caching = "use"
+
+    turns: tuple[EarlierTurn, ...] = Field((), max_length=TURNS_READ)
+    instructions: Instructions | None = None
+
+
+class TaskJob(Frozen):
+    """A chat client's own prompt on its way to the model: a title, tags or the like. Nothing is searched for it.
+
+    A kind of its own, so that whatever holds for questions (conversations, caches, a log of them) cannot hold for it.
+    """
+
+    task: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TASK_MAX_CHARACTERS)]
+    tenant: Label = DEFAULT_TENANT
+    request_id: Label | None = None
 
 
 class EmbedJob(Frozen):
@@ -162,6 +210,14 @@ class DeleteJob(Frozen):
     tenant: Label = DEFAULT_TENANT
     collection: Label = DEFAULT_COLLECTION
     document_id: Label
+    request_id: Label | None = None
+
+
+class EraseJob(Frozen):
+    """All that `erased`, a tenant, has here, on its way out. The job is the asker's, whose tenant may be another."""
+
+    tenant: Label = DEFAULT_TENANT
+    erased: Label
     request_id: Label | None = None
 
 
@@ -244,11 +300,18 @@ class Timings(Frozen):
     total: float = Field(ge=0)
 
 
+Retrieval = Literal["hybrid", "words"]
+"""How chunks are looked for: by meaning and words, or by words alone."""
+RETRIEVAL_NOTE = "words: the index has no vectors of the embedding model, or not yet, and was searched by words alone"
+
+
 class AnswerResult(Frozen):
-    """What a finished question's job returns."""
+    """What a finished question's job returns, and a chat client's task: an empty answer where there is no model."""
 
     answer: str
-    mode: Literal["model", "extractive"]
+    mode: Literal["model", "extractive", "task"] = Field(
+        description="task: what a chat client asked for itself, by the model and from no document"
+    )
     grounded: bool = Field(description="Whether the answer rests on the citations; false when nothing was found")
     citations: tuple[Citation, ...] = Field(max_length=CITATIONS_MAX)
     model: str | None
@@ -256,8 +319,22 @@ class AnswerResult(Frozen):
     finish_reason: Literal["stop", "length"] = Field(
         "stop", description="length: the model came to its limit, and the answer is cut off"
     )
-    cached: bool = False
+    standalone_question: str | None = Field(
+        None,
+        max_length=QUERY_MAX_CHARACTERS,
+        description="What was searched for, when the question leaned on what was said before it; else null",
+    )
+    cached: Literal["exact", "semantic"] | None = Field(
+        None, description="exact: the answer that the same question was given before, while no document has changed"
+    )
+    retrieval: Retrieval | None = Field(None, description=RETRIEVAL_NOTE)
     timings_ms: Timings
+
+    @field_validator("cached", mode="before")
+    @classmethod
+    def _was_a_flag(cls, cached: object) -> object:
+        """Records of 0.1 say false."""
+        return None if cached is False else cached
 
 
 def page_url(document_id: str, page: int) -> str:
@@ -283,6 +360,7 @@ class SearchResult(Frozen):
     """What a finished search's job returns."""
 
     hits: tuple[SearchHit, ...] = Field(max_length=TOP_K_MAX)
+    retrieval: Retrieval | None = Field(None, description=RETRIEVAL_NOTE)
     timings_ms: Timings
 
 
@@ -330,3 +408,10 @@ class IngestResult(Frozen):
     pages: int = Field(0, ge=0)
     chunks: int = Field(0, ge=0)
     missing_pages: tuple[int, ...] = Field((), max_length=MISSING_PAGES_MAX)
+
+
+class EraseResult(Frozen):
+    """What a finished erasing returns: how many things of each kind were erased."""
+
+    tenant: Label
+    erased: dict[Label, Annotated[int, Field(ge=0)]] = Field(max_length=ERASED_KINDS_MAX)

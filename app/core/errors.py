@@ -34,7 +34,7 @@ class ErrorCode(StrEnum):
 MESSAGES: dict[ErrorCode, str] = {
     ErrorCode.PAYLOAD_INVALID: "The job on the queue is not one that this version understands.",
     ErrorCode.INDEX_UNAVAILABLE: "The document index could not be reached. Ask again in a moment.",
-    ErrorCode.INDEX_MISMATCH: "The index was built with another embedding model. Index the documents again.",
+    ErrorCode.INDEX_MISMATCH: "The embedding model gives vectors of another length than the index was built with.",
     ErrorCode.INDEX_AUTH_FAILED: "The document index refused this service's key. The operator must set another.",
     ErrorCode.MODEL_UNAVAILABLE: "The model could not be reached or failed. Ask again in a moment.",
     ErrorCode.MODEL_TIMEOUT: "The model did not answer in time. Ask again, or ask something shorter.",

@@ -54,13 +54,13 @@ class Links:
         if not (self.base or self.secret):
             return result
         if isinstance(result, AnswerResult):
-            return result.model_copy(update={"citations": tuple(self._followed(cited) for cited in result.citations)})
+            return result.model_copy(update={"citations": tuple(self.followed(cited) for cited in result.citations)})
         if isinstance(result, SearchResult):
-            return result.model_copy(update={"hits": tuple(self._followed(hit) for hit in result.hits)})
+            return result.model_copy(update={"hits": tuple(self.followed(hit) for hit in result.hits)})
         return result
 
-    def _followed(self, cited: Cited) -> Cited:
-        """What is no link to its own page stays as it is."""
+    def followed(self, cited: Cited) -> Cited:
+        """`cited` with a link that can be followed; what is no link to its own page stays as it is."""
         if cited.url is None or cited.url != page_url(cited.document_id, cited.page):
             return cited
         return cited.model_copy(update={"url": self.page(cited.document_id, cited.page)})

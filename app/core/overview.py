@@ -23,7 +23,8 @@ def overview(settings: Settings) -> dict[str, object]:
         "queue": place(settings.redis_url.get_secret_value() if settings.redis_url else None) or EMBEDDED,
         "auth": _auth(settings),
         "rerank": place(settings.rerank_url) or OFF,
-        "caches": OFF,
+        "caches": f"answers for {seconds} s" if (seconds := settings.answer_cache_ttl_seconds) else OFF,
+        "chat_log": _chat_log(settings),
         "metrics": _metrics(settings),
         "traces": "on" if collector(os.environ) is not None else OFF,
         "questions_and_answers": "logged" if settings.log_content else "not logged",
@@ -39,6 +40,14 @@ def place(url: str | None) -> str | None:
         return f"{parts.scheme} socket"
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
+
+
+def _chat_log(settings: Settings) -> str:
+    """Which database, and never where: its address has a password."""
+    if settings.database_url is None:
+        return OFF
+    name = "sqlite" if settings.database_url.get_secret_value().startswith("sqlite") else "postgresql"
+    return name + (" with content" if settings.chat_log_content else "")
 
 
 def _metrics(settings: Settings) -> str:

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import is_host, is_prefix
-from app.core.contract import is_signing_secret
+from app.core.contract import Instructions, is_signing_secret
 from app.core.providers import LOCAL, LOCAL_DEFAULT, OPENAI, local_model, provider_of
 
 NO_MODEL = "none"
@@ -134,6 +134,18 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, description="Valkey, e.g. redis://host:6379/0; unset: `python -m app` starts its own"
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="The chat log: sqlite:///path or postgresql://user:password@host/name; unset: none, but "
+        "`python -m app` has one in DATA_DIR",
+    )
+    chat_log_content: bool | None = Field(
+        None,
+        description="Keep questions, answers and citations in the chat log too; unset: where DATABASE_URL is unset",
+    )
+    chat_log_retention_days: int | None = Field(
+        None, ge=1, le=36_500, description="How long the chat log keeps a question; unset: for good"
+    )
     qdrant_url: str | None = Field(
         None, description="Qdrant, e.g. http://host:6333; unset: `python -m app` starts its own"
     )
@@ -204,6 +216,9 @@ class Settings(BaseSettings):
     webhook_concurrency: int = Field(
         8, ge=1, le=64, description="Webhooks one worker process delivers at once, half of them of one tenant at most"
     )
+    answer_instructions: Instructions | None = Field(
+        None, description="What the model is told of how to answer, below the rules that hold for every answer"
+    )
     top_k: int = Field(5, ge=1, le=50, description="Chunks an answer is made of, unless the question says")
     chunk_size: int = Field(1000, ge=100, le=8000, description="Length of a chunk at most, in characters")
     chunk_overlap: int = Field(150, ge=0, le=2000, description="Characters that neighbouring chunks share")
@@ -230,6 +245,16 @@ class Settings(BaseSettings):
     job_timeout_seconds: int = Field(180, ge=2, le=7200, description="Longest run of one job")
     ingest_timeout_seconds: int = Field(1800, ge=10, le=86_400, description="Longest indexing of one document")
     result_ttl_seconds: int = Field(86_400, ge=60, description="How long a finished job's answer is kept")
+    conversation_ttl_seconds: int = Field(
+        2_592_000, ge=60, description="How long a conversation is kept after it was last used"
+    )
+    answer_cache_ttl_seconds: int = Field(
+        3600,
+        ge=0,
+        le=2_592_000,
+        description="How long an answer is given again to the same question, while no document of its collection "
+        "has changed; 0: never",
+    )
     failure_ttl_seconds: int = Field(604_800, ge=60, description="How long a failed job is kept")
     model_max_concurrency: int | None = Field(
         None, ge=1, description="Calls to the model in flight at most, over all workers; unset: no limit"
@@ -317,6 +342,17 @@ class Settings(BaseSettings):
         given = url.get_secret_value() if url is not None else "unix:"
         if not given.startswith("unix:") and not _is_address(given, ("redis", "rediss")):
             raise ValueError("must be like redis://host:6379/0, rediss://host or unix:///path")
+        return url
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        scheme, _, rest = url.get_secret_value().partition(":")
+        is_file = scheme == "sqlite" and len(rest) > len("///") and rest.startswith("///") and "\0" not in rest
+        if not is_file and not _is_address(url.get_secret_value(), ("postgresql", "postgres")):
+            raise ValueError("must be like sqlite:///path or postgresql://user:password@host/name")
         return url
 
     @field_validator("openai_api_key", "qdrant_api_key", "rerank_api_key")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
@@ -16,8 +16,10 @@ import uvloop
 from pydantic import SecretStr
 
 from app.auth.gate import check_address
+from app.chat_log.place import embedded as embedded_log
 from app.core.child_environment import QDRANT_KEY_VARIABLE, for_store, for_worker
 from app.core.errors import ConfigurationError
+from app.core.index_notes import SMALL_CHUNKS, lacks_vectors_of, noted
 from app.core.logging import get_logger
 from app.core.private_files import OTHERS
 from app.core.proxies import proxy_for
@@ -44,6 +46,8 @@ STORE_GRACE_SECONDS = 20.0
 """For Valkey and Qdrant to write to disk what they hold; a killed one replays its log at the next start."""
 WORKER_EXTRA_GRACE_SECONDS = 5.0
 """Beyond its own grace, for what a worker does after its last job."""
+REEMBED_AGAIN_SECONDS = 30.0
+"""Until it is looked again: the model may be back."""
 UNSPECIFIED_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
 
 log = get_logger(__name__)
@@ -75,7 +79,11 @@ class Service:
             publish(services, self._settings.data_dir)
             stack.callback(services_file(self._settings.data_dir).unlink, missing_ok=True)
             settings = self._settings.model_copy(
-                update={"redis_url": services.redis_url, "qdrant_url": services.qdrant_url}
+                update={
+                    "redis_url": services.redis_url,
+                    "qdrant_url": services.qdrant_url,
+                    **embedded_log(self._settings),
+                }
             )
             app = create_app(settings)
             self._open_metrics(app.state.api.metrics, stack)
@@ -186,7 +194,7 @@ class Service:
             while not await _is_ready(client):
                 await asyncio.sleep(READY_POLL_SECONDS)
         if self._documents is not None and await self._is_empty(services):
-            await _ingest(self._documents, _environment(services, self._settings))
+            await _run_ingest(str(self._documents), environment=_environment(services, self._settings))
         publish(services.model_copy(update={"is_ready": True}), self._settings.data_dir)
         print(
             f"\nReady: open {services.http_url}/ in a browser  (API at {services.http_url}/docs)\n"
@@ -196,6 +204,28 @@ class Service:
             "  stop:  Ctrl-C\n",
             file=sys.stderr,
         )
+        await self._reembed(services)
+
+    async def _reembed(self, services: Services) -> None:
+        """Give a small index vectors of the embedding model, when it has those of another one, or none.
+
+        Again after a while when that has failed: what is done is kept.
+        """
+        model = self._settings.embedding_model or ""
+        while model:
+            try:
+                info = await self._index(services)
+            except httpx.HTTPError as error:
+                log.warning("index_not_looked_at", reason=type(error).__name__)
+            else:
+                if info is None or not lacks_vectors_of(model, noted(info)):
+                    return
+                if info["points_count"] > SMALL_CHUNKS:
+                    chunks, command = info["points_count"], "python -m ingest --reembed"
+                    log.warning("index_not_reembedded", chunks=chunks, command=command)
+                    return
+                await _run_ingest("--reembed", environment=_environment(services, self._settings))
+            await asyncio.sleep(REEMBED_AGAIN_SECONDS)
 
     def _shell_line(self) -> str:
         """How other programs reach what is embedded, which lets in nobody without its secrets; else nothing."""
@@ -206,13 +236,21 @@ class Service:
 
     async def _is_empty(self, services: Services) -> bool:
         """Whether the index holds no chunk, by Qdrant's own count."""
+        info = await self._index(services)
+        return info is None or info["points_count"] == 0
+
+    async def _index(self, services: Services) -> dict[str, Any] | None:
+        """The index as Qdrant describes it; None when nothing was ever indexed."""
         key = services.qdrant_api_key or self._settings.qdrant_api_key
         headers = {"api-key": key.get_secret_value()} if key else {}
         url = f"{services.qdrant_url}/collections/{self._settings.qdrant_collection}"
         transport = httpx.AsyncHTTPTransport(proxy=proxy_for(url))
         async with httpx.AsyncClient(transport=transport, headers=headers, timeout=10) as client:
             answer = await client.get(url)
-        return answer.status_code == httpx.codes.NOT_FOUND or answer.json()["result"]["points_count"] == 0
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        found: dict[str, Any] = answer.raise_for_status().json()["result"]
+        return found
 
 
 class _Server(uvicorn.Server):
@@ -229,8 +267,9 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
         return False
 
 
-async def _ingest(folder: Path, environment: dict[str, str]) -> None:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "ingest", str(folder), env=environment)
+async def _run_ingest(*arguments: str, environment: dict[str, str]) -> int:
+    """Run `python -m ingest`; gives the exit code."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "ingest", *arguments, env=environment)
     try:
         code = await process.wait()
     except asyncio.CancelledError:
@@ -238,7 +277,8 @@ async def _ingest(folder: Path, environment: dict[str, str]) -> None:
         await process.wait()
         raise
     if code:
-        log.warning("ingest_failed", folder=str(folder), exit_code=code)
+        log.warning("ingest_failed", arguments=arguments, exit_code=code)
+    return code
 
 
 def _metrics_port(settings: Settings) -> dict[str, str]:

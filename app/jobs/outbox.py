@@ -10,6 +10,7 @@ from rq.job import Job
 from app.core.queue.outbox import (
     ADVANCE,
     OPEN,
+    OPTIONAL,
     OUTBOX,
     READERS,
     RELEASE,
@@ -38,7 +39,7 @@ class Reader:
     """
 
     def __init__(self, name: str, valkey: Redis, act: Act) -> None:
-        assert name in READERS, "entries are kept for the readers that are named there"
+        assert name in READERS or name in OPTIONAL, "entries are kept for the readers that are named there"
         self._name = name
         self._valkey = valkey
         self._act = act
@@ -51,6 +52,7 @@ class Reader:
 
         Raises as `act` does, or one of `VALKEY_UNAVAILABLE`.
         """
+        await self.count_in()
         lock = lock_key(self._name)
         if not await self._valkey.set(lock, self._holder, nx=True, px=LOCK_MILLISECONDS):
             return 0
@@ -58,6 +60,18 @@ class Reader:
             return await self._read_on()
         finally:
             await self._release(keys=[lock], args=[self._holder])
+
+    async def count_in(self) -> None:
+        """Of an optional reader: entries are kept for it from now on, and as long as it is heard of.
+
+        For who can't read yet. Raises one of `VALKEY_UNAVAILABLE`.
+        """
+        seconds = OPTIONAL.get(self._name)
+        if seconds is None:
+            return
+        cursor = cursor_key(self._name)
+        if not await self._valkey.expire(cursor, seconds):
+            await self._valkey.set(cursor, START, nx=True, ex=seconds)
 
     async def _read_on(self) -> int:
         count = 0
@@ -102,5 +116,6 @@ class Sweep:
 
 
 async def _forget_what_all_have_read(valkey: Redis) -> None:
-    cursors: Any = await valkey.mget([cursor_key(reader) for reader in READERS])
-    await valkey.xtrim(OUTBOX, minid=earliest(cursors), approximate=False)
+    cursors: Any = await valkey.mget([cursor_key(reader) for reader in (*READERS, *OPTIONAL)])
+    optional = [cursor for cursor in cursors[len(READERS) :] if cursor is not None]
+    await valkey.xtrim(OUTBOX, minid=earliest([*cursors[: len(READERS)], *optional]), approximate=False)

@@ -56,7 +56,9 @@ RESULT: dict[str, Any] = {
     ],
     "model": "gpt-4.1",
     "usage": {"input_tokens": 812, "output_tokens": 9},
-    "cached": False,
+    "cached": None,
+    "retrieval": "hybrid",
+    "standalone_question": None,
     "timings_ms": {"queued": 2.1, "retrieval": 6.4, "generation": 912.0, "total": 920.5},
 }
 CITED = {
@@ -67,6 +69,12 @@ CITED = {
 }
 MODEL = {"id": "rag-queue:manuals", "object": "model", "created": 1_763_683_200, "owned_by": "rag-queue"}
 
+CONVERSATION: dict[str, Any] = {
+    "session_id": "desk-7",
+    "title": "How long is the warranty?",
+    "created_at": MOMENT,
+    "used_at": MOMENT,
+}
 EXAMPLES: dict[str, Any] = {
     "JobAccepted": {"job_id": JOB, "status": "queued", "position": 3, "expires_at": MOMENT, "urls": URLS},
     "JobState": STATE,
@@ -138,6 +146,42 @@ EXAMPLES: dict[str, Any] = {
         ],
         "total": {"answers": 1840, "input_tokens": 1_494_080, "output_tokens": 16_560, "cost_usd": 3.12064},
         "budget": {"limit": 2_000_000, "used": 1_510_640, "window": "month", "ends_at": "2026-12-01T00:00:00Z"},
+    },
+    "Feedback": {
+        "job_id": JOB,
+        "rating": "down",
+        "comment": "That is the old edition.",
+        "expected": "Three years.",
+        "rated_at": MOMENT,
+    },
+    "HistoryPage": {
+        "entries": [
+            {
+                "job_id": JOB,
+                "session_id": "desk-7",
+                "collection": "manuals",
+                "status": "finished",
+                "enqueued_at": MOMENT,
+                "started_at": MOMENT,
+                "ended_at": MOMENT,
+                "model": "gpt-4.1",
+                "input_tokens": 812,
+                "output_tokens": 9,
+                "cost_usd": 0.001696,
+                "mode": "model",
+                "grounded": True,
+                "cached": None,
+                "error": None,
+                "question": "How long is the warranty?",
+                "answer": RESULT["answer"],
+                "citations": RESULT["citations"],
+                "rating": "down",
+                "comment": "That is the old edition.",
+                "expected": "Three years.",
+                "rated_at": MOMENT,
+            }
+        ],
+        "next_cursor": f"1795253400000000:{JOB}",
     },
     "Workers": {
         "workers": [
@@ -236,6 +280,37 @@ EXAMPLES: dict[str, Any] = {
         "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5, 0.125]}],
         "model": "text-embedding-3-small",
         "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    },
+    "ConversationObject": {"id": "conv_7", "object": "conversation", "created_at": 1_763_683_200, "metadata": {}},
+    "ConversationDeleted": {"id": "conv_7", "object": "conversation.deleted", "deleted": True},
+    "ConversationItemList": {
+        "object": "list",
+        "data": [
+            {
+                "type": "message",
+                "id": f"msg_{JOB}_input",
+                "role": "user",
+                "status": "completed",
+                "content": [{"type": "input_text", "text": "How long is the warranty?"}],
+            }
+        ],
+        "first_id": f"msg_{JOB}_input",
+        "last_id": f"msg_{JOB}_input",
+        "has_more": False,
+    },
+    "ConversationList": {"conversations": [CONVERSATION | {"turns": 2}], "next_cursor": None},
+    "ConversationView": CONVERSATION
+    | {
+        "turns": [
+            {
+                "job_id": JOB,
+                "asked_at": MOMENT,
+                "question": "And for wear parts?",
+                "standalone_question": "How long is the warranty for wear parts?",
+                "answer": "For one year. [1]",
+                "citations": RESULT["citations"],
+            }
+        ]
     },
     "ResponseDeleted": {"id": f"resp_{JOB}", "object": "response", "deleted": True},
 }

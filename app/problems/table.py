@@ -22,13 +22,17 @@ from app.auth.principals import (
 from app.auth.rate_limits import RateLimitedError
 from app.auth.sessions import BadSessionError
 from app.auth.signed import BadLinkError
+from app.chat_log import ChatLogOffError, ChatLogUnavailableError
 from app.core.contract import QUERY_MAX_CHARACTERS
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNREACHABLE
+from app.core.queue.conversations import ConversationNotFoundError
+from app.core.queue.erasing import TenantBeingErasedError, TenantNotFoundError
 from app.core.queue.producer import (
     IdempotencyConflictError,
+    JobNotEndedError,
     JobNotFailedError,
     JobNotFoundError,
     JobNotStoppableError,
@@ -213,6 +217,20 @@ TABLE: tuple[Row[Any], ...] = (
         "metrics-off",
         "Nothing is counted here. The operator can set METRICS=true.",
     ),
+    Row(
+        ChatLogOffError,
+        404,
+        "chat-log-off",
+        "No chat log is kept here. The operator can set DATABASE_URL.",
+    ),
+    Row(
+        ChatLogUnavailableError,
+        503,
+        "chat-log-unavailable",
+        "The chat log can't be reached; nothing was lost. Try again after the time in Retry-After.",
+        headers=_retry_after(STORAGE_RETRY_SECONDS),
+        event="chat_log_unavailable",
+    ),
     # Who asks
     Row(
         BadLinkError,
@@ -290,8 +308,27 @@ TABLE: tuple[Row[Any], ...] = (
         "job-not-found",
         "There is no such job, or its answer has expired. Ask again with POST /chat.",
     ),
+    Row(
+        ConversationNotFoundError,
+        404,
+        "conversation-not-found",
+        "There is no such conversation, or it has expired. GET /conversations lists what there is.",
+    ),
     Row(JobRunningError, 409, "job-running", "The job has not stopped yet. Try again in a moment."),
-    Row(JobNotStoppableError, 409, "job-not-stoppable", "A document's deletion is not stopped. Upload it again."),
+    Row(
+        JobNotStoppableError,
+        409,
+        "job-not-stoppable",
+        "A job that deletes a document or erases a tenant is not stopped: half of it would be left.",
+    ),
+    Row(TenantNotFoundError, 404, "tenant-not-found", "There is no such tenant, or it is not yours."),
+    Row(
+        TenantBeingErasedError,
+        409,
+        "tenant-being-erased",
+        "All that your tenant has is just being erased. Nothing new is taken until that is done.",
+    ),
+    Row(JobNotEndedError, 409, "job-not-ended", "The job has not ended yet: there is nothing to say of its answer."),
     Row(JobNotFailedError, 409, "job-not-failed", "Only a job that has failed can be sent back."),
     Row(
         QueueFullError,

@@ -14,7 +14,7 @@ from app.auth.dependencies import AdmittedRoute, Asker
 from app.core.contract import AnswerJob, Webhook
 from app.core.settings import Settings
 from app.dependencies import api_of, request_id_of
-from app.request_headers import IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER
+from app.request_headers import CACHE_CONTROL_PARAMETER, IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER, caching
 from app.routes.direct import DirectRoute, refusal
 from app.routes.links import links_for
 from app.routes.submission import submit
@@ -41,7 +41,7 @@ router = APIRouter(tags=["chat"], route_class=AdmittedRoute)
     responses=problem_responses(400, 401, 403, 413, 415, 422, 429, 503)
     | {200: {"model": JobResult, "description": "It has ended within `Prefer: wait=N`"}},
     openapi_extra={
-        "parameters": [QUERY_PARAMETER, IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER],
+        "parameters": [QUERY_PARAMETER, IDEMPOTENCY_KEY_PARAMETER, PREFER_PARAMETER, CACHE_CONTROL_PARAMETER],
         "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChatRequest"}}}},
     },
 )
@@ -53,8 +53,13 @@ async def ask(request: Request, principal: Asker) -> Response:
     api = api_of(request)
     asked = await _asked(request)
     webhook = _webhook(asked.webhook, api.settings) if asked.webhook else None
-    job = AnswerJob(tenant=principal.tenant, request_id=request_id_of(request), **asked.plain())
     links, headers = await links_for(request, principal), request.headers
+    job = AnswerJob(
+        tenant=principal.tenant,
+        request_id=request_id_of(request),
+        cache=caching(headers.get("cache-control")),
+        **asked.plain(),
+    )
     return await submit(
         job, principal, api, links, webhook=webhook, key=headers.get("idempotency-key"), prefer=headers.get("prefer")
     )

@@ -5,6 +5,7 @@ from typing import Literal
 import httpx
 from fastapi import APIRouter, Request, Response
 
+from app.core import index_notes
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.model_findings import MESSAGES, ModelRole
@@ -19,6 +20,7 @@ from app.schemas import Health, Readiness
 CHECK_TIMEOUT_SECONDS = 2.0
 
 Check = Literal["ok", "unavailable", "full"]
+Warned = ModelRole | Literal["index_of_another_model"]
 
 log = get_logger(__name__)
 router = APIRouter(tags=["health"])
@@ -38,7 +40,7 @@ async def healthz() -> Health:
 async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness:
     """Whether a question would be answered now; 503 names what is unavailable, or that the queue is full.
 
-    What a worker has found wrong with the models' settings stands in `warnings`.
+    What a worker has found wrong with the models' settings stands in `warnings`, and that the index lacks vectors.
     """
     checks: dict[str, Check] = {"valkey": "unavailable", "workers": "unavailable", "queue": "unavailable"}
     checks |= await _queue(api.queue, api.settings)
@@ -47,7 +49,7 @@ async def readyz(request: Request, api: ApiDep, response: Response) -> Readiness
     if not is_ready:
         response.status_code = 503
         response.headers["Retry-After"] = str(VALKEY_RETRY_SECONDS)
-    warnings = await _model_warnings(api.queue) if checks["valkey"] == "ok" else {}
+    warnings = await _warnings(api.queue) if checks["valkey"] == "ok" else {}
     return Readiness(status="ok" if is_ready else "unavailable", checks=checks, warnings=warnings)
 
 
@@ -64,13 +66,16 @@ async def _queue(queue: JobQueue, settings: Settings) -> dict[str, Check]:
         return {}
 
 
-async def _model_warnings(queue: JobQueue) -> dict[ModelRole, str]:
-    """What a worker has found wrong with the models, which is no reason to send no questions: it may be mended."""
+async def _warnings(queue: JobQueue) -> dict[Warned, str]:
+    """What a worker has found wrong with models and index: no reason to send no questions, as it may be mended."""
     try:
-        found = await queue.model_findings()
+        found, state = await queue.model_findings(), await queue.index_state()
     except VALKEY_UNAVAILABLE:
         return {}
-    return {role: MESSAGES[problem] for role, problem in found.items()}
+    warnings: dict[Warned, str] = {role: MESSAGES[problem] for role, problem in found.items()}
+    if state is not None:
+        warnings["index_of_another_model"] = index_notes.MESSAGES[state]
+    return warnings
 
 
 async def _qdrant(http: httpx.AsyncClient, settings: Settings) -> Check:

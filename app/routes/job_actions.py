@@ -4,8 +4,18 @@ from collections.abc import Mapping
 
 from app.auth.dependencies import Principal, Role
 from app.auth.principals import ForbiddenError
-from app.core.contract import AnswerJob, DeleteJob, EmbedJob, IngestJob, JobStatus, PageJob, SearchJob
-from app.core.queue.producer import JobNotFailedError, JobRunningError
+from app.core.contract import (
+    AnswerJob,
+    DeleteJob,
+    EmbedJob,
+    EraseJob,
+    IngestJob,
+    JobStatus,
+    PageJob,
+    SearchJob,
+    TaskJob,
+)
+from app.core.queue.producer import JobNotFailedError, JobNotFoundError, JobRunningError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import Api
 from app.jobs.documents import DocumentJobs
@@ -16,10 +26,12 @@ STOP_SECONDS = 5
 
 ROLES: Mapping[str, Role] = {
     KINDS[AnswerJob].name: Role.ASK,
+    KINDS[TaskJob].name: Role.ASK,
     KINDS[SearchJob].name: Role.ASK,
     KINDS[EmbedJob].name: Role.ASK,
     KINDS[IngestJob].name: Role.INGEST,
     KINDS[DeleteJob].name: Role.INGEST,
+    KINDS[EraseJob].name: Role.ADMIN,
     KINDS[PageJob].name: Role.ASK,
 }
 """Who makes jobs of a kind, and stops them. Deliveries of webhooks are nobody's: for the API there is no such job."""
@@ -39,11 +51,21 @@ async def stop(job_id: str, principal: Principal, api: Api) -> JobView:
 
 
 async def remove(job_id: str, principal: Principal, api: Api) -> None:
-    """Stop the job, wait until it has stopped, and remove it. Raises as `stop`, and `JobRunningError`."""
-    view = await stop(job_id, principal, api)
+    """Stop the job, wait until it has stopped, and remove it, from the chat log too.
+
+    Also what the chat log alone still has. Raises as `stop`, `JobRunningError`, and `ChatLogUnavailableError` when
+    only the chat log could say whether there is such a job.
+    """
+    try:
+        view = await stop(job_id, principal, api)
+    except JobNotFoundError:
+        if api.chat_log is None or not await api.chat_log.erase_job(job_id, principal.tenant):
+            raise
+        return
     view = await wait_for_end(view, STOP_SECONDS, principal, api)
     await _tell_end(view, api)  # what is removed tells nobody any more
     await api.queue.delete(job_id, tenant=principal.tenant)
+    await _erase(api)
 
 
 async def send_back(job_id: str, principal: Principal, api: Api) -> JobView:
@@ -74,7 +96,14 @@ async def remove_failed(principal: Principal, api: Api, *, limit: int) -> int:
             removed += 1
         except JobRunningError:  # another operator has just sent it back
             continue
+    await _erase(api)
     return removed
+
+
+async def _erase(api: Api) -> None:
+    """At once, what the chat log would else erase within a second."""
+    if api.chat_log is not None:
+        await api.chat_log.erase_now()
 
 
 async def _tell_end(view: JobView, api: Api) -> None:

@@ -16,8 +16,8 @@ CHOSEN_MAX = 500
 """Jobs that one request sends back or removes: a second or so, in which an API process answers others as well."""
 TEXT_MAX_CHARACTERS = 200
 
-Kind = Literal["answer", "search", "embed", "ingest", "delete", "page"]
-FailedKind = Literal["answer", "search", "embed", "ingest", "delete"]
+Kind = Literal["answer", "task", "search", "embed", "ingest", "delete", "erase", "page"]
+FailedKind = Literal["answer", "task", "search", "embed", "ingest", "delete", "erase"]
 """Of jobs that wait for an operator when they have failed."""
 JobId = Annotated[str, Field(pattern=f"^{JOB_ID.pattern}$")]
 

@@ -17,7 +17,7 @@ from app.core.errors import ErrorCode, ServiceError
 from app.core.tracing.process import tracing
 from ingest.indexing.neighbour_vectors import in_context
 from ingest.reading.reasons import FileError, Reason
-from worker.index.vector_index import Chunk, Document, VectorIndex, Version
+from worker.index.vector_index import Chunk, Document, VectorIndex, VectorsNeededError, Version
 
 if TYPE_CHECKING:
     from ingest.chunking.splitter import Piece, Splitter
@@ -97,14 +97,20 @@ class Writer:
         """
         chunks = [chunk for parsed in batch for chunk in parsed.chunks]
         self._index.ensure()
-        texts = [chunk.embedded for chunk in chunks] if self._index.has_model else []
-        vectors = self._embedded(texts, on_embedded) if texts else None
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        versions = [_stamped(parsed, vectors, now) for parsed in batch]
-        with tracing().step("write chunks") as step:
-            step.set("rag.document.chunks", len(chunks))
-            self._index.write_many(versions)
-        return [version.document for version in versions]
+        wants_vectors = self._index.keeps_vectors()
+        while True:
+            texts = [chunk.embedded for chunk in chunks] if wants_vectors else []
+            vectors = self._embedded(texts, on_embedded) if texts else None
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            versions = [_stamped(parsed, vectors, now) for parsed in batch]
+            try:
+                with tracing().step("write chunks") as step:
+                    step.set("rag.document.chunks", len(chunks))
+                    self._index.write_many(versions)
+            except VectorsNeededError:
+                wants_vectors = True
+            else:
+                return [version.document for version in versions]
 
     def drop_others(self, document: Document) -> None:
         """Delete what the index holds of the document beside this version."""

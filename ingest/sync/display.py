@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from time import monotonic
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -15,6 +16,8 @@ from ingest.reading.files import safe_name
 from ingest.reading.kinds import kind_of
 from ingest.sync.report import Outcome, Report, Status
 
+LINE_SECONDS = 5.0
+"""Between two lines of a long work that does not go to a terminal."""
 PLAIN_WIDTH = 160
 """Of a table that does not go to a terminal."""
 NAME_CHARACTERS_SHOWN = 120
@@ -36,12 +39,16 @@ class Display(AbstractContextManager["Display"], Protocol):
     def done(self, outcome: Outcome, number: int, total: int) -> None:
         """A document has had its turn, the `number`th of `total`."""
 
+    def reembedded(self, chunks: int, total: int) -> None:
+        """So many chunks of `total` have their new vector."""
+
 
 class Lines:
     """A line for each document that changed or failed, for logs and pipes."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._said_at = -LINE_SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +68,12 @@ class Lines:
         """A line, unless nothing happened."""
         if outcome.status is not Status.UNCHANGED:
             print(f"[{number}/{total}] {outcome.status} {name_of(outcome)}{_detail(outcome)}", file=self._stream)
+
+    def reembedded(self, chunks: int, total: int) -> None:
+        """A line now and then, and the last."""
+        if chunks == total or monotonic() - self._said_at >= LINE_SECONDS:
+            self._said_at = monotonic()
+            print(f"re-embedded {chunks:,} of {total:,} chunks", file=self._stream, flush=True)
 
 
 class Bar:
@@ -98,6 +111,10 @@ class Bar:
     def done(self, outcome: Outcome, number: int, total: int) -> None:
         """Move the bar."""
         self._progress.update(self._task, completed=number, total=total)
+
+    def reembedded(self, chunks: int, total: int) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, description="re-embedding chunks", completed=chunks, total=total)
 
 
 def display_on(stream: TextIO) -> Bar | Lines:

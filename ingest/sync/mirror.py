@@ -69,6 +69,7 @@ class Mirror:
         from app.core.documents.files import StorageUnavailableError
         from app.core.documents.operations import FileBusyError
         from app.core.documents.records import new_record
+        from app.core.queue.erasing import TenantBeingErasedError
 
         try:
             sha256, size_bytes = self._keep(path)
@@ -82,7 +83,7 @@ class Mirror:
             return error.reason
         except OSError:
             return Reason.UNREADABLE
-        except (StorageUnavailableError, FileBusyError) as error:
+        except (StorageUnavailableError, FileBusyError, TenantBeingErasedError) as error:
             log.warning("file_not_kept", document_id=job.document_id, reason=type(error).__name__)
             return ErrorCode.INTERNAL
         return None
@@ -125,8 +126,10 @@ class Mirror:
         from app.core.documents.files import StorageUnavailableError
         from app.core.documents.operations import FileBusyError
         from app.core.queue.connections import VALKEY_UNAVAILABLE
+        from app.core.queue.erasing import TenantBeingErasedError
 
+        busy = (FileBusyError, TenantBeingErasedError)
         try:
             act()
-        except (*VALKEY_UNAVAILABLE, StorageUnavailableError, FileBusyError, FileError, OSError, ValueError) as error:
+        except (*VALKEY_UNAVAILABLE, *busy, StorageUnavailableError, FileError, OSError, ValueError) as error:
             log.warning("document_not_shown", reason=type(error).__name__)

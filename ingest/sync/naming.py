@@ -33,7 +33,8 @@ class Hashed:
 class Naming:
     """How the documents of one collection, made into chunks in one way, are identified.
 
-    `splitter_tag` and `embedding_model` are part of every version.
+    `splitter_tag` is part of every version. The embedding model is none: the collection has its name, and another
+    model's vectors are made of the chunks that are there.
     """
 
     def __init__(
@@ -42,14 +43,14 @@ class Naming:
         self.tenant = tenant
         self.collection = collection
         self.has_model = embedding_model is not None
-        self._recipe = f"{PARSER_TAG}\n{VECTORS_TAG}\n{splitter_tag}\n{embedding_model or ''}"
+        self._recipe = f"{PARSER_TAG}\n{VECTORS_TAG}\n{splitter_tag}\n"
 
     def document_id(self, source: str) -> str:
         """The same for the same name, whatever the file's contents: that of an upload is the catalog's rule, too."""
         return document_id(self.tenant, self.collection, source)
 
     def version(self, sha256: str) -> str:
-        """Changes with the bytes, the parser, the splitter and the embedding model."""
+        """Changes with the bytes, the parser and the splitter."""
         return hashlib.sha256(f"{sha256}\n{self._recipe}".encode()).hexdigest()[:16]
 
     def hashed(self, file: File, sha256: str) -> Hashed:

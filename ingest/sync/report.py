@@ -25,8 +25,8 @@ class Status(StrEnum):
 MESSAGES_WHEN_INDEXING: dict[ErrorCode, str] = {
     ErrorCode.INDEX_UNAVAILABLE: "Qdrant cannot be reached. Start it, or correct QDRANT_URL, and run again.",
     ErrorCode.INDEX_MISMATCH: (
-        "The index was built with another embedding model. Set EMBEDDING_MODEL back to it, or set QDRANT_COLLECTION "
-        "to a new name and index everything again."
+        "The embedding model gives vectors of another length than the index has. Run python -m ingest --reembed, or "
+        "set EMBEDDING_MODEL back."
     ),
     ErrorCode.MODEL_UNAVAILABLE: "The embedding model cannot be reached or failed. Run again when it is back.",
     ErrorCode.MODEL_TIMEOUT: "The embedding model did not answer within MODEL_TIMEOUT_SECONDS. Run again.",
@@ -98,6 +98,8 @@ class Report(QuietModel):
     interrupted: bool = False
     not_reached: int = 0
     seconds: float = 0.0
+    lacks_vectors: bool = False
+    """Chunks are found by words alone, as the index has no vectors of EMBEDDING_MODEL for them."""
     other_kinds: dict[str, int] = Field({})
     """Files of the folders that are of no format that is read, by suffix; the first of them are `documents`, too."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.contract import DEFAULT_COLLECTION
-from app.core.errors import ConfigurationError
+from app.core.errors import ConfigurationError, ErrorCode, ServiceError
+from app.core.index_notes import lacks_vectors_of
 from app.core.services import redis_url
 from app.core.settings import Settings
 from ingest.indexing.embedder import Embedder, open_budget
@@ -75,6 +76,56 @@ def run(found: Found, settings: Settings, options: Options, report: Report, disp
             budget = open_budget(connection, settings) if connection is not None and mirror is not None else None
             _change(sync, here, writing, budget, settings, display.starting, on_done)
         sync.sweep()
+        if index is not None:
+            report.lacks_vectors = _lacks_vectors(index)
+
+
+def _lacks_vectors(index: VectorIndex) -> bool:
+    """Whether chunks lack vectors of the embedding model, and nobody makes them now."""
+    found = index.generations()
+    if found.current is None or found.following is not None:
+        return False
+    return lacks_vectors_of(index.embedding_model, found.current.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Reembedded:
+    """What `reembed` has done: so many chunks were embedded, of so many in the index; None when there was no need."""
+
+    model: str
+    chunks: int | None
+
+
+def reembed(settings: Settings, display: Bar | Lines) -> Reembedded:
+    """Give the whole index vectors of the embedding model; goes on where a killed run has ended.
+
+    Raises as `run` does, and `AlreadyRunningError`.
+    """
+    from app.core.queue.connections import VALKEY_UNAVAILABLE
+    from ingest.indexing.reembedding import Reembedding
+    from ingest.indexing.reembedding_lock import alone
+    from worker.http.qdrant import BadRequestError, NotFoundError
+    from worker.index.migration import begin, remove_leftovers
+
+    with ExitStack() as stack:
+        found = stack.enter_context(located(settings))
+        assert found is not None  # only a dry run makes none
+        connection = stack.enter_context(_valkey(settings))
+        index = stack.enter_context(closing(open_index(found)))
+        try:
+            is_alone = stack.enter_context(alone(connection, index.name))
+            budget = open_budget(connection, settings) if connection is not None else None
+            migration = begin(index)
+            if migration is None:
+                remove_leftovers(index)
+                return Reembedded(index.embedding_model, None)
+            embedder = Embedder(index, budget)
+            work = Reembedding(index, migration, embedder, on_progress=display.reembedded, may_swap=is_alone)
+            return Reembedded(index.embedding_model, work.run())
+        except (BadRequestError, NotFoundError) as error:
+            raise ServiceError(ErrorCode.INTERNAL) from error
+        except VALKEY_UNAVAILABLE as error:
+            raise ConfigurationError("Valkey cannot be reached: is REDIS_URL right?") from error
 
 
 @contextmanager

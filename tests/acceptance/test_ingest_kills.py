@@ -101,7 +101,7 @@ def _content(index: VectorIndex, collection: str) -> Content:
     found: Content = Counter()
     body = {"limit": 10_000, "filter": {"must": [{"key": "metadata.collection", "match": {"value": collection}}]}}
     sources = {document.document_id: document.source for document in index.documents(collection=collection)}
-    for point in index._http.post(f"{index._path}/points/scroll", body)["points"]:
+    for point in index.http.post(f"{index._path}/points/scroll", body)["points"]:
         metadata = point["payload"]["metadata"]
         source = sources.get(metadata["document_id"], "no record")
         found[source, metadata["page"], metadata["chunk_index"], point["payload"]["text"]] += 1
@@ -122,7 +122,7 @@ def _whole(index: VectorIndex, collection: str) -> dict[str, list[Document]]:
                 ]
             },
         }
-        count = index._http.post(f"{index._path}/points/count", body)["count"]
+        count = index.http.post(f"{index._path}/points/count", body)["count"]
         assert count == document.chunks, "a record without its chunks"
         whole.setdefault(document.document_id, []).append(document)
     return whole

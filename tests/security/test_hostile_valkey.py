@@ -31,7 +31,7 @@ PEAK_BYTES_MAX = 64 * MIB
 
 CITATION = {"n": 1, "document_id": "d", "filename": "f", "page": 1, "quote": "q", "score": 1.0, "url": None}
 ANSWER = {
-    "answer": "a", "mode": "model", "grounded": True, "model": None, "usage": {}, "cached": False,
+    "answer": "a", "mode": "model", "grounded": True, "model": None, "usage": {}, "cached": None,
     "timings_ms": {"queued": 0.0, "retrieval": 0.0, "generation": 0.0, "total": 0.0},
 }  # fmt: skip
 HIT = {"document_id": "d", "filename": "f", "page": 1, "text": "t", "score": 1.0}

@@ -62,7 +62,8 @@ def _subclasses(model: type[Frozen]) -> Iterator[type[Frozen]]:
 JOBS = [model for model in _subclasses(Frozen) if model.__name__.endswith("Job")]
 GOOD_FIELDS: dict[str, Any] = {
     "query": "?", "document_id": "d", "filename": "f.pdf", "sha256": "0" * 64, "job_id": "j", "texts": ["?"], "model": "m",
-    "page": 1,
+    "task": "A title.",
+    "page": 1, "erased": "t",
 }  # fmt: skip
 
 

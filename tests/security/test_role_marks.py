@@ -5,11 +5,13 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.contract import EarlierTurn
 from worker.answer.prompt import build_messages
 from worker.answer.role_marks import ANGLES, SQUARES, folded, without_role_marks
 from worker.vectors import Hit
@@ -82,19 +84,28 @@ def _opened_as(mark: str) -> str:
 
 
 @pytest.mark.parametrize("mark", MARKS)
-@pytest.mark.parametrize("place", ["text", "context", "filename", "question"])
+@pytest.mark.parametrize("place", ["text", "context", "filename", "question", "earlier question", "earlier answer"])
 def test_there_is_no_way_in_for_it(mark: str, place: str) -> None:
-    fields = {"document_id": "d", "filename": "f.pdf", "page": 1, "chunk_index": 0, "text": "t", "score": 1.0}
+    fields: dict[str, Any] = {
+        "document_id": "d",
+        "filename": "f.pdf",
+        "page": 1,
+        "chunk_index": 0,
+        "text": "t",
+        "score": 1.0,
+    }
     plain = _conversation(fields, "When?")
-    is_asked = place == "question"
-    hostile = _conversation(fields if is_asked else {**fields, place: mark}, mark if is_asked else "When?")
+    given = {"question": "When?", "earlier question": "q", "earlier answer": "a", **fields} | {place: mark}
+    turn = EarlierTurn(question=given.pop("earlier question"), answer=given.pop("earlier answer"))
+    question = given.pop("question")
+    hostile = _conversation(given, question, turn)
     for bracket in "<[":
         assert hostile.count(bracket) == plain.count(bracket)
 
 
-def _conversation(fields: dict[str, object], question: str) -> str:
-    messages = build_messages(question, [Hit(**fields)])  # type: ignore[arg-type]
-    return messages[1]["content"]
+def _conversation(fields: dict[str, Any], question: str, turn: EarlierTurn | None = None) -> str:
+    turn = turn or EarlierTurn(question="q", answer="a")
+    return build_messages(question, [Hit(**fields)], [turn])[1]["content"]
 
 
 @pytest.mark.parametrize("text", ORDINARY)

@@ -15,6 +15,9 @@ WRONG: dict[str, list[str]] = {
     "webhook_secret": ["hunter2", "whsec_", "whsec_hunter2", "whsec_" + base64.b64encode(b"x" * 23).decode(),
                        "whsec_" + base64.b64encode(b"x" * 65).decode(), "whsec_" + "é" * 40, "whsec_" + "A" * 31],
     "redis_url": ["hunter2", "localhost:6379", "http://hunter2", "redis://", "redis://h:hunter2", "redis://h:99999"],
+    "database_url": ["hunter2", "sqlite://", "sqlite:///", "sqlite://hunter2/x", "sqlite:///:memory:?hunter2\0",
+                     "mysql://u:hunter2@h/x", "postgresql://", "postgresql://u:hunter2@h:x/y",
+                     "postgresql+asyncpg://u:hunter2@h/x"],
     "qdrant_url": ["hunter2", "host:6333", "ftp://hunter2"],
     "openai_base_url": ["hunter2", "ftp://hunter2"],
     "embedding_base_url": ["hunter2", "http://h:hunter2"],
@@ -52,6 +55,7 @@ ANY_TEXT = {
     "embedding_model": "a name that the provider knows",
     "local_model_path": "looked at when the model is opened, at the start",
     "rerank_model": "a name that the provider knows",
+    "answer_instructions": "words for a model",
     "jwt_issuer": "any name",
     "jwt_audience": "any name",
 }

@@ -29,6 +29,7 @@ from app.core.contract import (
     AnswerJob,
     EmbedJob,
     PageJob,
+    TaskJob,
     WebhookJob,
 )
 from app.core.errors import Limit
@@ -154,7 +155,8 @@ WAYS: Mapping[tuple[str, str], tuple[str, Send]] = {
 
 def test_every_post_that_makes_no_job_acts_on_one() -> None:
     assert {(method, path) for method, path in ROUTES if method == "POST"} - set(WAYS) <= set(ACTS) | {
-        ("POST", "/jobs/{job_id}/ticket")
+        ("POST", "/jobs/{job_id}/ticket"),
+        ("POST", "/v1/conversations"),
     }
 
 
@@ -265,6 +267,7 @@ ROLE_KEYS = {"ask": ACME_ASK, "ingest": ACME_INGEST, "admin": ACME}
 KIND_ROLES = {
     "answer": "ask",
     "search": "ask",
+    "task": "ask",
     "embed": "ask",
     "ingest": "ingest",
     "delete": "ingest",
@@ -294,7 +297,8 @@ def test_every_route_that_acts_on_a_job_is_in_the_table() -> None:
         for method, path in ROUTES
         if method not in ("GET", "HEAD") and ("{job_id}" in path or "{response_id}" in path or path in BULK)
     }
-    assert acting - {("POST", "/jobs/{job_id}/ticket")} == set(ACTS)  # for tickets see test_signed_links
+    saying = {("POST", "/jobs/{job_id}/ticket"), ("POST", "/jobs/{job_id}/feedback")}  # which leave the job as it is
+    assert acting - saying == set(ACTS)
 
 
 def test_every_kind_of_job_has_a_role() -> None:
@@ -307,6 +311,8 @@ def made(client: httpx.Client, valkey: Redis, kind: str) -> str:
         return str(ask(client, 1).json()["job_id"])
     if kind == "search":
         return str(search(client, 1).json()["job_id"])
+    if kind == "task":
+        return add(valkey, kind, TaskJob(tenant="acme", task="A title."))
     if kind == "embed":
         return add(valkey, kind, EmbedJob(tenant="acme", texts=("?",), model="m"))
     if kind == "page":
@@ -336,7 +342,7 @@ def expected(route: tuple[str, str], kind: str, role: str) -> int:
         return 403
     if path in BULK:
         return 200
-    if maker is None or (path.startswith("/v1/") and kind != "answer"):
+    if maker is None or (path.startswith("/v1/") and kind not in ("answer", "task")):
         return 404
     if path.endswith("/requeue"):
         return 409
@@ -585,6 +591,7 @@ HOLDS: Mapping[tuple[str, str], tuple[Hold, ...]] = {
     ("POST", "/v1/responses/{response_id}/cancel"): (Hold("waits"),),
     ("DELETE", "/v1/responses/{response_id}"): (Hold("waits"),),
     ("POST", "/documents"): (Hold("uploads"),),
+    ("GET", "/history"): (Hold("streams", {"params": {"format": "csv"}}),),
 }
 """Every route that may keep a connection open, and each way in which it does."""
 QUICK = {
@@ -600,14 +607,23 @@ QUICK = {
     ("GET", "/workers"),
     ("GET", "/metrics"),
     ("GET", "/usage"),
+    ("DELETE", "/tenants/{tenant}"),
+    ("POST", "/jobs/{job_id}/feedback"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model}"),
+    ("GET", "/conversations"),
+    ("GET", "/conversations/{session_id}"),
+    ("DELETE", "/conversations/{session_id}"),
     ("GET", "/documents"),
     ("GET", "/documents/{document_id}"),
     ("DELETE", "/documents/{document_id}"),
     ("GET", "/documents/{document_id}/file"),
     ("POST", "/jobs/{job_id}/ticket"),
     ("GET", "/v1/responses/{response_id}/input_items"),
+    ("POST", "/v1/conversations"),
+    ("GET", "/v1/conversations/{conversation_id}"),
+    ("GET", "/v1/conversations/{conversation_id}/items"),
+    ("DELETE", "/v1/conversations/{conversation_id}"),
     ("GET", "/session"),
     ("GET", "/page/answers/{job_id}"),
 }

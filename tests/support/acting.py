@@ -7,7 +7,7 @@ from redis import Redis
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
 
-from app.core.contract import AnswerJob, AnswerResult, Citation, SearchResult, Timings, Usage
+from app.core.contract import AnswerJob, AnswerResult, Citation, SearchResult, TaskJob, Timings, Usage
 from app.core.errors import ErrorCode
 from app.core.events import APPEND, EventType, encode, log_key
 from app.core.serializer import PlainSerializer
@@ -53,6 +53,10 @@ class ActingWorker:
     def payload(self, job_id: str) -> AnswerJob:
         """What the job asks."""
         return AnswerJob.model_validate(self._job(job_id).args[0])
+
+    def task(self, job_id: str) -> TaskJob:
+        """The job, which is a chat client's task."""
+        return TaskJob.model_validate(self._job(job_id).args[0])
 
     def wait_for_client(self, job_id: str, count: int = 1) -> None:
         """Return when `count` API processes follow the job."""

@@ -268,6 +268,11 @@ def stem(word: str) -> str:
     return _SUFFIX.sub("", word.lower())
 
 
+REWRITES: dict[str, str] = {}
+"""What a question is put in other words, for prompts whose rules begin with `REWRITE`; else it is no question."""
+REWRITE = "Rewrite the last question"
+
+
 def compose(messages: Sequence[Json]) -> str:
     """Answer from the numbered sources in the prompt: the sentence with most of the question's words.
 
@@ -278,6 +283,8 @@ def compose(messages: Sequence[Json]) -> str:
     """
     given = [(str(m.get("role")), text_of(m)) for m in messages]
     asked = _asked(messages)
+    if given[:1] and given[0][1].startswith(REWRITE):
+        return REWRITES.get(_split_question(asked)[1].strip(), NOT_FOUND_ANSWER)
     before = "\n\n".join(text for role, text in given if role != "assistant" and text is not asked)
     sources_text, question = _split_question(asked)
     sources = _numbered_sources(f"{before}\n\n{sources_text}")
@@ -889,7 +896,9 @@ def main() -> None:
     )
     parser.add_argument("--api-key", default=os.environ.get("MODEL_SERVER_API_KEY"), help="refuse any other (401)")
     parser.add_argument("--exit-with-stdin", action="store_true", help="exit when stdin is closed")
+    parser.add_argument("--rewrites", type=json.loads, default={}, help="follow-ups and their standalone form, JSON")
     args = parser.parse_args()
+    REWRITES.update(args.rewrites)
     try:
         app = App(api_key=args.api_key or None, knobs=parse_knobs(args.knobs))
     except ValueError as error:
@@ -901,13 +910,17 @@ def main() -> None:
 class ModelServer:
     """The server as a child process, which ends with this process at the latest.
 
-    `knobs` apply to every model ("ttft=1s-gap=20ms"). With `port` it can come back where another one stopped.
+    `knobs` apply to every model ("ttft=1s-gap=20ms"). `rewrites`: follow-ups, and what they are in other words.
+    With `port` it can come back where another one stopped.
     Raises RuntimeError when the child does not start (a port in use, a knob it does not know).
     """
 
-    def __init__(self, *, knobs: str = "", api_key: str | None = None, port: int = 0) -> None:
+    def __init__(
+        self, *, knobs: str = "", api_key: str | None = None, port: int = 0, rewrites: dict[str, str] | None = None
+    ) -> None:
         command = [sys.executable, "-m", "tests.support.model_server", "--exit-with-stdin"]
         command += ["--port", str(port), "--knobs", knobs, "--api-key", api_key or ""]
+        command += ["--rewrites", json.dumps(rewrites or {})]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()

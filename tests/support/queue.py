@@ -76,6 +76,10 @@ class JobQueue:
         """Send a failed job back."""
         return self._run(lambda q: q.requeue(job_id, tenant=tenant))
 
+    def delete(self, job_id: str, *, tenant: str) -> None:
+        """Remove a job that does not run."""
+        self._run(lambda q: q.delete(job_id, tenant=tenant))
+
     def workers_alive(self) -> int:
         """How many workers serve the questions' queue."""
         return self._run(lambda q: q.workers_alive())

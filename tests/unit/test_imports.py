@@ -47,6 +47,21 @@ def test_the_api_imports_what_counts_for_prometheus_only_where_it_counts(metrics
     assert ("prometheus_client" in done.stdout.split()) is is_loaded
 
 
+@pytest.mark.parametrize("url", ["", "sqlite:////tmp/never-made.sqlite3"])
+def test_no_start_waits_for_the_chat_logs_library(url: str) -> None:
+    code = (
+        "import sys, app.main, app.embedded.service\n"
+        "from app.core.settings import Settings\n"
+        f"settings = Settings(_env_file=None, redis_url='redis://127.0.0.1:9', database_url={url!r} or None)\n"
+        "app.main.create_app(settings).openapi()\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = done.stdout.split()
+    assert ("app.chat_log.log" in loaded) is bool(url)
+    assert not {"sqlalchemy", "alembic", "psycopg"} & set(loaded)
+
+
 @pytest.mark.parametrize("package", ["worker", "ingest"])
 def test_of_the_api_only_the_kernel_may_be_imported(package: str) -> None:
     forbidden = {

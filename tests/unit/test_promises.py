@@ -18,10 +18,12 @@ WAITING = "integration/app/test_waiting"
 OPENAI = "integration/app/test_openai_protocol"
 ISOLATION = "integration/app/test_isolation"
 INGEST = "integration/ingest/test_ingest"
+REEMBED = "integration/ingest/test_reembed"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
 WORKER = "integration/worker/test_worker"
+CONVERSATIONS = "integration/worker/test_conversations"
 OWN_JOBS = "integration/worker/test_own_jobs"
 
 PROMISES: dict[str, tuple[str, ...]] = {
@@ -59,17 +61,49 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| be told |": ("integration/worker/test_webhooks::the_news_of_a_finished_job_are_signed_and_hold_its_result",),
     "| ask twice, pay once |": (f"{JOBS}::the_same_key_and_body_are_the_same_job",),
+    "| ask again |": (
+        "integration/worker/test_shared_answers::a_thousand_identical_questions_at_once_make_one_call",
+        "integration/worker/test_kept_answers::the_same_question_gets_the_same_answer_without_the_model_or_a_worker",
+        "integration/worker/test_kept_answers::after_every_change_of_the_collection_the_question_is_answered_anew",
+        "integration/worker/test_kept_answers::no_cache_makes_it_anew_and_no_store_leaves_what_is_kept",
+    ),
     "| stop |": (
         f"{WORKER}::a_cancelled_job_that_waits_never_runs",
         f"{JOBS}::a_removed_job_leaves_nothing",
         "security/test_tenants::who_makes_a_kind_of_job_stops_it_and_nobody_less",
     ),
     "| search alone |": ("integration/worker/test_events::a_search_finds_chunks_and_calls_no_model",),
+    "| go on |": (
+        f"{CONVERSATIONS}::turns_are_kept_in_the_order_of_asking_with_their_citations",
+        f"{CONVERSATIONS}::a_follow_up_is_put_in_other_words_by_the_model_and_searched_for",
+        f"{CONVERSATIONS}::without_a_model_the_words_of_the_question_before_are_added",
+    ),
     "| narrow |": (f"{SEARCH}::filters", f"{SEARCH}::tenants_and_collections_are_kept_apart"),
     "point any OpenAI client at `/v1`": (f"{OPENAI}::a_completion_is_the_answer_with_its_citations",),
     "Models are collections:": (f"{OPENAI}::each_collection_is_a_model",),
     "`rag-queue` is the default one": (f"{OPENAI}::a_model_asks_its_collection",),
     "The last user message is the question": (f"{OPENAI}::the_last_message_of_the_user_is_the_question",),
+    "A system message and `instructions`": (
+        "integration/app/test_openai_conversations::a_system_message_is_the_callers_instruction",
+        "integration/app/test_openai_conversations::instructions_of_a_response_come_first_and_are_shown",
+        "integration/worker/test_openai_worker::earlier_messages_reach_the_model",
+    ),
+    "read with the six turns before it": (
+        "integration/app/test_openai_conversations::a_long_chat_is_read_from_its_last_six_turns",
+        "integration/worker/test_openai_worker::earlier_messages_reach_the_model",
+    ),
+    "`conversation` names one that is kept": (
+        "integration/worker/test_openai_conversations::a_conversation_is_made_asked_in_read_and_deleted",
+    ),
+    "`previous_response_id` continues a response, and may fork": (
+        "integration/app/test_openai_conversations::a_response_continues_another_with_all_that_was_said_before",
+        "integration/app/test_openai_conversations::a_chain_forks_and_each_branch_is_its_own",
+    ),
+    "What a chat client asks for itself": (
+        "acceptance/clients/test_open_webui::a_request_of_open_webui_gets_what_it_can_use",
+        "integration/worker/test_openai_worker::a_clients_task_is_done_by_the_model_without_any_source",
+        f"{OPENAI}::without_a_model_a_task_is_refused_with_an_empty_answer",
+    ),
     "A client that leaves before the answer's end": (
         "integration/app/test_disconnects::who_leaves_stops_a_job_that_runs",
         "integration/app/test_disconnects::a_job_that_somebody_may_come_for_goes_on",
@@ -227,7 +261,18 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/worker/test_feedback::only_the_convex_fusion_of_both_halves_has_a_second_round",
         "integration/worker/test_feedback::a_page_that_says_what_the_best_hits_say_comes_nearer",
     ),
-    "The index remembers its embedding model": (f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",),
+    "The index remembers its embedding model": (
+        f"{SEARCH}::where_the_vectors_are_another_model_s_words_are_searched_by",
+    ),
+    "Set another one, or the first, and start again:": (
+        "acceptance/test_model_set_later::the_next_question_is_answered_and_soon_by_meaning",
+        "acceptance/test_model_set_later::no_question_fails_while_a_large_index_is_re_embedded_and_that_is_killed",
+        f"{REEMBED}::killed_ten_times_it_goes_on_and_loses_nothing",
+    ),
+    "`make run` does it by itself up to 2,000 chunks.": (
+        "acceptance/test_model_set_later::the_next_question_is_answered_and_soon_by_meaning",
+        "acceptance/test_model_set_later::no_question_fails_while_a_large_index_is_re_embedded_and_that_is_killed",
+    ),
     "A question that names a file looks there first.": (
         f"{SEARCH}::a_question_that_names_a_file_finds_that_file_first",
     ),
@@ -235,6 +280,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`python -m benchmarks.retrieval FOLDER`": (
         "integration/test_retrieval_benchmark::bm25_alone_finds_the_small_set",
         "integration/test_retrieval_benchmark::pages_of_pdfs_are_judged",
+    ),
+    "`python -m benchmarks.answers FILE`": (
+        "acceptance/test_answers_benchmark::pages_words_refusals_and_the_exit_status",
+        "acceptance/test_answers_benchmark::what_has_changed_since_a_former_run_is_said",
     ),
     "HTTPS_PROXY, HTTP_PROXY and NO_PROXY are heeded": (
         "integration/test_proxies::every_way_goes_through_the_proxy",
@@ -370,6 +419,16 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "acceptance/test_logs::nothing_that_is_anybodys_stands_in_the_logs",
         "acceptance/test_logs::with_log_content_questions_and_answers_are_logged_and_secrets_are_not",
     ),
+    "- **Chat log**:": (
+        "integration/app/chat_log/test_log::an_answer_is_a_row_with_all_that_is_known_of_it",
+        "integration/app/chat_log/test_history_api::what_is_said_of_an_answer_stands_beside_it_and_may_be_changed",
+        "integration/app/chat_log/test_log::without_content_no_word_of_it_reaches_the_database",
+        "integration/app/chat_log/test_export::the_embedded_log_is_found_in_data_dir",
+    ),
+    "Its database may be away:": (
+        "integration/app/chat_log/test_log::a_database_that_is_away_delays_loses_nothing_and_is_told_once",
+        "integration/app/chat_log/test_history_api::with_the_database_away_questions_are_answered_and_the_log_says_when_to_come_back",
+    ),
     "- **Tokens and money**:": ("integration/app/test_usage::rows_are_by_day_tenant_and_model_with_what_they_cost",),
     "`GET /usage` counts each answer once": (
         "integration/worker/test_usage::a_killed_workers_job_counts_once_when_another_has_answered_it",
@@ -397,6 +456,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| `tests/`, `benchmarks/` |": (f"{README}::every_make_target_that_is_named_exists",),
     "| `docs/decisions/` |": (f"{README}::every_decision_is_in_the_index",),
+    "`DELETE /tenants/{tenant}` erases all that a tenant has": (
+        "acceptance/test_erasing::no_store_holds_a_word_of_an_erased_tenant",
+        "integration/ingest/test_erase_job::every_store_is_emptied_for_the_tenant_alone",
+        "integration/ingest/test_erase_job::who_is_not_of_the_tenant_erases_nothing",
+    ),
     "import-linter keeps it so": ("unit/test_imports::of_the_api_only_the_kernel_may_be_imported",),
     "The embedded Qdrant is": ("integration/app/embedded/qdrant/test_queries::searches_agree",),
     "has every folder, and which file": (f"{README}::every_folder_of_the_three_packages_is_explained",),
@@ -422,8 +486,12 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/worker/test_model_check::a_worker_works_beside_it_and_readyz_shows_it_and_stays_ready",
         "integration/worker/test_model_check::what_is_wrong_is_said_in_one_line_with_the_address_and_without_credentials",
     ),
+    "| `retrieval` is `words` though there is an EMBEDDING_MODEL": (
+        "acceptance/test_model_set_later::no_question_fails_while_a_large_index_is_re_embedded_and_that_is_killed",
+        f"{REEMBED}::every_chunk_gets_a_vector_and_is_else_as_it_was",
+    ),
     "| `index_mismatch` |": (
-        f"{SEARCH}::another_embedding_model_is_an_error_and_never_silence",
+        f"{REEMBED}::a_vector_of_another_length_under_the_same_name_is_a_migration_as_well",
         "integration/worker/test_embedding_manners::a_collection_made_anew_with_another_length_is_taken_as_it_is",
     ),
     "| `grounded` is false |": (

@@ -1,11 +1,12 @@
 """From a question to an answer with citations. Pure: no queue, no settings, no clock but for timings."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import MappingProxyType
 from typing import Literal
 
-from app.core.contract import Citation, Usage
+from app.core.contract import Citation, EarlierTurn, Usage
 from app.core.errors import ErrorCode, ServiceError
 from worker.answer.citations import CitedAnswer, CitedStream
 from worker.answer.endings import finish_reason
@@ -70,9 +71,16 @@ def answer(
     on_retrieved: Callable[[Sequence[Hit]], object] = lambda _: None,
     on_delta: OnText = lambda _: None,
     on_again: Callable[[], object] = lambda: None,
+    standalone: str | None = None,
+    turns: Sequence[EarlierTurn] = (),
+    instructions: Mapping[str, str] = MappingProxyType({}),
 ) -> Answer:
     """Answer `question` from what `search` finds: by the model, or with `complete=None` in the sources' own words,
     which `embed` helps to choose.
+
+    `turns` is what was asked and answered before it, which the model is told; `standalone` is the question when it
+    leans on them, put so that it can be searched for by itself. `instructions` are told to the model as
+    `build_messages` has it.
 
     `on_delta` is given the answer as it comes, its citations checked. `on_again` is called before the whole of it is
     given anew, since what was given is not the answer. The model is not called when nothing is found; what is too
@@ -80,7 +88,7 @@ def answer(
     (MODEL_NO_ANSWER) when the model says nothing.
     """
     started = perf_counter()
-    hits = search(question)
+    hits = search(standalone or question)
     on_retrieved(hits)
     retrieved = perf_counter()
     mode: Literal["model", "extractive"] = "extractive" if complete is None else "model"
@@ -90,10 +98,11 @@ def answer(
     ending: Literal["stop", "length"] = "stop"
     kept = dropped = 0
     if complete is None:
-        text, citations = extract(question, hits, embed)
+        text, citations = extract(standalone or question, hits, embed)
         grounded = bool(citations)
     elif hits:
-        completion, checked = _completed(question, hits, complete, on_delta, on_again)
+        asked = _Asked(question, standalone or question, turns, instructions)
+        completion, checked = _completed(asked, hits, complete, on_delta, on_again)
         text, citations, grounded = checked.text, checked.citations, checked.grounded
         kept, dropped = checked.kept, checked.dropped
         if not text:  # that nothing was found, only a search may say
@@ -118,15 +127,31 @@ def answer(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question, how it reads without what was said before, that, and how it should be answered."""
+
+    question: str
+    standalone: str
+    turns: Sequence[EarlierTurn]
+    instructions: Mapping[str, str]
+
+    def messages(self, hits: Sequence[Hit]) -> list[Message]:
+        return build_messages(self.question, hits, self.turns, self.instructions)
+
+    def alone(self) -> "_Asked":
+        return _Asked(self.standalone, self.standalone, (), self.instructions)
+
+
 def _completed(
-    question: str, hits: Sequence[Hit], complete: Complete, on_delta: OnText, on_again: Callable[[], object]
+    asked: _Asked, hits: Sequence[Hit], complete: Complete, on_delta: OnText, on_again: Callable[[], object]
 ) -> tuple[Completion, CitedAnswer]:
     """What the model says of the best of `hits`, as many as its context takes; and that, its citations checked."""
     refusal = ServiceError(ErrorCode.CONTEXT_TOO_LONG)
-    for given in _shorter(hits):
-        shown = _Shown(given, question, on_delta)
+    for told, given in _shorter(asked, hits):
+        shown = _Shown(given, asked.question, on_delta)
         try:
-            completion = complete(build_messages(question, given), shown.feed)
+            completion = complete(told.messages(given), shown.feed)
         except ServiceError as error:
             if error.code is not ErrorCode.CONTEXT_TOO_LONG or shown.has_begun:
                 raise
@@ -134,22 +159,25 @@ def _completed(
             continue
         if completion.is_retold:
             on_again()
-            shown = _Shown(given, question, on_delta)
+            shown = _Shown(given, asked.question, on_delta)
             shown.feed(completion.text)
         return completion, shown.finish()
     raise refusal
 
 
-def _shorter(hits: Sequence[Hit]) -> Iterator[Sequence[Hit]]:
-    """`hits`, then ever fewer of them, without the lowest ranked; then the best one with ever fewer words."""
+def _shorter(asked: _Asked, hits: Sequence[Hit]) -> Iterator[tuple[_Asked, Sequence[Hit]]]:
+    """All; without the turns; without ever more of `hits`, from the lowest ranked; the best with ever fewer words."""
     given = list(hits)
-    yield given
+    yield asked, given
+    if asked.turns:
+        asked = asked.alone()
+        yield asked, given
     while len(given) > 1:
         given = given[: len(given) * 3 // 4]
-        yield given
+        yield asked, given
     words = given[0].context or given[0].text
     for halved in range(1, WORDS_HALVED_MAX + 1):
-        yield [replace(given[0], text=words[: len(words) >> halved], context="")]
+        yield asked, [replace(given[0], text=words[: len(words) >> halved], context="")]
 
 
 class _Shown:

@@ -14,6 +14,8 @@ from app.core.documents.operations import FileBusyError
 from app.core.documents.records import AT_WORK, JOB_LOST, Changes, DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import by_name_or_pdf
 from app.core.logging import get_logger
+from app.core.queue.erasing import TenantBeingErasedError
+from app.core.queue.versions import raise_all
 from worker.index.vector_index import Document, VectorIndex
 
 NOT_INDEXED = DocumentError(
@@ -65,6 +67,7 @@ def repair(index: VectorIndex, connection: "Redis") -> int:
     Documents that the index lost are kept as failed, since their files may be here still, and so are those whose job
     died without a word. Raises `ServiceError`, or what redis-py raises when Valkey is unavailable.
     """
+    raise_all(connection)  # the index may have changed while no Valkey heard of it
     catalog = Catalog(connection)
     indexed: dict[str, set[str]] = {DEFAULT_TENANT: set()}
     repaired = 0
@@ -93,7 +96,7 @@ def _show(document: Document, catalog: Catalog, connection: "Redis") -> bool:
         return False
     try:
         catalog.do(operations.put(document.tenant, indexed_record(document)))
-    except (ValueError, FileBusyError) as error:
+    except (ValueError, FileBusyError, TenantBeingErasedError) as error:
         log.warning("document_not_shown", document_id=document.document_id, reason=type(error).__name__)
         return False
     return True

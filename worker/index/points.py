@@ -1,6 +1,6 @@
 """What stands in the index: a document's chunks and its record, as Python and as Qdrant's JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -145,3 +145,20 @@ def document_of(point: dict[str, Any]) -> Document | None:
     except (KeyError, TypeError):
         log.warning("document_record_broken", point_id=point.get("id"))
         return None
+
+
+def chunk_of(point: dict[str, Any]) -> Chunk:
+    """The chunk that a point holds; raises `KeyError` or `TypeError` when it is none of ours."""
+    metadata = point["payload"][METADATA]
+    known = {field.name: metadata[field.name] for field in fields(Chunk) if field.name in metadata}
+    headers = tuple(metadata.get("table_headers") or ())
+    return Chunk(**known | {"text": point["payload"][TEXT], "table_headers": headers})
+
+
+def scrolled(ask: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every point of a scroll, page by page; none when `ask` has no answer."""
+    while (page := ask(request)) is not None:
+        yield from page["points"]
+        if (offset := page.get("next_page_offset")) is None:
+            return
+        request = request | {"offset": offset}

@@ -1,4 +1,4 @@
-"""The writing side of the vector index: one Qdrant collection whose points are chunks.
+"""The writing side of the vector index: one Qdrant collection whose points are chunks, and at times its successor.
 
 `worker.retrieval.search` reads it.
 
@@ -7,23 +7,33 @@ is LangChain's layout, so that any `QdrantVectorStore` reads it: the chunk's wor
 `metadata`. The collection's own metadata records the embedding model.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, count, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from app.core.errors import ErrorCode, ServiceError
-from app.core.services import qdrant_server
+from app.core.errors import ConfigurationError, ErrorCode, ServiceError
+from app.core.index_notes import EMBEDDING_MODEL, LACKS_VECTORS, MADE_FOR
+from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings
-from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
-from worker.index.points import Chunk, Document, Version, document_of, points_of
-from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, dense_size, point_id
+from worker.http.generations import (
+    FOLLOWING,
+    Generation,
+    Generations,
+    aliases_of,
+    find,
+    find_generations,
+    names_of,
+)
+from worker.http.qdrant import BadRequestError, NotFoundError
+from worker.http.writing import WritingHttp
+from worker.index.points import Chunk, Document, Version, document_of, points_of, scrolled
+from worker.vectors import DENSE, METADATA, SPARSE, point_id
 
 if TYPE_CHECKING:  # seconds of imports that a run which finds nothing to do must not spend
+    from app.core.queue.versions import Place, Versions
     from worker.model.embeddings import ClosableEmbeddings
 
 WRITE_BATCH = 256
@@ -31,6 +41,8 @@ WRITE_BATCH = 256
 SCROLL_PAGE = 2_000
 DOCUMENTS_MAX = 1_000_000
 """Of one collection, in a count of chunks by document."""
+CHANGE_ATTEMPTS = 5
+"""Of a change that finds other collections afterwards than before: a migration begins and ends once."""
 
 INDEXED_FIELDS: dict[str, dict[str, Any]] = {
     "tenant": {"type": "keyword", "is_tenant": True},
@@ -47,8 +59,11 @@ INDEXED_FIELDS: dict[str, dict[str, Any]] = {
 __all__ = ["Chunk", "Document", "VectorIndex", "Version", "open_index"]
 
 
-def open_index(settings: Settings) -> "VectorIndex":
-    """The configured index. Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to."""
+def open_index(settings: Settings, *, must_tell: bool = False) -> "VectorIndex":
+    """The configured index, which tells Valkey of its changes if there is one (`must_tell`: or makes none).
+
+    Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
+    """
     url, key = qdrant_server(settings)
     http = WritingHttp(url, api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
 
@@ -62,26 +77,34 @@ def open_index(settings: Settings) -> "VectorIndex":
         settings.qdrant_collection,
         embeddings=embeddings if settings.embedding_model else None,
         embedding_model=settings.embedding_model,
+        versions=_versions(settings, must_tell=must_tell),
     )
 
 
-class WritingHttp(QdrantHttp):
-    """Qdrant's REST API for writes as well; each may be sent twice, as a read may.
+def _versions(settings: Settings, *, must_tell: bool) -> "Versions | None":
+    try:
+        address = redis_url(settings)
+    except ConfigurationError:  # `python -m ingest` while nothing runs: the service's start looks at the index anew
+        return None
+    from app.core.queue.connections import connect  # a run that has no Valkey should not wait for its client
+    from app.core.queue.versions import Versions
 
-    qdrant-client checks each point of a request with pydantic, which costs more than all the rest of a write.
-    """
+    return Versions(connect(address), must_tell=must_tell)
 
-    def put(self, path: str, body: Any) -> Any:
-        """The `result` of a PUT; raises as `post` does."""
-        return self._result(path, *self._ask("PUT", path, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)))
+
+class VectorsNeededError(Exception):
+    """A collection for our model's vectors has come to be since it was looked whether there is one."""
 
 
 class VectorIndex:
     """Writes chunks, and lists what is there. Safe to share between threads.
 
-    `embeddings` makes the embedding model's client when it is first needed; None: BM25 alone. Every method raises
-    `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when the collection was made with another
-    embedding model, or one of the model's codes when embedding fails.
+    `embeddings` makes the embedding model's client when it is first needed; None: BM25 alone. While the vectors of
+    another model are made, every change goes to the collection that is searched and to the one that is to follow it;
+    where a collection's vectors are another model's, chunks go without. Every method raises `ServiceError`:
+    INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when a model of the same name gives vectors of another length,
+    or one of the model's codes when embedding fails. `versions` hears of each change of a collection's content, of
+    all that change it here.
     """
 
     def __init__(
@@ -91,17 +114,18 @@ class VectorIndex:
         *,
         embeddings: "Callable[[], ClosableEmbeddings | None] | None" = None,
         embedding_model: str | None = None,
+        versions: "Versions | None" = None,
     ) -> None:
-        self._http = http
-        self._collection = collection
+        self.http = http
+        self.name = collection
+        self._versions = versions
         self._path = f"/collections/{collection}"
         self._make_embeddings = embeddings
-        self._embedding_model = embedding_model if embeddings is not None else None
+        self._embedding_model = (embedding_model or "") if embeddings is not None else ""
         self._embeddings: ClosableEmbeddings | None = None
         self._ensuring = Lock()
         self._opening = Lock()
         self._dense_size: int | None = None
-        self._is_verified = False
         self._is_ensured = False
 
     @property
@@ -109,26 +133,46 @@ class VectorIndex:
         """Whether chunks have vectors of an embedding model; else retrieval is BM25 alone."""
         return self._make_embeddings is not None
 
+    @property
+    def embedding_model(self) -> str:
+        """Its name; empty for none."""
+        return self._embedding_model
+
+    def keeps_vectors(self) -> bool:
+        """Whether a chunk's vector of our model would be kept: here, or where the index is being re-embedded."""
+        return self.has_model and any(each.model == self._embedding_model for each in self.generations())
+
     def close(self) -> None:
         """Close the connections to Qdrant and to the embedding model."""
-        self._http.close()
+        self.http.close()
+        if self._versions is not None:
+            self._versions.close()
         if self._embeddings is not None:
             self._embeddings.close()
+
+    def generations(self) -> Generations:
+        """The collection that is searched now, and the one that is made to follow it."""
+        return find_generations(self.http, self.name)
 
     def ensure(self) -> None:
         """Create the collection, with its vectors and payload indexes, or what it lacks of them."""
         with self._ensuring:
             if self._is_ensured:
                 return
-            if (info := self._info()) is None:
-                self._create()
-                info = self._info() or {}
-            there = info.get("payload_schema", {})
-            for field, schema in INDEXED_FIELDS.items():
-                if f"{METADATA}.{field}" not in there:
-                    body = {"field_name": f"{METADATA}.{field}", "field_schema": schema}
-                    self._put("/index?wait=true", body)
+            if (current := self.generations().current) is None:
+                current = self._create()
+            finish_swap(self.http, self.name, current)
+            self.add_indexes(current)
             self._is_ensured = True
+
+    def add_indexes(self, collection: Generation) -> None:
+        """Make the payload indexes that a collection lacks."""
+        there = collection.info.get("payload_schema", {})
+        for field, schema in INDEXED_FIELDS.items():
+            if f"{METADATA}.{field}" not in there:
+                body = {"field_name": f"{METADATA}.{field}", "field_schema": schema}
+                with self._doubting():
+                    self.http.put(f"{collection.path}/index?wait=true", body)
 
     @property
     def batch_size(self) -> int:
@@ -142,8 +186,10 @@ class VectorIndex:
         import numpy
 
         vectors = self._opened_embeddings().embed_documents(list(texts))
-        if len(vectors[0]) != self._dense_size and self._info() is not None and len(vectors[0]) != self._dense_size:
-            raise ServiceError(ErrorCode.INDEX_MISMATCH)  # the model's name has been given to another one
+        size = len(vectors[0])
+        if size != self._dense_size:
+            self._check(self.generations(), size)
+            self._dense_size = size
         return numpy.asarray(vectors, dtype=numpy.float32)  # type: ignore[return-value]  # an eighth of the memory
 
     def write(
@@ -153,10 +199,29 @@ class VectorIndex:
         self.write_many([Version(document, chunks, dense)])
 
     def write_many(self, versions: Sequence[Version]) -> None:
-        """Write documents, of each the chunk 0 with its record last."""
-        points = chain.from_iterable(map(points_of, versions))
-        while batch := list(islice(points, WRITE_BATCH)):
-            self._put("/points?wait=true", {"points": batch})
+        """Write documents, of each the chunk 0 with its record last.
+
+        Raises `VectorsNeededError` when they come without vectors, and there is a collection that wants them.
+        """
+        size = next((len(version.dense[0]) for version in versions if version.dense is not None), None)
+
+        def write(collection: Generation, all_of_them: Generations) -> None:
+            if size is None and self.has_model and collection.model == self._embedding_model:
+                raise VectorsNeededError
+            fits = collection.model == self._embedding_model and collection.dense_size == size
+            if not fits:
+                self._check(all_of_them, size)
+                self._note_lack(collection)
+            given = versions if fits else [replace(version, dense=None) for version in versions]
+            points = chain.from_iterable(map(points_of, given))
+            while batch := list(islice(points, WRITE_BATCH)):
+                self.http.put(f"{collection.path}/points?wait=true", {"points": batch})
+
+        with self._changing((each.document.tenant, each.document.collection) for each in versions):
+            is_written = self._change(write)
+        if not is_written:
+            self._is_ensured = False
+            raise ServiceError(ErrorCode.INDEX_UNAVAILABLE)
 
     def documents(
         self, *, tenant: str | None = None, collection: str | None = None, document_id: str | None = None
@@ -165,26 +230,17 @@ class VectorIndex:
 
         One that was being updated when its writer was killed comes with both versions.
         """
-        if not self._exists():
-            return
         where = _where(tenant=tenant, collection=collection, document_id=document_id, chunk_index=0)
         request = {"filter": where, "limit": SCROLL_PAGE, "with_payload": [f"{METADATA}.document"]}
-        while True:
-            page = self._post("/points/scroll", request)
-            found = map(document_of, page["points"])
-            yield from (document for document in found if document is not None)
-            if (offset := page.get("next_page_offset")) is None:
-                return
-            request["offset"] = offset
+        found = map(document_of, scrolled(lambda page: self._read("/points/scroll", page), request))
+        yield from (document for document in found if document is not None)
 
     def chunk_counts(self, *, tenant: str, collection: str, document_id: str | None = None) -> dict[str, int]:
         """How many chunks each document has, whole or not."""
-        if not self._exists():
-            return {}
         where = _where(tenant=tenant, collection=collection, document_id=document_id)
         request = {"key": f"{METADATA}.document_id", "limit": DOCUMENTS_MAX, "exact": True, "filter": where}
-        hits = self._post("/facet", request)["hits"]
-        return {hit["value"]: hit["count"] for hit in hits}
+        found = self._read("/facet", request)
+        return {hit["value"]: hit["count"] for hit in found["hits"]} if found is not None else {}
 
     def delete(
         self,
@@ -196,43 +252,107 @@ class VectorIndex:
         before: str | None = None,
     ) -> None:
         """Delete a document's chunks: all, or all but those of the version `keep`, or those ingested `before`."""
-        if not self._exists():
-            return
         where = _where(tenant=tenant, collection=collection, document_id=document_id)
         if keep is not None:
             kept = [_is("version", keep.version), _is_below("chunk_index", keep.chunks)]
             where["must_not"] = [{"must": kept}]
         if before is not None:
             where["must"].append(_is_below("ingested_at", before))
-        self._post("/points/delete?wait=true", {"filter": where})
+        with self._changing([(tenant, collection)]):
+            self._change(lambda one, _: self.http.post(f"{one.path}/points/delete?wait=true", {"filter": where}))
+
+    def delete_tenant(self, tenant: str) -> int:
+        """Delete every chunk that the tenant has, in all collections, whatever model has made its vectors; how many.
+
+        Qdrant keeps a deleted chunk's words on disk until it writes their segment anew: it is asked to look for that.
+        """
+        where = _where(tenant=tenant)
+        counts: dict[str, int] = {}
+
+        def delete(one: Generation, _: Generations) -> None:
+            found = self.http.post(f"{one.path}/points/count", {"filter": where, "exact": True})["count"]
+            counts[one.name] = max(int(found), counts.get(one.name, 0))
+            self.http.post(f"{one.path}/points/delete?wait=true", {"filter": where})
+            self.http.patch(one.path, {"optimizers_config": {}})
+
+        self._change(delete)
+        return max(counts.values(), default=0)  # a chunk is in each collection once
+
+    def is_at_work(self) -> bool:
+        """Whether Qdrant is writing segments anew, or soon will be."""
+        return any(one.info.get("status") == "yellow" for one in self.generations())
 
     def rename(self, document: Document, *, filename: str, source: str) -> Document:
         """Let `document` stand for a file of another name; its record last, so that a killed call is repeated."""
         where = _where(tenant=document.tenant, collection=document.collection, document_id=document.document_id)
         changed = {"payload": {"filename": filename}, "key": METADATA, "filter": where}
-        self._post("/points/payload?wait=true", changed)
-        first = point_id(
-            tenant=document.tenant,
-            collection=document.collection,
-            document_id=document.document_id,
-            version=document.version,
-            chunk_index=0,
-        )
         record = {
             "payload": {"filename": filename, "source": source},
             "key": f"{METADATA}.document",
-            "points": [first],
+            "points": [record_id(document)],
         }
-        self._post("/points/payload?wait=true", record)
+
+        def change(collection: Generation, _: Generations) -> None:
+            self.http.post(f"{collection.path}/points/payload?wait=true", changed)
+            self.http.post(f"{collection.path}/points/payload?wait=true", record)
+
+        with self._changing([(document.tenant, document.collection)]):
+            self._change(change)
         return replace(document, filename=filename, source=source)
 
-    def _post(self, path: str, body: Any) -> Any:
-        with self._doubting():
-            return self._http.post(self._path + path, body)
+    def tell_swapped(self) -> None:
+        """Whatever was answered from any collection is out of date: its chunks are found otherwise now."""
+        if self._versions is not None:
+            self._versions.raise_all()
 
-    def _put(self, path: str, body: Any) -> Any:
+    def _changing(self, places: "Iterable[Place]") -> AbstractContextManager[None]:
+        """Around every change of what these collections hold: what was answered from them is out of date."""
+        return self._versions.changing(places) if self._versions is not None else nullcontext()
+
+    def _read(self, path: str, body: Any) -> Any:
+        """What a read of the collection that is searched finds; None when there is none."""
         with self._doubting():
-            return self._http.put(self._path + path, body)
+            try:
+                return self.http.post(self._path + path, body)
+            except NotFoundError:  # there is none, or its name is just being given to its successor
+                current = self.generations().current
+                return self.http.post(current.path + path, body) if current is not None else None
+
+    def _change(self, change: Callable[[Generation, Generations], object]) -> bool:
+        """Make a change in the collection that is searched, then in the one that is to follow; False without any.
+
+        Whoever copies from the one to the other relies on this order, and on this: when we return, no collection has
+        come beside or in the place of those that were changed, so that what began before a migration is not lost.
+        """
+        for _ in range(CHANGE_ATTEMPTS):
+            found = self.generations()
+            with self._doubting():
+                try:
+                    for collection in found:
+                        change(collection, found)
+                except NotFoundError:  # a migration has ended, and the old collection is gone
+                    continue
+            changed = {collection.name for collection in found}
+            if not changed or self._are_all(changed):
+                return bool(changed)
+        raise ServiceError(ErrorCode.INDEX_UNAVAILABLE)
+
+    def _are_all(self, changed: set[str]) -> bool:
+        """Whether no collection has come beside those; in a swap that was cut short, the index's own name is none."""
+        return names_of(self.http, self.name) <= changed or {each.name for each in self.generations()} <= changed
+
+    def _check(self, found: Generations, size: int | None) -> None:
+        """Raise when the model's name has been given to another one, and nobody makes the vectors of that one."""
+        current = found.current
+        if size is None or current is None or found.following is not None:
+            return
+        if current.model == self._embedding_model and current.dense_size != size:
+            raise ServiceError(ErrorCode.INDEX_MISMATCH)
+
+    def _note_lack(self, collection: Generation) -> None:
+        """Remember that chunks come without the vectors that others have there."""
+        if collection.dense_size is not None and not collection.lacks_vectors:
+            self.http.patch(collection.path, {"metadata": {LACKS_VECTORS: True}})
 
     @contextmanager
     def _doubting(self) -> Iterator[None]:
@@ -240,47 +360,52 @@ class VectorIndex:
         try:
             yield
         except NotFoundError as error:
-            self._is_verified = self._is_ensured = False
+            self._is_ensured = False
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
         except BadRequestError as error:
-            known = self._dense_size
-            self._is_verified = self._is_ensured = False
-            self._info()  # the collection may have been made anew
-            code = ErrorCode.INTERNAL if self._dense_size == known else ErrorCode.INDEX_MISMATCH
-            raise ServiceError(code) from error
+            self._is_ensured = False
+            raise ServiceError(ErrorCode.INTERNAL) from error
 
-    def _create(self) -> None:
-        """As Qdrant's API has it; qdrant-client, which would say the same, takes over a second to import."""
+    def vector_size(self) -> int | None:
+        """How long the model's vectors are: it is asked. None without a model."""
+        if self._make_embeddings is None:
+            return None
+        return len(self._opened_embeddings().embed_query("the size of a vector"))
+
+    def create(self, name: str) -> None:
+        """Create a collection for vectors of our model.
+
+        As Qdrant's API has it; qdrant-client, which would say the same, takes over a second to import. Raises
+        `BadRequestError` when there is one.
+        """
         dense = {}
         if self._make_embeddings is not None:
-            size = len(self._opened_embeddings().embed_query("the size of a vector"))
-            dense[DENSE] = {"size": size, "distance": "Cosine"}
+            dense[DENSE] = {"size": self.vector_size(), "distance": "Cosine"}
         wanted = {
             "vectors": dense,
             "sparse_vectors": {SPARSE: {"modifier": "idf"}},
-            "metadata": {EMBEDDING_MODEL: self._embedding_model or ""},
+            "metadata": {EMBEDDING_MODEL: self._embedding_model, MADE_FOR: self.name},
         }
-        try:
-            self._http.put(self._path, wanted)
-        except BadRequestError as error:
-            if self._info() is None:  # else another process was first
-                raise ServiceError(ErrorCode.INTERNAL) from error
+        self.http.put(f"/collections/{name}", wanted)
 
-    def _exists(self) -> bool:
-        return self._is_verified or self._info() is not None
-
-    def _info(self) -> dict[str, Any] | None:
-        """The collection's description, made with our embedding model; None when there is no collection."""
-        try:
-            info: dict[str, Any] = self._http.get(self._path)
-        except NotFoundError:
-            return None
-        metadata = info["config"].get("metadata") or {}
-        if metadata.get(EMBEDDING_MODEL, "") != (self._embedding_model or ""):
-            raise ServiceError(ErrorCode.INDEX_MISMATCH)
-        self._dense_size = dense_size(info)
-        self._is_verified = True
-        return info
+    def _create(self) -> Generation:
+        """The first collection, and its alias; that of another process which was first."""
+        for number in count(1):
+            name = f"{self.name}-{number}"
+            try:
+                self.create(name)
+            except BadRequestError as error:
+                found = find(self.http, name)
+                if found is None:
+                    raise ServiceError(ErrorCode.INTERNAL) from error
+                if found.metadata.get(MADE_FOR) != self.name:  # another index has that name
+                    continue
+            break
+        with self._doubting():
+            self.http.name(self.name, name, instead_of=frozenset())
+        if (current := self.generations().current) is None:
+            raise ServiceError(ErrorCode.INDEX_UNAVAILABLE)
+        return current
 
     def _opened_embeddings(self) -> "ClosableEmbeddings":
         assert self._make_embeddings is not None
@@ -290,6 +415,24 @@ class VectorIndex:
                     self._embeddings = self._make_embeddings()
         assert self._embeddings is not None
         return self._embeddings
+
+
+def finish_swap(http: WritingHttp, index: str, current: Generation) -> None:
+    """Give `current` the index's name, when a swap was cut short before that."""
+    aliases = aliases_of(http)
+    if current.name not in (index, aliases.get(index)):
+        http.name(index, current.name, instead_of=frozenset({index, index + FOLLOWING} & aliases.keys()))
+
+
+def record_id(document: Document) -> str:
+    """The point that holds a document's record: its chunk 0."""
+    return point_id(
+        tenant=document.tenant,
+        collection=document.collection,
+        document_id=document.document_id,
+        version=document.version,
+        chunk_index=0,
+    )
 
 
 def _where(**wanted: str | int | Sequence[str] | None) -> dict[str, Any]:

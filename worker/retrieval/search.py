@@ -4,15 +4,17 @@ Filter, search by words and by meaning, fuse; once more with what was found best
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from app.core.contract import SearchFilters
+from app.core.contract import Retrieval, SearchFilters
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.services import qdrant_server
 from app.core.settings import Fusion, Settings
+from worker.http.generations import find_generations
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
 from worker.retrieval import feedback
 from worker.retrieval.duplicates import distinct
@@ -21,7 +23,7 @@ from worker.retrieval.filters import Condition, any_of, conditions_of, equals
 from worker.retrieval.fusion import Ranking, fused
 from worker.retrieval.neighbours import own_id, sides, with_context
 from worker.runtime.measures import measures
-from worker.vectors import DENSE, EMBEDDING_MODEL, METADATA, SPARSE, TEXT, Hit, SparseVector, dense_size, query_vector
+from worker.vectors import DENSE, METADATA, SPARSE, TEXT, Hit, SparseVector, query_vector
 
 if TYPE_CHECKING:
     from worker.retrieval.rerank import Rerank
@@ -48,6 +50,8 @@ NAMED_MAX = 64
 NAMES_MAX = 10_000
 """Files of a collection whose names are looked for in questions: those with the most chunks."""
 NAME_ONLY = [f"{METADATA}.filename"]
+LOOK_SECONDS = 2.0
+"""How long the collection that was found is taken for the index: one that a kill has left behind looks the same."""
 
 Point = dict[str, Any]
 
@@ -80,12 +84,31 @@ def open_searcher(settings: Settings) -> "Searcher":
     return Searcher(http, settings, embed=embed, embed_few=embed_few, rerank=rerank, closing=closing)
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The collection to search: its `name`, the size of its vectors, and whether those are our model's.
+
+    `is_followed`: another one is being made to take its place.
+    """
+
+    name: str
+    dense_size: int | None
+    has_our_vectors: bool
+    is_followed: bool
+
+    @property
+    def path(self) -> str:
+        """Its place in Qdrant's REST API."""
+        return f"/collections/{self.name}"
+
+
 class Searcher:
     """Finds chunks. Safe to share between threads.
 
     `embed_few` is the embedding model's for some texts at once, None when there is none.
-    Its methods raise `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when the collection was
-    made with another embedding model, or one of the model's codes when embedding the question fails.
+    Where the collection's vectors are another model's, it searches by words. Its methods raise `ServiceError`:
+    INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when a model of the same name gives vectors of another length,
+    or one of the model's codes when embedding the question fails.
     """
 
     def __init__(
@@ -99,7 +122,7 @@ class Searcher:
         closing: Iterable[Callable[[], None]] = (),
     ) -> None:
         self._http = http
-        self._path = f"/collections/{settings.qdrant_collection}"
+        self._name = settings.qdrant_collection
         self._embed = embed
         self.embed_few = embed_few
         self._embedding_model = (settings.embedding_model or "") if embed is not None else ""
@@ -111,8 +134,8 @@ class Searcher:
         self._context_tokens = settings.context_tokens
         self._names = NamesCache(self._read_names)
         self._closing = tuple(closing)
-        self._verified = False
-        self._dense_size: int | None = None
+        self._index: Index | None = None
+        self._looked_at = 0.0
 
     def close(self) -> None:
         """Close the connections to Qdrant and to the models."""
@@ -120,30 +143,38 @@ class Searcher:
             close()
 
     def search(
-        self, query: str, *, tenant: str, collection: str, top_k: int, filters: SearchFilters | None = None
+        self,
+        query: str,
+        *,
+        tenant: str,
+        collection: str,
+        top_k: int,
+        filters: SearchFilters | None = None,
+        on_retrieval: Callable[[Retrieval], None] = lambda _: None,
     ) -> list[Hit]:
-        """The `top_k` chunks that fit `query` best, best first; none when none is about it or nothing is indexed."""
+        """The `top_k` chunks that fit `query` best, best first; none when none is about it or nothing is indexed.
+
+        `on_retrieval` is told how they were looked for.
+        """
         where = [equals("tenant", tenant), equals("collection", collection)]
         if filters is not None:
             where += conditions_of(filters)
         try:
-            if not self._verified:
-                self._verify()
-            is_confined = filters is not None and filters.chooses_documents
-            named = {} if is_confined else self._named(query, tenant, collection)
-            return self._found(query, where, named, top_k)
-        except NotFoundError:
-            self._verified = False
-            return []
-        except BadRequestError as error:  # the collection may have been made anew with another model
-            known = self._dense_size
-            self._verified = False
-            self._verify()
-            code = ErrorCode.INTERNAL if self._dense_size == known else ErrorCode.INDEX_MISMATCH
-            raise ServiceError(code) from error
+            index = self._indexed()
+            while index is not None:
+                try:
+                    is_confined = filters is not None and filters.chooses_documents
+                    named = {} if is_confined else self._named(query, tenant, collection)
+                    hits, vectors = self._found(index, query, where, named, top_k)
+                except (NotFoundError, BadRequestError) as error:  # it may have been replaced, or made anew
+                    index = self._other_than(index, error)
+                else:
+                    on_retrieval("hybrid" if DENSE in vectors else "words")
+                    return hits
         except (KeyError, TypeError, AttributeError) as error:
             log.warning("qdrant_answer_unreadable", during="search")
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
+        return []
 
     def joined(self, hits: Sequence[Hit], *, tenant: str, collection: str) -> list[Hit]:
         """`hits` with the words around them in `context`, as far as CONTEXT_TOKENS goes."""
@@ -161,14 +192,37 @@ class Searcher:
             return list(hits)
         return with_context(hits, beside, texts, self._context_tokens)
 
-    def _verify(self) -> None:
-        """Raise unless the collection was made with our embedding model."""
-        found = self._http.get(self._path)
-        metadata = found["config"].get("metadata") or {}
-        if metadata.get(EMBEDDING_MODEL, "") != self._embedding_model:
-            raise ServiceError(ErrorCode.INDEX_MISMATCH)
-        self._dense_size = dense_size(found)
-        self._verified = True
+    @property
+    def _path(self) -> str:
+        """For what any collection that is the index would say."""
+        index = self._index
+        return index.path if index is not None else f"/collections/{self._name}"
+
+    def _indexed(self) -> Index | None:
+        """The collection to search now; None when nothing is indexed."""
+        index = self._index
+        is_final = index is not None and (self._embed is None or index.has_our_vectors)
+        return index if is_final and monotonic() - self._looked_at < LOOK_SECONDS else self._look()
+
+    def _look(self) -> Index | None:
+        """Ask which collection is the index."""
+        looked_at, found = monotonic(), find_generations(self._http, self._name)
+        if (current := found.current) is None:
+            self._index = None
+            return None
+        has_our_vectors = self._embed is not None and current.model == self._embedding_model
+        index = Index(current.name, current.dense_size, has_our_vectors, found.following is not None)
+        self._index, self._looked_at = index, looked_at
+        return index
+
+    def _other_than(self, index: Index, error: Exception) -> Index | None:
+        """The collection that took the place of `index`, which Qdrant no longer has or knows otherwise."""
+        found = self._look()
+        if found != index:
+            return found
+        if isinstance(error, NotFoundError):  # gone and made again meanwhile, or a point's
+            raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
+        raise ServiceError(ErrorCode.INTERNAL) from error
 
     def _named(self, query: str, tenant: str, collection: str) -> dict[str, float]:
         """The files that `query` names, the best `NAMED_MAX` of them, with how well it does."""
@@ -183,36 +237,45 @@ class Searcher:
         except BadRequestError:  # a collection that was made before file names were indexed
             return []
 
-    def _found(self, query: str, where: list[Condition], named: dict[str, float], top_k: int) -> list[Hit]:
-        vectors = self._vectors(query)
+    def _found(
+        self, index: Index, query: str, where: list[Condition], named: dict[str, float], top_k: int
+    ) -> tuple[list[Hit], dict[str, Any]]:
+        """The hits, and the question's vectors by which they were looked for."""
+        vectors = self._vectors(index, query)
         with measures().stage("search"):
-            hits = self._searched(vectors, where, named, top_k)
-        return hits if self._rerank is None else self._reranked(query, hits)[:top_k]
+            hits = self._searched(index, vectors, where, named, top_k)
+        return (hits if self._rerank is None else self._reranked(query, hits)[:top_k]), vectors
 
     def _searched(
-        self, vectors: dict[str, Any], where: list[Condition], named: dict[str, float], top_k: int
+        self, index: Index, vectors: dict[str, Any], where: list[Condition], named: dict[str, float], top_k: int
     ) -> list[Hit]:
         """The best hits: `top_k`, or as many as a reranker reads."""
         offered = max(top_k + SPARE, RERANK_DEPTH if self._rerank is not None else 0)
         is_hybrid = len(vectors) > 1
         depth = DEPTH if is_hybrid else offered
         points = self._points(
-            vectors, where, named, depth, payload=(NAME_ONLY if named else False) if is_hybrid else True
+            index, vectors, where, named, depth, payload=(NAME_ONLY if named else False) if is_hybrid else True
         )
         ranking = self._ranking(points, named, depth)
         if is_hybrid and self._feeds_back and len(ranking) >= FEEDBACK_FOUND_MIN:
-            ranking = self._fed_back(vectors, where, named, points, ranking)
+            ranking = self._fed_back(index, vectors, where, named, points, ranking)
         best = dict(_best_of(ranking, offered))
         if not best:
             return []
         if is_hybrid:
-            read = self._http.post(f"{self._path}/points", {"ids": list(best), "with_payload": True})
+            read = self._http.post(f"{index.path}/points", {"ids": list(best), "with_payload": True})
         else:
             read = [point for half in points.values() for point in half]
         return list(islice(distinct(_hits(read, best)), top_k if self._rerank is None else None))
 
     def _points(
-        self, vectors: dict[str, Any], where: list[Condition], named: dict[str, float], depth: int, payload: Any
+        self,
+        index: Index,
+        vectors: dict[str, Any],
+        where: list[Condition],
+        named: dict[str, float],
+        depth: int,
+        payload: Any,
     ) -> dict[str, list[Point]]:
         """What each half finds: among all, and once more among the files that the question names."""
         wheres: list[list[Condition]] = [where, [*where, any_of("filename", tuple(named))]] if named else [where]
@@ -223,7 +286,7 @@ class Searcher:
         ]
         if not searches:
             return {}
-        found = self._http.post(f"{self._path}/points/query/batch", {"searches": searches})
+        found = self._http.post(f"{index.path}/points/query/batch", {"searches": searches})
         each = len(wheres)
         return {
             using: [point for result in found[place * each : (place + 1) * each] for point in result["points"]]
@@ -250,6 +313,7 @@ class Searcher:
 
     def _fed_back(
         self,
+        index: Index,
         vectors: dict[str, Any],
         where: list[Condition],
         named: dict[str, float],
@@ -258,46 +322,52 @@ class Searcher:
     ) -> dict[str, float]:
         """The ranking of a second search with `vectors` moved by the best of the first; the first's if that fails."""
         try:
-            best = feedback.chosen(self._evidence(ranking))
+            best = feedback.chosen(self._evidence(index, ranking))
             moved = vectors | {DENSE: feedback.moved(vectors[DENSE], best)}
             if points[SPARSE]:  # a question without a word of the index has none to add to
                 moved[SPARSE] = feedback.expanded(SparseVector(**vectors[SPARSE]), best)._asdict()
-            again = self._points(moved, where, named, DEPTH, payload=NAME_ONLY if named else False)
+            again = self._points(index, moved, where, named, DEPTH, payload=NAME_ONLY if named else False)
             return self._ranking(again, named, DEPTH) or ranking
         except FEEDBACK_ERRORS as error:
             log.warning("feedback_failed", reason=type(error).__name__)
             return ranking
 
-    def _evidence(self, ranking: dict[str, float]) -> list[feedback.Evidence]:
+    def _evidence(self, index: Index, ranking: dict[str, float]) -> list[feedback.Evidence]:
         """The best of `ranking` with their vectors."""
         ids = [point for point, _ in _best_of(ranking, feedback.HITS_READ)]
-        read = self._http.post(f"{self._path}/points", {"ids": ids, "with_vector": True, "with_payload": False})
+        read = self._http.post(f"{index.path}/points", {"ids": ids, "with_vector": True, "with_payload": False})
         found = {point["id"]: point["vector"] for point in read}
         return [
             feedback.Evidence(ranking[point], found[point][DENSE], SparseVector(**found[point][SPARSE]))
             for point in ids
-            if point in found
+            if point in found and DENSE in found[point]
         ]
 
-    def _vectors(self, query: str) -> dict[str, Any]:
+    def _vectors(self, index: Index, query: str) -> dict[str, Any]:
         """The question's vector in each half that can be searched: one without a term has nothing for BM25."""
         vectors: dict[str, Any] = {}
-        if self._embed is not None:
+        if self._embed is not None and index.has_our_vectors:
             with measures().stage("embed"):
                 vector = self._embed(query)
-            vectors[DENSE] = self._fitting(vector)
+            if self._fits(index, vector):
+                vectors[DENSE] = vector
         indices, values = query_vector(query)
         if indices:
             vectors[SPARSE] = {"indices": indices, "values": values}
         return vectors
 
-    def _fitting(self, vector: Sequence[float]) -> Sequence[float]:
-        """`vector`, when the collection has vectors of its size: a model's name may be given to another model."""
-        if len(vector) != self._dense_size:
-            self._verify()  # it may have been made anew
-            if len(vector) != self._dense_size:
-                raise ServiceError(ErrorCode.INDEX_MISMATCH)
-        return vector
+    def _fits(self, index: Index, vector: Sequence[float]) -> bool:
+        """Whether the collection has vectors of this size: a model's name may be given to another model.
+
+        False while those of the other one are made.
+        """
+        if len(vector) == index.dense_size:
+            return True
+        if (found := self._look()) is not None and found != index:  # it was made anew
+            raise NotFoundError(index.path)
+        if index.is_followed:
+            return False
+        raise ServiceError(ErrorCode.INDEX_MISMATCH)
 
     def _reranked(self, query: str, hits: list[Hit]) -> list[Hit]:
         if self._rerank is None or not hits:

@@ -20,6 +20,7 @@ from worker.runtime import spending
 from worker.runtime.attempt import Attempt
 from worker.runtime.intake import TakenJob
 from worker.runtime.retries import Backoff, JobFailedError, prepare_retry, put_back, retries_used
+from worker.runtime.sharing import WaitError
 
 log = get_logger(__name__)
 
@@ -110,6 +111,11 @@ def boundary(
             put_back(record)
         log.info("job_put_back", kind=kind, reason=str(reason))
         raise JobFailedError(f"{reason}: the job is back on the queue") from None
+    except WaitError as wait:
+        if isinstance(record, TakenJob):
+            record.waiting = wait.waiting
+        log.info("job_waits", kind=kind)
+        raise JobFailedError("the job waits for another that asks the same") from None
     except (Exception, JobTimeoutException) as error:
         if is_told_to_end(record):  # whatever came of it
             log.info("job_left", kind=kind)

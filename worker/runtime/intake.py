@@ -6,10 +6,12 @@ interpreter's lock, so one round trip takes, claims and fetches jobs for as many
 
 import threading
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from queue import SimpleQueue
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +35,7 @@ from worker.runtime.event_writer import EventLog, EventWriter
 from worker.runtime.measures import measures
 from worker.runtime.own_job import OwnJob
 from worker.runtime.recovery import fail_unreadable
+from worker.runtime.sharing import Waiting
 from worker.runtime.spending import Spent
 
 POP_SECONDS = 1
@@ -53,6 +56,10 @@ class TakenJob(OwnJob):
     execution: Execution
     is_told_to_end = False
     spent: Spent | None = None
+    waiting: Waiting | None = None
+    """For whom it is to be put aside."""
+    turn: Mapping[str, str] = MappingProxyType({})
+    """Fields of its record for the conversation that it is a turn of, by its end."""
 
     def perform(self) -> Any:
         """Run the function. RQ's own first makes the record persist, which `scripts.TAKE` has done."""

@@ -216,6 +216,8 @@ class ThreadWorker(SimpleWorker):
                 pipeline.hset(job.key, mapping=usage)  # beside the record, where they are counted without its result
             if field := as_field(getattr(job, "spent", None)):
                 pipeline.hset(job.key, mapping=field)  # type: ignore[arg-type]
+            if turn := getattr(job, "turn", None):
+                pipeline.hset(job.key, mapping=turn)
             job._handle_success(ttl, pipeline, **self._about_execution(job))
             job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
 
@@ -224,7 +226,7 @@ class ThreadWorker(SimpleWorker):
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
     ) -> None:
-        """Overrides RQ: fail, retry, cancel or put back the job in one step, unless it has ended meanwhile."""
+        """Overrides RQ: fail, retry, cancel, put back or aside the job in one step, unless it has ended meanwhile."""
         failure_ttl = job.failure_ttl if job.failure_ttl is not None else DEFAULT_FAILURE_TTL
         result_ttl = job.get_result_ttl(self.default_result_ttl)
 
@@ -251,6 +253,9 @@ class ThreadWorker(SimpleWorker):
             self._became = "put_back"
         elif self._ending is Ending.STOP:
             self._end(job, queue, cancel, "stopped", keep_seconds=result_ttl)
+        elif isinstance(job, TakenJob) and job.waiting is not None:
+            self._end(job, queue, job.waiting.put_aside, "put_back", keep_seconds=failure_ttl, is_over=False)
+            job.waiting.settle()
         elif job.should_retry:
             self._end(job, queue, retry, "retried", keep_seconds=failure_ttl, is_over=False)
         else:

@@ -5,6 +5,7 @@ Each runs as a Lua script, so that two processes can't both make a change that o
 
 from app.core.queue.outbox import ENDED
 from app.core.queue.scripts import BEYOND_MAXMEMORY
+from app.core.queue.turns import TURNED
 from app.core.queue.usage import SPENT
 
 _EVENTS = """
@@ -106,6 +107,7 @@ IF_STARTED = (
     BEYOND_MAXMEMORY
     + ENDED
     + SPENT
+    + TURNED
     + _EVENTS
     + """
 local state = redis.call('HMGET', KEYS[1], 'status', 'worker_name')
@@ -129,6 +131,7 @@ if ARGV[6] == '1' then
   redis.call('EXPIRE', KEYS[2], keep)
   ended(KEYS[4], KEYS[5], ARGV[7])
   spent(KEYS[1])
+  turned(KEYS[1], ARGV[7])
 end
 return 1 + redis.call('EXISTS', KEYS[3])
 """

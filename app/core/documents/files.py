@@ -162,6 +162,23 @@ class DocumentStore:
             if pictures.is_of(picture.name, sha256):
                 self._delete(f"{tenant}/{pictures.FOLDER}/{picture.name}")
 
+    def delete_tenant(self, tenant: str) -> int:
+        """Remove all that the tenant has here, files and pictures; how many there were. The caller lets none come."""
+        if not is_label(tenant):
+            raise ValueError("not a tenant")
+        with suppress(StoredFileNotFoundError), _classified():
+            if self._folder is None:
+                filesystem = self._filesystem()
+                found: list[str] = filesystem.find(f"{self._root()}/{tenant}/")
+                if found:
+                    filesystem.rm(found)
+                return len(found)
+            folder = self._inside(tenant)
+            count = sum(len(files) for _, _, files in os.walk(folder))
+            shutil.rmtree(folder)  # follows no link
+            return count
+        return 0
+
     def _pictures(self, tenant: str) -> list[Kept]:
         """All that the tenant has, in any order."""
         folder = f"{tenant}/{pictures.FOLDER}"

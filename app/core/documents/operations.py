@@ -18,6 +18,7 @@ from app.core.documents import scripts
 from app.core.documents.records import AT_WORK, Changes, DocumentError, DocumentRecord, DocumentStatus, Page
 from app.core.errors import Limit, LimitReachedError
 from app.core.logging import get_logger
+from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 
 PAGE_LIMIT_MAX = 1_000
 REMOVAL_SECONDS = 60
@@ -56,7 +57,7 @@ def put(tenant: str, record: DocumentRecord, *, quota: Quota | None = None) -> O
     """Add a document, or a new version of it, which keeps its `created_at`; what was replaced, if anything.
 
     The bytes of a replaced version are the caller's to remove: see `begin_removal`. Doing it raises `FileBusyError`,
-    and `LimitReachedError` when the tenant would have more than its `quota`.
+    `TenantBeingErasedError`, and `LimitReachedError` when the tenant would have more than its `quota`.
     """
     document = record.document_id
     keys = [
@@ -66,6 +67,7 @@ def put(tenant: str, record: DocumentRecord, *, quota: Quota | None = None) -> O
         _users_key(tenant, record.sha256),
         _removal_key(tenant, record.sha256),
         _stored_key(tenant),
+        erasing_key(tenant),
     ]
     limits = (quota.documents, quota.mib * 2**20) if quota is not None else ("", "")
     arguments = [document, _users_key(tenant, ""), *limits, record.size_bytes, _record_key(tenant, "")]
@@ -138,6 +140,22 @@ def has_documents(tenant: str, collection: str) -> Operation[bool]:
     return Operation(scripts.IS_THERE, [_order_key(tenant, collection)], [], bool)
 
 
+def tenant_patterns(tenant: str) -> tuple[str, ...]:
+    """What fits each key that the catalog has of a tenant, as Valkey's SCAN has patterns; the documents' own first.
+
+    No label holds a character that means more there.
+    """
+    every = f"{_order_key(tenant)}/*"
+    return (
+        f"{_record_key(tenant, '')}*",
+        _order_key(tenant),
+        every,
+        _stored_key(tenant),
+        f"{_users_key(tenant, '')}*",
+        f"{_removal_key(tenant, '')}*",
+    )
+
+
 def begin_removal(tenant: str, sha256: str) -> Operation[bool]:
     """Whether no document uses these bytes, so that the caller must remove them now, then do `end_removal`.
 
@@ -159,6 +177,8 @@ def _checked(changes: Changes) -> dict[str, Any]:
 
 
 def _replaced(reply: Any, quota: Quota | None) -> DocumentRecord | None:
+    if reply == b"erasing":
+        raise TenantBeingErasedError
     if reply == b"busy":
         raise FileBusyError
     if quota is not None and reply == b"documents":

@@ -11,6 +11,7 @@ STORED_SECONDS = 3600
 PUT = (
     BEYOND_MAXMEMORY
     + """
+if redis.call('EXISTS', KEYS[7]) == 1 then return 'erasing' end
 if redis.call('EXISTS', KEYS[5]) == 1 then return 'busy' end
 local is_new = not redis.call('ZSCORE', KEYS[2], ARGV[1])
 local most_documents, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -48,9 +49,9 @@ return old
 """.replace("STORED_SECONDS", str(STORED_SECONDS))
 )
 """KEYS: record, tenant's order, collection's order, users of the file, the file's removal, size of the tenant's
-documents. ARGV: document id, prefix of the users' keys, how many documents the tenant may have or '', how many bytes
-or '', the document's, prefix of the records' keys, then the record's fields and values. The old record; or 'busy',
-'documents' or 'bytes'.
+documents, the mark of the tenant's erasing. ARGV: document id, prefix of the users' keys, how many documents the
+tenant may have or '', how many bytes or '', the document's, prefix of the records' keys, then the record's fields and
+values. The old record; or 'erasing', 'busy', 'documents' or 'bytes'.
 
 The size is kept while it is needed, and changed with each record; it is counted anew now and then."""
 

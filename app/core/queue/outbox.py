@@ -15,6 +15,9 @@ ENTRIES_MAX = 1_000_000
 """Beyond, the oldest go unread: some 80 MB, should no API process run for days."""
 READERS = ("webhooks", "documents", "history")
 """All that read it, by name. An entry is kept until each of them has."""
+OPTIONAL = {"chat_log": 7 * 86_400}
+"""Readers that only some installations have, and for how many seconds one that is away is waited for: they count
+from the first time that they read. A reader that is gone for good holds nothing back after that."""
 
 START = "0-0"
 """The cursor of a reader that has read nothing."""
@@ -36,6 +39,14 @@ end
 """
 """For scripts that cancel a job: it stands among its queue's canceled ones until its record goes, as RQ's registries
 of finished and failed jobs have it. RQ itself keeps a canceled job and its entry for ever."""
+
+NOW = """
+local function now()
+  local time = redis.call('TIME')
+  return string.format('%d.%06d', time[1], time[2])
+end
+"""
+"""For scripts that note when something was: seconds since 1970, by Valkey's clock, with six digits."""
 
 SWEEP = f"""
 {ENDED}
@@ -64,7 +75,7 @@ have ended; how many. RQ's own workers count a job that is stopped as failed: it
 ADVANCE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('SET', KEYS[2], ARGV[3])
+redis.call('SET', KEYS[2], ARGV[3], 'KEEPTTL')
 return 1
 """
 """KEYS: reader's lock, reader's cursor. ARGV: who holds the lock, milliseconds to hold it on, the last entry that was

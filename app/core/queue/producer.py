@@ -27,13 +27,16 @@ from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from structlog.contextvars import bind_contextvars
 
-from app.core import model_findings
+from app.core import index_notes, model_findings
 from app.core.contract import (
     INGEST_QUEUE,
     PAGE_QUEUE,
     QUERY_QUEUE,
     WEBHOOK_QUEUE,
+    AnswerJob,
+    AnswerResult,
     DeleteJob,
+    EraseJob,
     IngestJob,
     JobStatus,
     SearchJob,
@@ -42,6 +45,10 @@ from app.core.contract import (
 from app.core.events import log_key
 from app.core.logging import content, get_logger
 from app.core.queue import scripts
+from app.core.queue.answers import LOOK, answers_prefix, fingerprint, is_kept, unpacked
+from app.core.queue.erasing import TenantBeingErasedError, erasing_key
+from app.core.queue.erasures import ERASED_JOBS
+from app.core.queue.given import GIVE, finished_fields, stored, told
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
@@ -59,6 +66,7 @@ from app.core.queue.records import (
     view_of,
 )
 from app.core.queue.usage import Spender, TokenBudgetError, spent_keys
+from app.core.queue.versions import version_keys
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.core.tracing.process import tracing
@@ -72,6 +80,8 @@ DELETE = Script(scripts.DELETE)
 OWN_FAILED = Script(scripts.OWN_FAILED)
 ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
 OWN = Script(scripts.OWN)
+LOOK_FOR_KEPT = Script(LOOK)
+GIVE_KEPT = Script(GIVE)
 
 DUE_BATCH = 1000
 """Retries put on the queue in one step."""
@@ -92,6 +102,8 @@ MESSAGE_ID = "messaging.message.id"
 QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
 """Those whose jobs are a client's own."""
+UNSTOPPABLE = frozenset({KINDS[DeleteJob].name, KINDS[EraseJob].name})
+"""Kinds of jobs whose work is not left half done."""
 DEAD_LETTER_QUEUES = (QUERY_QUEUE, INGEST_QUEUE)
 """Those whose failed jobs wait for an operator. Who wanted to see a page has been told, and asks again."""
 _WAITING = {
@@ -130,7 +142,11 @@ class JobRunningError(Exception):
 
 
 class JobNotStoppableError(Exception):
-    """The job is a document's deletion, which was promised and would leave half a document."""
+    """The job deletes a document or erases a tenant: that was promised, and would leave half of it."""
+
+
+class JobNotEndedError(Exception):
+    """Of a job that has not ended there is nothing to say yet."""
 
 
 class JobNotFailedError(Exception):
@@ -157,12 +173,24 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """A job that the queue has taken. `position` counts from 1; `is_replay`: it was taken before, by the same key."""
+    """A job that the queue has taken. `position` counts from 1; `is_replay`: it was taken before, by the same key;
+    `is_given`: it has ended already, with a kept answer."""
 
     job_id: str
     position: int
     expires_at: datetime
     is_replay: bool = False
+    is_given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A kept answer: the keys of what it depends on, where it stands, and the version that it has."""
+
+    keys: tuple[str, ...]
+    version: bytes
+    mark: str
+    result: AnswerResult
 
 
 class JobQueue:
@@ -192,8 +220,8 @@ class JobQueue:
     ) -> Enqueued:
         """Put a job on its queue; once this returns, it is not lost. What it spends is `spender`'s.
 
-        Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, and `IdempotencyConflictError` when the key
-        was used with another request.
+        Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, `TenantBeingErasedError`, and
+        `IdempotencyConflictError` when the key was used with another request.
         """
         with tracing().send(KINDS[type(payload)].queue) as sending:
             taken = await self._submit(payload, idempotency, webhook, spender, sending.traceparent)
@@ -208,8 +236,11 @@ class JobQueue:
         spender: Spender | None,
         traceparent: str | None,
     ) -> Enqueued:
+        kept = await self._kept(payload)
         settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
         fields, enqueued_at = _new_record(payload, settings, traceparent)
+        if kept is not None and (given := await self._give(kept, job_id, payload, fields, idempotency, webhook)):
+            return given
         expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
         days: list[str] = []
         if spender is not None:
@@ -227,6 +258,7 @@ class JobQueue:
                 OPEN,
                 scheduled_key,
                 counts_key,
+                "" if isinstance(payload, EraseJob) else erasing_key(payload.tenant),
                 *days,
             ],
             args=[
@@ -249,6 +281,8 @@ class JobQueue:
                 raise IdempotencyConflictError
             case b"full" | b"share":
                 _refuse(outcome, rest[0])
+            case b"erasing":
+                _refuse(outcome)
             case b"spent":
                 assert spender is not None
                 raise TokenBudgetError(spender.budget, int(rest[0]), enqueued_at)
@@ -263,11 +297,85 @@ class JobQueue:
             is_replay=outcome == b"replay",
         )
 
+    async def _kept(self, payload: Payload) -> _Kept | None:
+        """The answer that is kept of such a question, if it may be given again."""
+        if not isinstance(payload, AnswerJob) or not is_kept(payload, self._settings) or payload.cache != "use":
+            return None
+        mark = fingerprint(payload, self._settings)
+        keys = (*version_keys(payload.tenant, payload.collection), answers_prefix(payload.tenant) + mark)
+        try:
+            found = await self.link.run(LOOK_FOR_KEPT, keys=keys, args=[])
+        except ResponseError:  # what stands there is none of ours
+            return None
+        result = unpacked(mark, found[1]) if len(found) > 1 else None
+        return _Kept(keys, found[0], mark, result) if result is not None else None
+
+    async def _give(
+        self,
+        kept: _Kept,
+        job_id: str,
+        payload: Payload,
+        fields: dict[str, Any],
+        idempotency: Idempotency | None,
+        webhook: Webhook | None,
+    ) -> Enqueued | None:
+        """Make a job that has ended with the kept answer; None when that is out of date now. Raises as `submit`."""
+        settings, kind, moment = self._settings, KINDS[type(payload)], now()
+        seconds = kind.result_seconds(settings)
+        expires_at = moment + timedelta(seconds=seconds)
+        outcome, *rest = await self.link.run(
+            GIVE_KEPT,
+            keys=[
+                Job.key_for(job_id),
+                _queue_key(kind.queue),
+                idempotency.place if idempotency else "",
+                Queue.redis_queues_keys,
+                webhook_key(job_id),
+                OPEN,
+                OUTBOX,
+                results_key(job_id),
+                log_key(job_id),
+                FinishedJobRegistry.key_template.format(kind.queue),
+                *kept.keys,
+                erasing_key(payload.tenant),
+            ],
+            args=[
+                kept.version,
+                job_id,
+                _fingerprint(payload, webhook) if idempotency else "",
+                seconds + kind.failure_seconds(settings),
+                Job.redis_job_namespace_prefix,
+                expires_at.isoformat(),
+                json.dumps(webhook.plain()) if webhook else "",
+                stored(kept.result),
+                seconds,
+                *told(kept.result),
+                *chain.from_iterable((fields | finished_fields(moment) | {"kept": kept.mark}).items()),
+            ],
+        )
+        if outcome == b"stale":
+            return None
+        _refuse(outcome)
+        if outcome == b"conflict":
+            raise IdempotencyConflictError
+        taken, position, expires = rest
+        bind_contextvars(job_id=taken.decode())
+        is_replay = outcome == b"replay"
+        if not is_replay:
+            log.info("answer_given_again", kind=kind.name, queue=kind.queue, **self._shown(payload))
+        return Enqueued(
+            job_id=taken.decode(),
+            position=int(position),
+            expires_at=datetime.fromisoformat(expires.decode()),
+            is_replay=is_replay,
+            is_given=not is_replay,
+        )
+
     async def check_room(self, queue: str, *, tenant: str) -> None:
-        """Raise `QueueFullError` or `QueueShareError` while `submit` would."""
+        """Raise `QueueFullError`, `QueueShareError` or `TenantBeingErasedError` while `submit` would."""
         outcome, number = await self.link.run(
             CHECK_ROOM,
-            keys=_WAITING[queue],
+            keys=[*_WAITING[queue], erasing_key(tenant)],
             args=[Job.redis_job_namespace_prefix, self._depth, self._share, tenant],
         )
         _refuse(outcome, number)
@@ -283,6 +391,16 @@ class JobQueue:
         records = await asyncio.gather(*(self._record(job_id) for job_id in job_ids))
         return [view_of(record) if record is not None and self._is_of(tenant, record) else None for record in records]
 
+    async def records(self, job_ids: Sequence[str]) -> list[Record | None]:
+        """The record of each job now, whoever's it is; None for one that is gone, or nothing of ours."""
+        found = await asyncio.gather(*(self._record(job_id) for job_id in job_ids), return_exceptions=True)
+        records: list[Record | None] = []
+        for record in found:
+            if isinstance(record, BaseException) and not isinstance(record, ResponseError):
+                raise record
+            records.append(None if isinstance(record, BaseException) else record)
+        return records
+
     async def own(self, job_ids: Sequence[str], *, tenant: str) -> set[str]:
         """Those of these jobs that are the tenant's."""
         ids = [job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)]
@@ -297,34 +415,16 @@ class JobQueue:
         """
         record = await self._record_of(tenant, job_id)
         if not record.status.is_terminal:
-            if record.meta.get("kind") == KINDS[DeleteJob].name:
+            if record.meta.get("kind") in UNSTOPPABLE:
                 raise JobNotStoppableError(job_id)
-            queue = record.queue
-            await self.link.run(
-                CANCEL,
-                keys=[
-                    Job.key_for(job_id),
-                    _queue_key(queue),
-                    ScheduledJobRegistry.key_template.format(queue),
-                    log_key(job_id),
-                    OPEN,
-                    OUTBOX,
-                    CanceledJobRegistry.key_template.format(queue),
-                ],
-                args=[
-                    job_id,
-                    utcformat(now()),
-                    self._settings.result_ttl_seconds,
-                    PUBSUB_CHANNEL_TEMPLATE % "",
-                    stop_command(job_id),
-                ],
-            )
+            keys, args = cancel_call(job_id, record.queue, self._settings)
+            await self.link.run(CANCEL, keys=keys, args=args)
         return await self.view(job_id, tenant=tenant)
 
     async def requeue(self, job_id: str, *, tenant: str) -> JobView:
         """Send a failed job back, with all its attempts.
 
-        Raises `JobNotFailedError`, `QueueShareError`, and as `view` does.
+        Raises `JobNotFailedError`, `QueueShareError`, `TenantBeingErasedError`, and as `view` does.
         """
         record = await self._record_of(tenant, job_id)
         meta = {name: value for name, value in record.meta.items() if name in KEPT_META}
@@ -338,6 +438,7 @@ class JobQueue:
                 OPEN,
                 scheduled_key,
                 counts_key,
+                erasing_key(tenant),
             ],
             args=[
                 job_id,
@@ -356,26 +457,14 @@ class JobQueue:
         return await self.view(job_id, tenant=tenant)
 
     async def delete(self, job_id: str, *, tenant: str) -> None:
-        """Remove question, answer and events. Raises `JobRunningError`, and as `view` does."""
+        """Remove question, answer and events; a chat log erases them soon after (`app.core.queue.erasures`).
+
+        Raises `JobRunningError`, and as `view` does.
+        """
         record = await self._record_of(tenant, job_id)
-        queue = record.queue
-        registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
-        is_gone = await self.link.run(
-            DELETE,
-            keys=[
-                Job.key_for(job_id),
-                _queue_key(queue),
-                OPEN,
-                *(registry.key_template.format(queue) for registry in registries),
-                results_key(job_id),
-                log_key(job_id),
-                webhook_key(job_id),
-                note_key(job_id),
-                f"rq:executions:{job_id}",
-            ],
-            args=[job_id],
-        )
-        if not is_gone:
+        has_log = self._settings.database_url is not None
+        keys, args = delete_call(job_id, record.queue, tenant, has_chat_log=has_log)
+        if not await self.link.run(DELETE, keys=keys, args=args):
             raise JobRunningError(job_id)
 
     async def statuses(self, job_ids: Sequence[str]) -> list[JobStatus | None]:
@@ -436,6 +525,14 @@ class JobQueue:
         except ResponseError:  # the key is of another type
             return {}
         return model_findings.read(kept)
+
+    async def index_state(self) -> index_notes.IndexState | None:
+        """What a worker has found wrong with the index's vectors."""
+        try:
+            kept: Any = await self._valkey.getrange(index_notes.KEY, 0, index_notes.BYTES_MAX)
+        except ResponseError:  # the key is of another type
+            return None
+        return index_notes.state_of(kept)
 
     async def oldest_enqueued_at(self, queue: str) -> datetime | None:
         """Since when the job that is next has waited."""
@@ -538,6 +635,37 @@ def add_to_queue(
     pipeline.rpush(queue, job_id)
 
 
+def cancel_call(job_id: str, queue: str, settings: Settings) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of `scripts.CANCEL` for a job of `queue`."""
+    keys = [
+        Job.key_for(job_id),
+        _queue_key(queue),
+        ScheduledJobRegistry.key_template.format(queue),
+        log_key(job_id),
+        OPEN,
+        OUTBOX,
+        CanceledJobRegistry.key_template.format(queue),
+    ]
+    moment, prefix = utcformat(now()), PUBSUB_CHANNEL_TEMPLATE % ""
+    return keys, [job_id, moment, settings.result_ttl_seconds, prefix, stop_command(job_id)]
+
+
+def delete_call(job_id: str, queue: str, tenant: str, *, has_chat_log: bool) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of `scripts.DELETE` for a tenant's job of `queue`: all that a job has, its row in a chat log
+    too."""
+    registries = (ScheduledJobRegistry, FailedJobRegistry, FinishedJobRegistry, CanceledJobRegistry)
+    keys = [
+        Job.key_for(job_id),
+        _queue_key(queue),
+        OPEN,
+        *(registry.key_template.format(queue) for registry in registries),
+        *(key(job_id) for key in OWN_KEYS),
+        f"rq:executions:{job_id}",
+        ERASED_JOBS,
+    ]
+    return keys, [job_id, int(has_chat_log), answers_prefix(tenant)]
+
+
 def fetch_view(valkey: "Redis", job_id: str, *, tenant: str) -> JobView | None:
     """The job's state now, for a worker; None when there is none or it is another tenant's."""
     keys = (Job.key_for(job_id), results_key(job_id), log_key(job_id))
@@ -563,12 +691,18 @@ def webhook_key(job_id: str) -> str:
     return f"rag:webhook:{job_id}"
 
 
+OWN_KEYS = (results_key, log_key, webhook_key, note_key)
+"""Where a job has words beside its record."""
+
+
 def _new_record(payload: Payload, settings: Settings, traceparent: str | None) -> tuple[dict[str, Any], datetime]:
     """As `new_record`, with what is asked of a job unread: whose it is, of which request and document."""
     fields, enqueued_at = new_record(payload, settings, traceparent)
     fields["tenant"] = payload.tenant
     if payload.request_id is not None:
         fields["request_id"] = payload.request_id
+    if isinstance(payload, AnswerJob) and payload.session_id is not None:
+        fields["session"] = payload.session_id  # when it was asked, Valkey's clock says: several APIs' may differ
     if isinstance(payload, (IngestJob, DeleteJob)):
         fields["document_id"] = payload.document_id
     return fields, enqueued_at
@@ -576,6 +710,8 @@ def _new_record(payload: Payload, settings: Settings, traceparent: str | None) -
 
 def _refuse(outcome: bytes, number: int = 0) -> None:
     """Raise the error that a script's `outcome` is, if it is one."""
+    if outcome == b"erasing":
+        raise TenantBeingErasedError
     if outcome == b"share":
         raise QueueShareError(int(number))
     if outcome == b"full":
@@ -587,7 +723,8 @@ def _queue_key(name: str) -> str:
 
 
 def _fingerprint(payload: Payload, webhook: Webhook | None) -> str:
-    """A hash that is equal for equal requests; `request_id` differs with each sending and does not count."""
-    request = [type(payload).__name__, payload.model_dump(mode="json", exclude={"request_id"})]
+    """A hash that is equal for equal requests; what differs with each sending, or is said in a header, does not
+    count."""
+    request = [type(payload).__name__, payload.model_dump(mode="json", exclude={"request_id", "cache"})]
     hook = webhook.plain() if webhook else None
     return hashlib.sha256(json.dumps([request, hook], sort_keys=True).encode()).hexdigest()

@@ -26,12 +26,14 @@ from app.core.contract import (
     ANSWER_JOB,
     DELETE_JOB,
     EMBED_JOB,
+    ERASE_JOB,
     INGEST_JOB,
     INGEST_QUEUE,
     PAGE_JOB,
     PAGE_QUEUE,
     QUERY_QUEUE,
     SEARCH_JOB,
+    TASK_JOB,
     WEBHOOK_JOB,
     WEBHOOK_QUEUE,
     AnswerJob,
@@ -39,6 +41,8 @@ from app.core.contract import (
     DeleteJob,
     EmbedJob,
     EmbedResult,
+    EraseJob,
+    EraseResult,
     IngestJob,
     IngestResult,
     JobStatus,
@@ -47,6 +51,7 @@ from app.core.contract import (
     SearchJob,
     SearchResult,
     Stage,
+    TaskJob,
     WebhookJob,
 )
 from app.core.errors import ErrorCode, JobError
@@ -55,8 +60,8 @@ from app.core.queue.packing import unpacked
 from app.core.serializer import DATA_BYTES_MAX, PlainSerializer
 from app.core.settings import Settings
 
-Payload = AnswerJob | SearchJob | EmbedJob | IngestJob | DeleteJob | WebhookJob | PageJob
-Result = AnswerResult | SearchResult | EmbedResult | IngestResult | PageResult
+Payload = AnswerJob | TaskJob | SearchJob | EmbedJob | IngestJob | DeleteJob | EraseJob | WebhookJob | PageJob
+Result = AnswerResult | SearchResult | EmbedResult | IngestResult | EraseResult | PageResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +98,12 @@ PAGE_KEEP_SECONDS = 60
 
 KINDS: dict[type[BaseModel], Kind] = {
     AnswerJob: Kind("answer", ANSWER_JOB, QUERY_QUEUE, AnswerResult),
+    TaskJob: Kind("task", TASK_JOB, QUERY_QUEUE, AnswerResult),
     SearchJob: Kind("search", SEARCH_JOB, QUERY_QUEUE, SearchResult),
     EmbedJob: Kind("embed", EMBED_JOB, QUERY_QUEUE, EmbedResult),
     IngestJob: Kind("ingest", INGEST_JOB, INGEST_QUEUE, IngestResult),
     DeleteJob: Kind("delete", DELETE_JOB, INGEST_QUEUE, IngestResult),
+    EraseJob: Kind("erase", ERASE_JOB, INGEST_QUEUE, EraseResult),
     WebhookJob: Kind("webhook", WEBHOOK_JOB, WEBHOOK_QUEUE, None, WEBHOOK_RETRY_SECONDS),
     PageJob: Kind("page", PAGE_JOB, PAGE_QUEUE, PageResult, PAGE_RETRY_SECONDS, PAGE_KEEP_SECONDS),
 }

@@ -1,6 +1,7 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
-from app.core.queue.outbox import CANCELED, ENDED
+from app.core.queue.outbox import CANCELED, ENDED, NOW
+from app.core.queue.turns import FORGET
 from app.core.queue.usage import USED
 
 BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
@@ -43,10 +44,7 @@ While fewer jobs wait than one tenant may have, nobody can have too many, and no
 is counted by each job's own record, and counted anew every second or so: whoever takes a job away need not say so.
 Below, nothing may be written: after a write Valkey lets a script go on that is to be refused at its maxmemory."""
 
-SUBMIT = (
-    ROOM
-    + USED
-    + """
+REPLAY = """
 if ARGV[3] ~= '' then
   local kept = redis.call('HMGET', KEYS[3], 'fingerprint', 'job_id', 'position', 'expires_at')
   if kept[1] and redis.call('EXISTS', ARGV[5] .. kept[2]) == 1 then
@@ -54,20 +52,10 @@ if ARGV[3] ~= '' then
     return {'replay', kept[2], kept[3], kept[4]}
   end
 end
-if ARGV[10] ~= '' then
-  local tokens = used(KEYS, 9, ARGV[11])
-  if tokens >= tonumber(ARGV[10]) then return {'spent', tokens} end
-end
-local position = redis.call('LLEN', KEYS[2]) + 1
-local most, share = tonumber(ARGV[1]), tonumber(ARGV[8])
-if share < most and not has_share(KEYS[2], KEYS[7], KEYS[8], ARGV[5], share, ARGV[9], position > most and 0 or 1) then
-  return {'share', share}
-end
-if position > most then return {'full', position - 1} end
-redis.call('HSET', KEYS[1], unpack(ARGV, 12))
-redis.call('SADD', KEYS[4], KEYS[2])
-redis.call('SADD', KEYS[6], ARGV[2])
-redis.call('RPUSH', KEYS[2], ARGV[2])
+"""
+"""Begins a script that takes a request with a key: what was sent before is not taken again."""
+
+REMEMBER = """
 if ARGV[3] ~= '' then
   redis.call('HSET', KEYS[3], 'fingerprint', ARGV[3], 'job_id', ARGV[2], 'position', position, 'expires_at', ARGV[6])
   redis.call('EXPIRE', KEYS[3], ARGV[4])
@@ -77,19 +65,53 @@ if ARGV[7] ~= '' then
   redis.call('HSET', KEYS[5], 'url', hook.url, 'secret', hook.secret)
   redis.call('EXPIRE', KEYS[5], ARGV[4])
 end
+"""
+"""Ends a script that takes a request: its key and webhook are kept. Both use the keys and arguments of `SUBMIT`."""
+
+SUBMIT = (
+    ROOM
+    + USED
+    + """
+if redis.call('EXISTS', KEYS[9]) == 1 then return {'erasing'} end
+"""
+    + REPLAY
+    + """
+if ARGV[10] ~= '' then
+  local tokens = used(KEYS, 10, ARGV[11])
+  if tokens >= tonumber(ARGV[10]) then return {'spent', tokens} end
+end
+local position = redis.call('LLEN', KEYS[2]) + 1
+local most, share = tonumber(ARGV[1]), tonumber(ARGV[8])
+if share < most and not has_share(KEYS[2], KEYS[7], KEYS[8], ARGV[5], share, ARGV[9], position > most and 0 or 1) then
+  return {'share', share}
+end
+if position > most then return {'full', position - 1} end
+redis.call('HSET', KEYS[1], unpack(ARGV, 12))
+if redis.call('HEXISTS', KEYS[1], 'session') == 1 then
+  local now = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'asked', string.format('%.0f', now[1] * 1000000 + now[2]))
+end
+redis.call('SADD', KEYS[4], KEYS[2])
+redis.call('SADD', KEYS[6], ARGV[2])
+redis.call('RPUSH', KEYS[2], ARGV[2])
+"""
+    + REMEMBER
+    + """
 return {'queued', ARGV[2], position, ARGV[6]}
 """
 )
-"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue, then the
-days of the asker's budget. ARGV: most that may wait, job id, fingerprint or '', seconds to keep key and webhook,
-prefix of job keys, when the answer expires, webhook as JSON or '', most that may wait of one tenant, tenant, tokens
-of the asker's budget or '', the asker's name, then the job's fields and values. What became of it: 'queued' or
-'replay' with id, position and expiry; 'conflict' (the key was used with another body); 'full' with the depth; 'share'
-with the tenant's; 'spent' with the tokens that are used."""
+"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue, the mark of
+the tenant's erasing, then the days of the asker's budget. ARGV: most that may wait, job id, fingerprint or '',
+seconds to keep key and webhook, prefix of job keys, when the answer expires, webhook as JSON or '', most that may
+wait of one tenant, tenant, tokens of the asker's budget or '', the asker's name, then the job's fields and values.
+What became of it: 'queued' or 'replay' with id, position and expiry; 'conflict' (the key was used with another body);
+'full' with the depth; 'share' with the tenant's; 'spent' with the tokens that are used; 'erasing' while the tenant is
+being erased."""
 
 CHECK_ROOM = (
     ROOM
     + """
+if redis.call('EXISTS', KEYS[4]) == 1 then return {'erasing', 0} end
 local most, share = tonumber(ARGV[2]), tonumber(ARGV[3])
 if share < most and not has_share(KEYS[1], KEYS[2], KEYS[3], ARGV[1], share, ARGV[4], 0) then
   return {'share', share}
@@ -98,8 +120,8 @@ local depth = redis.call('LLEN', KEYS[1])
 return {depth >= most and 'full' or 'room', depth}
 """
 )
-"""KEYS: queue, scheduled, counts of the queue. ARGV: prefix of job keys, most that may wait, most of one tenant,
-tenant. Whether a job would be taken: 'room', or why not, as `SUBMIT` says it."""
+"""KEYS: queue, scheduled, counts of the queue, the mark of the tenant's erasing. ARGV: prefix of job keys, most that
+may wait, most of one tenant, tenant. Whether a job would be taken: 'room', or why not, as `SUBMIT` says it."""
 
 VIEW = """
 local job = redis.call('HMGET', KEYS[1],
@@ -158,6 +180,7 @@ REQUEUE = (
     ROOM
     + """
 if redis.call('HGET', KEYS[1], 'status') ~= 'failed' then return {'not failed'} end
+if redis.call('EXISTS', KEYS[7]) == 1 then return {'erasing'} end
 local most, share = tonumber(ARGV[6]), tonumber(ARGV[7])
 if share < most and not has_share(KEYS[2], KEYS[5], KEYS[6], ARGV[5], share, ARGV[8], 1) then
   return {'share', share}
@@ -172,21 +195,32 @@ redis.call('RPUSH', KEYS[2], ARGV[1])
 return {'queued'}
 """
 )
-"""KEYS: job, queue, failed, open jobs, scheduled, counts of the queue. ARGV: job id, time, metadata, retries, prefix
-of job keys, most that may wait, most of one tenant, tenant. 'queued' when the job had failed and now waits again,
-else 'not failed' or 'share'."""
+"""KEYS: job, queue, failed, open jobs, scheduled, counts of the queue, the mark of the tenant's erasing. ARGV: job
+id, time, metadata, retries, prefix of job keys, most that may wait, most of one tenant, tenant. 'queued' when the job
+had failed and now waits again, else 'not failed', 'share' or 'erasing'."""
 
-DELETE = """
+DELETE = (
+    BEYOND_MAXMEMORY
+    + NOW
+    + FORGET
+    + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'started' then return 0 end
+pcall(forget, KEYS[1], ARGV[1])
+local kept = redis.pcall('HGET', KEYS[1], 'kept')
+if type(kept) == 'string' and #kept == 64 then redis.call('DEL', ARGV[3] .. kept) end
 redis.call('LREM', KEYS[2], 0, ARGV[1])
 redis.call('SREM', KEYS[3], ARGV[1])
 for i = 4, 7 do redis.call('ZREM', KEYS[i], ARGV[1]) end
-redis.call('DEL', KEYS[1], unpack(KEYS, 8))
+redis.call('DEL', KEYS[1], unpack(KEYS, 8, #KEYS - 1))
+if ARGV[2] == '1' then redis.call('ZADD', KEYS[#KEYS], now(), ARGV[1]) end
 return 1
 """
-"""KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has. ARGV: job id.
-0 while it runs."""
+)
+"""KEYS: job, queue, open jobs, scheduled, failed, finished, canceled, then what else the job has, and at last the
+jobs that a chat log is to erase. ARGV: job id, 1 where there is one, what the keys of the tenant's kept answers begin
+with. 0 while it runs. The answer that came of the job, or that it was given, is kept no more, nor
+is its turn in a conversation."""
 
 OWN_FAILED = """
 local ids = redis.call('ZREVRANGE', KEYS[1], ARGV[3], ARGV[3] + ARGV[4] - 1)

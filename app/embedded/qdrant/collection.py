@@ -14,7 +14,7 @@ from app.embedded.qdrant.edge.payload_indexes import index_info
 from app.embedded.qdrant.edge.values import Object
 from app.embedded.qdrant.edge.writes import Write
 from app.embedded.qdrant.files import remove, sync_directory, write_json
-from app.embedded.qdrant.index_build import Changes, Journal, build_indexes
+from app.embedded.qdrant.index_build import OPTIMIZE, REWRITE, UNFINISHED, Changes, Journal, build_indexes
 
 FLUSH_INTERVAL_SECONDS = 5  # as Qdrant's; what is not flushed is replayed from Edge's log after a crash
 
@@ -38,6 +38,7 @@ class Collection:
         self._changes = Changes(self._unindexed())
         self._journal: Journal | None = None
         self._optimizing = False
+        self._is_to_be_rewritten = False
         self._operations = 0
         self.closed = False
 
@@ -70,7 +71,7 @@ class Collection:
         """What Qdrant tells about a collection."""
         info = self.shard.info()
         return {
-            "status": "yellow" if self._optimizing or self._changes.are_many(info.points_count) else "green",
+            "status": "yellow" if self._is_at_work(info.points_count) else "green",
             "optimizer_status": "ok",
             "points_count": info.points_count,
             "indexed_vectors_count": info.indexed_vectors_count,
@@ -78,6 +79,10 @@ class Collection:
             "config": describe_config(self.record["config"], FLUSH_INTERVAL_SECONDS),
             "payload_schema": {name: index_info(field) for name, field in info.payload_schema.items()},
         }
+
+    def _is_at_work(self, points: int) -> bool:
+        """Whether indexes are being built, or soon will be."""
+        return self._optimizing or self._is_to_be_rewritten or self._changes.are_many(points)
 
     # Writes
 
@@ -136,7 +141,12 @@ class Collection:
 
     def due(self) -> bool:
         """Whether now is a good time to build indexes."""
-        return not self.closed and self._changes.are_due(self.shard.info().points_count)
+        is_due = self._is_to_be_rewritten or self._changes.are_due(self.shard.info().points_count)
+        return not self.closed and is_due
+
+    def rewrite_soon(self) -> None:
+        """Have the shard written anew, so that what was deleted leaves the disk."""
+        self._is_to_be_rewritten = True
 
     async def optimize(self) -> None:
         """Build indexes on a copy of the shard, in a child process, then put the copy in the shard's place.
@@ -147,10 +157,11 @@ class Collection:
         """
         copy = self.path / new_shard_name()
         counted = self._changes.points
-        self._optimizing = True
+        program = REWRITE if self._is_to_be_rewritten else OPTIMIZE
+        self._optimizing, self._is_to_be_rewritten = True, False
         try:
             await self._copy_to(copy)
-            if await build_indexes(copy) and not self.closed:
+            if await build_indexes(copy, program) and not self.closed:
                 await self._replace_by(copy)
         finally:
             abandoned = self._journal is None
@@ -159,6 +170,7 @@ class Collection:
                 self._changes.points -= counted
             if self.record["shard"] != copy.name:
                 await asyncio.to_thread(remove, copy)
+                await asyncio.to_thread(remove, copy.with_name(copy.name + UNFINISHED))
 
     async def _copy_to(self, copy: Path) -> None:
         async with self._writing:

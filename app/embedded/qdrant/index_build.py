@@ -74,11 +74,17 @@ class Journal:
             copy.update(self._operations.popleft())
 
 
-async def build_indexes(path: Path) -> bool:
-    """Optimize the shard at `path` in a child process; False when that failed."""
+OPTIMIZE, REWRITE = "app.embedded.qdrant.optimize", "app.embedded.qdrant.rewrite"
+"""What a child does with a shard: build its indexes, or write it anew without what was deleted, and build them."""
+UNFINISHED = ".new"
+"""Behind a shard's name: one that is being written anew."""
+
+
+async def build_indexes(path: Path, program: str = OPTIMIZE) -> bool:
+    """Run `program` on the shard at `path` in a child process; False when that failed."""
     # It gets none of our own streams: outliving us, it would keep them open. Nor our key.
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.embedded.qdrant.optimize", str(path)),
+        *(sys.executable, "-m", program, str(path)),
         env=for_store(os.environ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from app.embedded.qdrant.collection import Collection
 from app.embedded.qdrant.edge import payload_indexes, reads, writes
 from app.embedded.qdrant.edge.answers import record, scored
-from app.embedded.qdrant.edge.collection_config import metadata_changes
+from app.embedded.qdrant.edge.collection_config import asks_for_optimization, metadata_changes
 from app.embedded.qdrant.edge.queries import query_request, searches
 from app.embedded.qdrant.edge.values import Json
 from app.embedded.qdrant.edge.vectors import Schema
@@ -129,8 +129,20 @@ async def get_collection(request: Request) -> Json:
 
 
 async def collection_exists(request: Request) -> Json:
-    """Whether there is such a collection."""
-    return {"exists": request.path_params["name"] in store_of(request).collections}
+    """Whether there is such a collection, or an alias of one."""
+    store = store_of(request)
+    return {"exists": store.aliases.resolve(request.path_params["name"]) in store.collections}
+
+
+async def change_aliases(request: Request) -> Json:
+    """Make, delete and rename aliases: all that is asked in one step."""
+    store_of(request).aliases.change(await json_body(request))
+    return True
+
+
+async def list_aliases(request: Request) -> Json:
+    """Every alias, or those of the collection that the address names."""
+    return store_of(request).aliases.described(request.path_params.get("name"))
 
 
 async def create_collection(request: Request) -> Json:
@@ -141,9 +153,15 @@ async def create_collection(request: Request) -> Json:
 
 
 async def update_collection(request: Request) -> Json:
-    """Change a collection's metadata; nothing else can change."""
+    """Change a collection's metadata; nothing else can change.
+
+    With an empty `optimizers_config`, Qdrant's own way to have its optimizers look again, it is written anew.
+    """
     body = await json_body(request)
-    await collection_of(request).merge_metadata(metadata_changes(body))
+    collection = collection_of(request)
+    await collection.merge_metadata(metadata_changes(body))
+    if asks_for_optimization(body):
+        collection.rewrite_soon()
     return True
 
 
@@ -166,6 +184,9 @@ def routes() -> list[Route]:
     return [
         *(route("POST", COLLECTION + path, reading(read)) for path, read in READS.items()),
         *(route(method, COLLECTION + path, writing(write)) for (method, path), write in WRITES.items()),
+        route("GET", "/aliases", list_aliases),
+        route("POST", "/collections/aliases", change_aliases),
+        route("GET", COLLECTION + "/aliases", list_aliases),
         route("GET", COLLECTION + "/exists", collection_exists),
         route("GET", COLLECTION, get_collection),
         route("PUT", COLLECTION, create_collection),

@@ -2,6 +2,7 @@
 
     DIR/lock                            held by the process that owns the directory
     DIR/trash/                          what is being deleted
+    DIR/aliases.json                    other names of collections
     DIR/collections/NAME/collection.json    the collection's configuration, and which shard is the true one
     DIR/collections/NAME/shard-ID/          that shard
 
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.embedded.folder_lock import FolderLock
+from app.embedded.qdrant.aliases import Aliases
 from app.embedded.qdrant.collection import FLUSH_INTERVAL_SECONDS, Collection
 from app.embedded.qdrant.edge.collection_config import collection_config
 from app.embedded.qdrant.edge.errors import BadInputError, ConflictError, NotFoundError
@@ -44,6 +46,7 @@ class Store:
         self._trash = path / "trash"
         self._lock = lock
         self.collections: dict[str, Collection] = {}
+        self.aliases = Aliases(path / "aliases.json", self.collections)
 
     @classmethod
     def open(cls, path: Path) -> "Store":
@@ -60,9 +63,9 @@ class Store:
         return store
 
     def get(self, name: str) -> Collection:
-        """The collection `name`; raises `NotFoundError`."""
+        """The collection that has `name`, or the alias `name`; raises `NotFoundError`."""
         try:
-            return self.collections[name]
+            return self.collections[self.aliases.resolve(name)]
         except KeyError:
             raise NotFoundError(f"Collection `{name}` doesn't exist!") from None
 
@@ -72,14 +75,17 @@ class Store:
             raise BadInputError("a collection's name has 1 to 255 letters, digits, `_` or `-`")
         if name in self.collections:
             raise ConflictError(f"Collection `{name}` already exists!")
+        if name in self.aliases:
+            raise ConflictError(f"Alias `{name}` already exists!")
         config = collection_config(body)
         self.collections[name] = Collection.create(self._root / name, config)
 
     async def drop(self, name: str) -> bool:
-        """Delete the collection `name`; False when there is none."""
+        """Delete the collection `name` and its aliases; False when there is none: an alias is none."""
         collection = self.collections.pop(name, None)
         if collection is not None:
             await collection.drop(self._trash)
+            self.aliases.forget(name)
         return collection is not None
 
     async def flush_forever(self) -> None:
@@ -125,6 +131,7 @@ class Store:
                 raise StoreError(
                     f"cannot open the collection {path}: {reason}. Move it away and index its documents again"
                 ) from error
+        self.aliases.load()
 
 
 def own(path: Path) -> FolderLock:

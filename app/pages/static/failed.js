@@ -10,7 +10,7 @@ import { jobLink } from "./process_rows.js";
 import { cell } from "./queue_rows.js";
 
 const PAGE = 25;
-const KINDS = { answer: "question", search: "search", embed: "embedding", ingest: "document", delete: "deletion" };
+const KINDS = { answer: "question", task: "chat client's task", search: "search", embed: "embedding", ingest: "document", delete: "deletion", erase: "erasing" };
 const WORDS = { requeue: ["Requeue", "requeued"], delete: ["Delete", "deleted"] };
 const chosen = new Set();
 let shown = [], drawn = "", isAll = false, isBusy = false, turn = 0;

@@ -9,7 +9,7 @@ import { signedIn } from "./session.js";
 
 const LOOK_MS = 1000;
 const WORDS = { queued: "queued", started: "started", retrieved: "passages found", first_word: "first word", parsing: "reading", embedding: "indexing", finished: "done", failed: "failed", stopped: "stopped" };
-const KINDS = { answer: "Question", search: "Search", embed: "Embedding", ingest: "Document to index", delete: "Document to delete", page: "Page to show" };
+const KINDS = { answer: "Question", task: "A chat client's task", search: "Search", embed: "Embedding", ingest: "Document to index", delete: "Document to delete", erase: "Tenant to erase", page: "Page to show" };
 const ENDED = new Set(["finished", "failed", "stopped"]);
 const id = decodeURIComponent(location.pathname.split("/").at(-1));
 let drawn = "", isAdmin = false;

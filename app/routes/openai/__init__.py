@@ -1,12 +1,12 @@
 """OpenAI's protocol over the same queue, in the shapes of the official SDK's types.
 
 `/v1/models`, `/v1/chat/completions`, `/v1/embeddings`, and `/v1/responses` with background, cancel and streams that
-resume. What of a request is ignored and what is refused stands in `schemas`.
+resume, `/v1/conversations`. What of a request is ignored and what is refused stands in `schemas`.
 """
 
 from fastapi import APIRouter
 
-from app.routes.openai import chat, embeddings, models, responses
+from app.routes.openai import chat, conversations, embeddings, models, responses
 from app.routes.openai.addresses import install
 
 __all__ = ["HISTORY_BYTES_MAX", "HISTORY_PATHS", "install", "router"]
@@ -16,5 +16,5 @@ HISTORY_BYTES_MAX = 4 * 2**20
 """Chat clients send all that was said before with each question."""
 
 router = APIRouter()
-for routes in (models, chat, responses, embeddings):
+for routes in (models, chat, responses, conversations, embeddings):
     router.include_router(routes.router)

@@ -15,8 +15,8 @@ from app.routes.openai.errors import OpenAIError, answered, translated
 
 PREFIX = "/v1"
 SERVED = (
-    "Served are POST /v1/chat/completions, /v1/responses, /v1/embeddings and GET /v1/models; /docs describes them "
-    "and the service's own addresses."
+    "Served are POST /v1/chat/completions, /v1/responses, /v1/conversations, /v1/embeddings and GET /v1/models; "
+    "/docs describes them and the service's own addresses."
 )
 NOT_SERVED = {
     "/v1/completions": "Legacy completions are not served: send the prompt to POST /v1/chat/completions.",
@@ -24,10 +24,10 @@ NOT_SERVED = {
     "/v1/edits": "Edits are not served: ask with POST /v1/chat/completions.",
     "/v1/chat/completions": "Completions are not stored: POST /v1/responses makes answers that can be retrieved.",
     "/v1/responses/input_tokens": "Tokens are not counted before they are used: a response's `usage` has them.",
-    "/v1/responses/compact": "Conversations are not compacted: earlier turns are not read.",
+    "/v1/responses/compact": "Conversations are not compacted: the last six turns are read.",
     "/v1/assistants": "Assistants are not served: ask with POST /v1/responses.",
     "/v1/threads": "Threads are not served: ask with POST /v1/responses.",
-    "/v1/conversations": "Conversations are not served here: ask with POST /v1/responses.",
+    "/v1/conversations": "A conversation is kept by its questions: ask with POST /v1/responses and `conversation`.",
     "/v1/files": "Files are not served here: POST /documents uploads them, GET /documents lists them.",
     "/v1/uploads": "Uploads are not served here: POST /documents takes whole files.",
     "/v1/vector_stores": "Vector stores are not served: POST /documents puts files into a collection, which is asked "

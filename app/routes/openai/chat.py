@@ -13,11 +13,11 @@ from app.core.event_log import Event
 from app.core.events import EventType
 from app.core.queue.records import JobView
 from app.jobs.streams import PING, EventStream
-from app.request_headers import IdempotencyKey
+from app.request_headers import ClientTask, IdempotencyKey
 from app.routes.openai.citations import annotations
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, job_cancelled, job_failed
 from app.routes.openai.jobs import AskingDep, RestartedError, Transcript, delta_text
-from app.routes.openai.questions import chat_question, collection_of
+from app.routes.openai.questions import asked_by_chat, collection_of
 from app.routes.openai.schemas import (
     ChatAnnotation,
     ChatChoice,
@@ -27,6 +27,10 @@ from app.routes.openai.schemas import (
     ChatUsage,
     stream_or_json,
 )
+
+NO_MODEL = "Titles, tags and the like need a model, and this service answers without one."
+"""The refusal of a client's task. Its content is empty, whereupon chat clients title a chat by its first words; an
+error they would log or show with every question."""
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
@@ -38,7 +42,10 @@ router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
     | error_responses(400, 401, 403, 404, 413, 415, 429, 500, 503, 504),
 )
 async def create_chat_completion(
-    body: ChatCompletionRequest, asking: AskingDep, idempotency_key: IdempotencyKey = None
+    body: ChatCompletionRequest,
+    asking: AskingDep,
+    idempotency_key: IdempotencyKey = None,
+    x_openwebui_task: ClientTask = None,
 ) -> Response:
     """Answer the last user message from the documents of the collection that `model` names.
 
@@ -46,10 +53,13 @@ async def create_chat_completion(
     at once, and what goes wrong then is an `error` in it. An answer that is begun again after a failure goes on where
     its text is the same, else the stream ends with the error `answer_restarted`. A client that leaves before the end
     stops the job, unless it sent `store` or an Idempotency-Key.
+
+    What a chat client asks for itself (a title, tags, follow-ups) is done by the model without the documents; without
+    a model it is a `refusal` with an empty content.
     """
-    collection, question = collection_of(body.model), chat_question(body)
+    collection, asked = collection_of(body.model), asked_by_chat(body, x_openwebui_task)
     asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
-    taken = await asking.submit(question, collection, idempotency_key)
+    taken = await asking.submit(asked, collection, idempotency_key)
     view = await asking.view(taken.job_id)
     completion = Completion(view, body, asking.base_url)
     headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
@@ -88,7 +98,8 @@ def _outcome(view: JobView) -> _Outcome:
     if view.result is None:
         raise _not_there(view.job_id)
     result = cast(AnswerResult, view.result)
-    return _Outcome(result.answer, None, result.finish_reason, result)
+    refusal = NO_MODEL if result.mode == "task" and result.model is None else None
+    return _Outcome(result.answer, refusal, result.finish_reason, result)
 
 
 def _not_there(job_id: str) -> OpenAIError:

@@ -11,24 +11,28 @@ import orjson
 from fastapi import Depends, Request
 
 from app.auth.dependencies import Asker
-from app.core.contract import AnswerJob
+from app.core.contract import AnswerJob, TaskJob
 from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.pipelined import end
-from app.core.queue.producer import Enqueued, Idempotency, JobNotFoundError
+from app.core.queue.producer import Enqueued, Idempotency, JobNotFoundError, JobRunningError
 from app.core.queue.records import KINDS, JobView
 from app.dependencies import ApiDep, UntilAnswered, request_id_of
 from app.jobs.streams import JobEvents
-from app.request_headers import idempotency_key
+from app.request_headers import caching, idempotency_key
 from app.routes import job_actions
 from app.routes.links import base_url, whole_links_for
 from app.routes.openai.collections import check_collection
 from app.routes.openai.errors import OpenAIError
+from app.routes.openai.notes import ResponseNotes
+from app.routes.openai.questions import Asked
 
 CLIENT_LEFT = 499
 """nginx's status for a request whose client went away before its answer: for the log, nobody else sees it."""
+
+_KINDS = (KINDS[AnswerJob].name, KINDS[TaskJob].name)
 
 T = TypeVar("T")
 OnLeft = Callable[[], Awaitable[None]]
@@ -54,6 +58,11 @@ class Asking:
         """This service's URL as the client knows it."""
         return base_url(self.request)
 
+    @property
+    def notes(self) -> ResponseNotes:
+        """What is kept of responses beside their jobs."""
+        return ResponseNotes(self.api.valkey, self.api.settings)
+
     def hold(self, limit: Limit) -> None:
         """Take one of the key's places until the request is over. Raises `LimitReachedError`.
 
@@ -61,14 +70,13 @@ class Asking:
         """
         self.until_answered.enter_context(self.api.places.held(limit, self.principal.key))
 
-    async def submit(self, question: str, collection: str, key: str | None) -> Enqueued:
-        """Put the question on the queue.
+    async def submit(self, asked: Asked, collection: str, key: str | None) -> Enqueued:
+        """Put the question, or the client's task, on the queue.
 
         Raises as `check_collection`, `JobQueue.submit` and `app.request_headers.idempotency_key` do.
         """
-        tenant = self.principal.tenant
-        await check_collection(self.api.valkey, tenant, collection)
-        job = AnswerJob(tenant=tenant, collection=collection, query=question, request_id=request_id_of(self.request))
+        await check_collection(self.api.valkey, self.principal.tenant, collection)
+        job = self._job(asked, collection)
         name = idempotency_key(key)
         return await self.api.queue.submit(
             job,
@@ -76,28 +84,56 @@ class Asking:
             spender=self.principal.spender,
         )
 
+    def _job(self, asked: Asked, collection: str) -> AnswerJob | TaskJob:
+        tenant, request_id = self.principal.tenant, request_id_of(self.request)
+        if asked.is_task:
+            return TaskJob(tenant=tenant, task=asked.text, request_id=request_id)
+        return AnswerJob(
+            tenant=tenant,
+            collection=collection,
+            query=asked.text,
+            turns=asked.turns,
+            instructions=asked.instructions,
+            session_id=asked.session_id,
+            request_id=request_id,
+            cache=caching(self.request.headers.get("cache-control")) if asked.is_stored else "off",
+        )
+
     async def view(self, job_id: str) -> JobView:
-        """The state of a question's job. Raises `JobNotFoundError`, for jobs of other kinds too."""
+        """The state of a question's job, or a task's. Raises `JobNotFoundError`, for jobs of other kinds too."""
         view = await self.api.queue.view(job_id, tenant=self.principal.tenant)
-        if view.kind != KINDS[AnswerJob].name:
+        if view.kind not in _KINDS:
             raise JobNotFoundError(job_id)
         return await self._linked(view)
 
-    def on_left(self, taken: Enqueued, *, store: bool | None, key: str | None) -> OnLeft | None:
+    def on_left(
+        self, taken: Enqueued, *, store: bool | None, key: str | None, forgets: bool = False
+    ) -> OnLeft | None:
         """What is to be done when the client leaves before the answer's end: its job is stopped, to be paid no more.
 
         None when somebody may come for the answer: a client that asked to `store` it, or that sends the same
-        Idempotency-Key again; or when the operator has said so (CANCEL_ON_DISCONNECT).
+        Idempotency-Key again; or when the operator has said so (CANCEL_ON_DISCONNECT). `forgets`: it is removed, too.
         """
         stays = store or key is not None or not self.api.settings.cancel_on_disconnect
-        return None if stays else partial(self._stop, taken.job_id)
+        return None if stays else partial(self._stop, taken.job_id, forgets=forgets)
 
-    async def _stop(self, job_id: str) -> None:
+    async def forget(self, view: JobView) -> None:
+        """Remove a job that has ended, with question and answer; where that fails it expires like any."""
+        if not view.status.is_terminal:
+            return
+        try:
+            await self.api.queue.delete(view.job_id, tenant=self.principal.tenant)
+        except (JobNotFoundError, JobRunningError):
+            return
+        except VALKEY_UNAVAILABLE as error:
+            log.warning("valkey_unavailable", during="removal", reason=type(error).__name__)
+
+    async def _stop(self, job_id: str, *, forgets: bool) -> None:
         if self.api.waiters.is_closing:  # it is we who have left
             return
         try:
-            await job_actions.stop(job_id, self.principal, self.api)
-        except JobNotFoundError:
+            await (job_actions.remove if forgets else job_actions.stop)(job_id, self.principal, self.api)
+        except (JobNotFoundError, JobRunningError):
             return
         except VALKEY_UNAVAILABLE as error:
             log.warning("valkey_unavailable", during="disconnect", reason=type(error).__name__)

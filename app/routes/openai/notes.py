@@ -1,8 +1,9 @@
-"""What a client said of a response that no job needs, kept beside the job: its model's name, its metadata."""
+"""What a client said of a response that no job needs, kept beside the job: model, metadata, what it continues."""
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 from redis.asyncio import Redis
 
+from app.core.contract import INSTRUCTIONS_MAX_CHARACTERS, TURNS_READ, Label
 from app.core.models import QuietModel
 from app.core.queue.producer import note_key
 from app.core.settings import Settings
@@ -18,6 +19,12 @@ class ResponseNote(QuietModel):
     model: str = Field(MODEL, max_length=256)
     background: bool = False
     metadata: dict[str, str] = Field({})
+    chain: tuple[Label, ...] = Field((), max_length=TURNS_READ)
+    """The jobs of the responses that it continues, the oldest first: the last is the previous one."""
+    conversation: Label | None = None
+    instructions: str | None = Field(None, max_length=INSTRUCTIONS_MAX_CHARACTERS)
+    is_stored: bool = True
+    """Else nobody comes back to it."""
 
     @field_validator("metadata")
     @classmethod

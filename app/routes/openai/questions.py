@@ -1,19 +1,38 @@
 """From what a client of OpenAI's protocol sends to a question over a collection."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.contract import DEFAULT_COLLECTION, QUERY_MAX_CHARACTERS, Label
+from app.core.contract import DEFAULT_COLLECTION, QUERY_MAX_CHARACTERS, TURNS_READ, EarlierTurn, Label
 from app.core.models import HIDDEN
+from app.routes.openai.client_tasks import question_in, task_of
 from app.routes.openai.errors import OpenAIError, unsupported
 from app.routes.openai.schemas import ChatCompletionRequest, Format, Message, ResponseRequest, is_unicode
+from app.routes.openai.turns import instructions_in, turns_in
 
 MODEL = "rag-queue"
 
 _LABEL: TypeAdapter[str] = TypeAdapter(Label, config=HIDDEN)
 _TEXT_PARTS = ("text", "input_text")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for: a question of the user's, or a task of the client's own."""
+
+    text: str
+    is_task: bool = False
+    turns: tuple[EarlierTurn, ...] = ()
+    instructions: str | None = None
+    session_id: str | None = None
+    is_stored: bool = True
+
+    def after(self, earlier: tuple[EarlierTurn, ...]) -> "Asked":
+        """The same, asked after `earlier` turns as well."""
+        return replace(self, turns=(*earlier, *self.turns)[-TURNS_READ:])
 
 
 def model_of(collection: str) -> str:
@@ -41,8 +60,8 @@ def no_such_model() -> OpenAIError:
     return OpenAIError(404, message, param="model", code="model_not_found")
 
 
-def chat_question(request: ChatCompletionRequest) -> str:
-    """The question of a chat completion. Raises `OpenAIError` (400) for what this service can't do."""
+def asked_by_chat(request: ChatCompletionRequest, task_header: str | None) -> Asked:
+    """What a chat completion asks. Raises `OpenAIError` (400) for what this service can't do."""
     if request.n not in (None, 1):
         raise unsupported("n", "n must be 1.")
     if request.logprobs:
@@ -52,21 +71,32 @@ def chat_question(request: ChatCompletionRequest) -> str:
     _check_choice("tool_choice", request.tool_choice)
     _check_choice("function_call", request.function_call)
     _check_format("response_format", request.response_format)
-    return _last_question("messages", request.messages)
+    return _asked("messages", request.messages, task_header)
 
 
-def response_question(request: ResponseRequest) -> str:
-    """The question of a response. Raises `OpenAIError` (400) for what this service can't do."""
-    for param in ("previous_response_id", "conversation", "prompt"):
-        if getattr(request, param) is not None:
-            raise unsupported(param, f"{param} is not supported: send the question itself.")
+def asked_by_response(request: ResponseRequest, task_header: str | None) -> Asked:
+    """What a response asks. Raises `OpenAIError` (400) for what this service can't do."""
+    if request.prompt is not None:
+        raise unsupported("prompt", "prompt is not supported: send the question itself.")
+    if request.conversation is not None and request.previous_response_id is not None:
+        message = "A response continues a conversation or another response, not both."
+        raise OpenAIError(400, message, param="previous_response_id", code="mutually_exclusive_parameters")
     if request.background and request.store is False:
         raise unsupported("store", "A background response is stored, to be retrieved: store must not be false.")
     _check_choice("tool_choice", request.tool_choice)
     _check_format("text", request.text.format if request.text else None)
     if isinstance(request.input, str):
-        return _checked("input", request.input)
-    return _last_question("input", request.input)
+        task = task_of([("user", request.input)], task_header)
+        return _task("input", task) if task else _told(request, Asked(_checked("input", question_in(request.input))))
+    return _told(request, _asked("input", request.input, task_header))
+
+
+def _told(request: ResponseRequest, asked: Asked) -> Asked:
+    """The same, with the request's own instructions before those that its input has."""
+    if asked.is_task or request.instructions is None:
+        return asked
+    more = [("system", asked.instructions)] if asked.instructions else []
+    return replace(asked, instructions=instructions_in(more, request.instructions))
 
 
 def _check_choice(param: str, choice: str | dict[str, Any] | None) -> None:
@@ -79,11 +109,41 @@ def _check_format(param: str, form: Format | None) -> None:
         raise unsupported(param, "Answers are text: no other format is supported.")
 
 
-def _last_question(param: str, messages: Sequence[Message]) -> str:
+def _asked(param: str, messages: Sequence[Message], task_header: str | None) -> Asked:
+    said = [(message.role or "", _words(message)) for message in messages if message.type == "message"]
+    task = task_of([each for each in said if each[1].strip()], task_header)
+    if task:
+        return _task(param, task)
+    last, question = _last_question(param, messages)
+    earlier = [message for message in messages[:last] if message.type == "message"]
+    turns = turns_in((message.role or "", _words(message)) for message in earlier)
+    return Asked(question, turns=turns, instructions=instructions_in(said))
+
+
+def _words(message: Message) -> str:
+    """The text of a message, whatever else it has."""
+    if message.content is None or isinstance(message.content, str):
+        return message.content or ""
+    return "\n".join(part.text for part in message.content if part.text)
+
+
+def _task(param: str, task: str) -> Asked:
+    if not is_unicode(task):
+        raise _not_unicode(param)
+    return Asked(task, is_task=True)
+
+
+def _not_unicode(param: str) -> OpenAIError:
+    return OpenAIError(400, "The question is not Unicode.", param=param, code="invalid_value")
+
+
+def _last_question(param: str, messages: Sequence[Message]) -> tuple[int, str]:
+    """Where it stands, and what it is."""
     for index in reversed(range(len(messages))):
         message = messages[index]
         if message.type == "message" and message.role == "user":
-            return _checked(f"{param}[{index}].content", _text(f"{param}[{index}].content", message))
+            where = f"{param}[{index}].content"
+            return index, _checked(where, question_in(_text(where, message)))
     raise OpenAIError(400, "There is no message of the user's.", param=param, code="invalid_value")
 
 
@@ -101,7 +161,7 @@ def _checked(param: str, question: str) -> str:
     if not question:
         raise OpenAIError(400, "The question is empty.", param=param, code="invalid_value")
     if not is_unicode(question):
-        raise OpenAIError(400, "The question is not Unicode.", param=param, code="invalid_value")
+        raise _not_unicode(param)
     if len(question) > QUERY_MAX_CHARACTERS:
         message = f"A question has {QUERY_MAX_CHARACTERS:,} characters at most."
         raise OpenAIError(400, message, param=param, code="string_above_max_length")

@@ -8,6 +8,7 @@ from app.core.queue.records import JobView
 from app.routes.openai.citations import annotations
 from app.routes.openai.notes import ResponseNote
 from app.routes.openai.schemas import (
+    ConversationName,
     IncompleteDetails,
     OutputMessage,
     OutputText,
@@ -56,6 +57,10 @@ class ResponseMaker:
             incomplete_details=_incompleteness(is_refused=is_refused, is_cut=is_cut),
             usage=_usage(result) if result is not None else None,
             metadata=self._note.metadata,
+            instructions=self._note.instructions,
+            previous_response_id=ID_PREFIX + self._note.chain[-1] if self._note.chain else None,
+            conversation=ConversationName(id=self._note.conversation) if self._note.conversation else None,
+            store=self._note.is_stored,
         )
 
     def message(self, message_id: str, result: AnswerResult) -> OutputMessage:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import orjson
@@ -9,19 +10,20 @@ from fastapi import APIRouter, Path, Query, Response
 
 from app.core.errors import Limit
 from app.core.event_log import Event
-from app.core.queue.producer import JobNotFoundError
 from app.core.queue.questions import question_of
 from app.core.queue.records import JobView
 from app.jobs.streams import NOT_BEGUN, PING, EventStream
-from app.request_headers import IdempotencyKey
+from app.request_headers import ClientTask, IdempotencyKey
 from app.routes import job_actions
 from app.routes.jobs import EVENT_NUMBER_MAX
+from app.routes.openai.chains import Chain, chain_to, stored
+from app.routes.openai.conversations import in_conversation, name_of
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses
 from app.routes.openai.jobs import Asking, AskingDep
-from app.routes.openai.notes import ResponseNote, ResponseNotes
-from app.routes.openai.questions import collection_of, response_question
+from app.routes.openai.notes import ResponseNote
+from app.routes.openai.questions import asked_by_response, collection_of
 from app.routes.openai.response_events import ResponseEvents, StreamEvent
-from app.routes.openai.response_objects import ID_PREFIX, ResponseMaker
+from app.routes.openai.response_objects import ResponseMaker
 from app.routes.openai.schemas import (
     InputItemList,
     InputMessage,
@@ -31,6 +33,7 @@ from app.routes.openai.schemas import (
     ResponseRequest,
     stream_or_json,
 )
+from app.routes.openai.turns import instructions_in
 from app.routes.waiting import wait_for_end
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
@@ -48,33 +51,54 @@ ResponseId = Annotated[str, Path(description="The id that POST /v1/responses gav
     | error_responses(400, 401, 403, 404, 413, 415, 429, 503),
 )
 async def create_response(
-    body: ResponseRequest, asking: AskingDep, idempotency_key: IdempotencyKey = None
+    body: ResponseRequest,
+    asking: AskingDep,
+    idempotency_key: IdempotencyKey = None,
+    x_openwebui_task: ClientTask = None,
 ) -> Response:
     """Answer `input` from the documents of the collection that `model` names.
 
     With `background`, and when the answer takes longer than the service waits, the response comes back as `queued` or
     `in_progress`: retrieve it later. With `stream`, its events come as they happen. A client that leaves before the
-    end stops the response, unless it sent `background`, `store` or an Idempotency-Key.
+    end stops the response, unless it sent `background`, `store` or an Idempotency-Key. `previous_response_id`
+    continues the chain of responses that ends with it: its last six turns are read, and it may fork. `conversation`
+    names one that is kept, which begins with its first question.
     """
-    collection, question = collection_of(body.model), response_question(body)
-    note = ResponseNote(model=body.model, background=bool(body.background), metadata=body.metadata or {})
+    collection, asked = collection_of(body.model), asked_by_response(body, x_openwebui_task)
+    previous = body.previous_response_id
+    chain = await chain_to(asking, previous) if previous is not None else Chain()
+    asked = replace(asked.after(chain.turns), is_stored=body.store is not False)
+    conversation = name_of(body.conversation) if body.conversation is not None else None
+    if conversation is not None:
+        asked = await in_conversation(asking, asked, conversation)
+    note = ResponseNote(
+        model=body.model,
+        background=bool(body.background),
+        metadata=body.metadata or {},
+        chain=chain.job_ids,
+        conversation=conversation,
+        instructions=instructions_in([], body.instructions),
+        is_stored=asked.is_stored,
+    )
     if body.stream or not body.background:
         asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
-    taken = await asking.submit(question, collection, idempotency_key)
-    notes = _notes(asking)
+    taken = await asking.submit(asked, collection, idempotency_key)
     if taken.is_replay:
-        note = await notes.get(taken.job_id)
+        note = await asking.notes.get(taken.job_id)
     else:
-        await notes.put(taken.job_id, note)
+        await asking.notes.put(taken.job_id, note)
     view = await asking.view(taken.job_id)
     maker = ResponseMaker(note, asking.base_url)
     headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
-    on_left = asking.on_left(taken, store=body.store or body.background, key=idempotency_key)
+    forgets = not note.is_stored and idempotency_key is None  # else it may be asked for again
+    on_left = asking.on_left(taken, store=body.store or body.background, key=idempotency_key, forgets=forgets)
     if body.stream:
-        frames = _frames(ResponseEvents(view, maker), asking, view.job_id, after=NOT_BEGUN)
+        frames = _frames(ResponseEvents(view, maker), asking, view.job_id, after=NOT_BEGUN, forgets=forgets)
         return EventStream(frames, headers, on_left=on_left)
     if not body.background:
         view = await asking.wait(view, asking.api.settings.job_timeout_seconds, on_left)
+    if forgets:
+        await asking.forget(view)
     return _json(maker.make(view), headers)
 
 
@@ -95,8 +119,8 @@ async def retrieve_response(
     """The response as it is now; with `stream`, its events from the first or after the one that you name."""
     if stream:
         asking.hold(Limit.STREAMS)
-    view = await _view(asking, response_id)
-    maker = await _maker(asking, view)
+    view, note = await _found(asking, response_id)
+    maker = ResponseMaker(note, asking.base_url)
     if stream:
         return EventStream(_frames(ResponseEvents(view, maker), asking, view.job_id, after=starting_after))
     return _json(maker.make(view))
@@ -109,9 +133,10 @@ async def retrieve_response(
 )
 async def cancel_response(response_id: ResponseId, asking: AskingDep) -> Response:
     """Stop a response, in the background or not. Idempotent: one that has ended is returned as it is."""
-    view = await job_actions.stop((await _view(asking, response_id)).job_id, asking.principal, asking.api)
+    view, note = await _found(asking, response_id)
+    view = await job_actions.stop(view.job_id, asking.principal, asking.api)
     view = await wait_for_end(view, job_actions.STOP_SECONDS, asking.principal, asking.api)
-    return _json((await _maker(asking, view)).make(view))
+    return _json(ResponseMaker(note, asking.base_url).make(view))
 
 
 @router.delete("/responses/{response_id}", responses=error_responses(401, 403, 404, 409, 429, 503))
@@ -119,7 +144,7 @@ async def delete_response(response_id: ResponseId, asking: AskingDep) -> Respons
     """Remove the response with its question and its events. One that is in progress is stopped first."""
     view = await _view(asking, response_id)
     await job_actions.remove(view.job_id, asking.principal, asking.api)
-    await _notes(asking).delete(view.job_id)
+    await asking.notes.delete(view.job_id)
     return ResponseDeleted(id=response_id)
 
 
@@ -141,29 +166,28 @@ async def list_input_items(
 
 
 async def _view(asking: Asking, response_id: str) -> JobView:
-    """Raises `OpenAIError` (404) when there is no such response, or it is another tenant's."""
-    try:
-        if response_id.startswith(ID_PREFIX):
-            return await asking.view(response_id.removeprefix(ID_PREFIX))
-    except JobNotFoundError:
-        pass
-    raise OpenAIError(404, "There is no such response, or it has expired.", param="response_id", code="not_found")
+    """The response's job. Raises as `_found`."""
+    view, _ = await _found(asking, response_id)
+    return view
 
 
-def _notes(asking: Asking) -> ResponseNotes:
-    return ResponseNotes(asking.api.valkey, asking.api.settings)
-
-
-async def _maker(asking: Asking, view: JobView) -> ResponseMaker:
-    return ResponseMaker(await _notes(asking).get(view.job_id), asking.base_url)
+async def _found(asking: Asking, response_id: str) -> tuple[JobView, ResponseNote]:
+    """The response's job and note. Raises `OpenAIError` (404) as `stored` gives none."""
+    found = await stored(asking, response_id)
+    if found is None:
+        message = "There is no such response, or it has expired."
+        raise OpenAIError(404, message, param="response_id", code="not_found")
+    return found
 
 
 def _json(response: ResponseObject, headers: dict[str, str] | None = None) -> Response:
     return Response(response.model_dump_json(), 200, headers, media_type="application/json")
 
 
-async def _frames(events: ResponseEvents, asking: Asking, job_id: str, *, after: int) -> AsyncGenerator[bytes, None]:
-    """The events that come after number `after`, framed."""
+async def _frames(
+    events: ResponseEvents, asking: Asking, job_id: str, *, after: int, forgets: bool = False
+) -> AsyncGenerator[bytes, None]:
+    """The events that come after number `after`, framed. `forgets`: the job is removed behind the last."""
     if begun := _framed(events.begin(), after):
         yield begun
     async with aclosing(asking.follow(job_id)) as batches:
@@ -172,6 +196,8 @@ async def _frames(events: ResponseEvents, asking: Asking, job_id: str, *, after:
                 yield PING
             elif frames := _framed(_given(events, batch), after):
                 yield frames
+            if forgets and isinstance(batch, JobView):
+                await asking.forget(batch)
 
 
 def _given(events: ResponseEvents, batch: Sequence[Event] | JobView) -> list[StreamEvent]:

@@ -3,16 +3,16 @@
 Fields that are not named here are ignored, where that leaves the answer right: sampling (`temperature`, `top_p`,
 `seed`, `stop`, penalties, `logit_bias`), lengths (`max_tokens`, `max_completion_tokens`, `max_output_tokens`),
 `tools` that the model need not call, `user`, `service_tier`, `reasoning`, `verbosity`, caching, `include`,
-`truncation`. System and developer messages and `instructions` are ignored too: the rules that keep an answer to the
-documents are the service's own. Of a conversation, the last user message is the question; earlier turns are not read.
-What would make the answer wrong is refused.
+`truncation`. Of a conversation, the last user message is the question, and of what was said before it the last six
+turns are read. System and developer messages and `instructions` stand below the service's own rules, which keep an
+answer to the documents. What would make the answer wrong is refused.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator
 
-from app.core.contract import EMBED_TEXTS_MAX, QUERY_MAX_CHARACTERS
+from app.core.contract import EMBED_TEXTS_MAX, INSTRUCTIONS_MAX_CHARACTERS, QUERY_MAX_CHARACTERS, TURNS_READ
 from app.core.models import QuietModel
 
 METADATA_PAIRS_MAX = 16
@@ -100,7 +100,9 @@ class ChatCompletionRequest(QuietModel):
     )
 
     model: str = Field(description="`rag-queue`, or `rag-queue:{collection}`")
-    messages: list[Message] = Field(min_length=1, description="The last one of the user is the question")
+    messages: list[Message] = Field(
+        min_length=1, description="The last one of the user is the question, read with six turns before"
+    )
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     store: bool | None = Field(None, description="True: the job goes on when the client leaves")
@@ -113,7 +115,7 @@ class ChatCompletionRequest(QuietModel):
 
 
 class ResponseRequest(QuietModel):
-    """POST /v1/responses. Every response can be retrieved until it expires, whatever `store` says."""
+    """POST /v1/responses. A response can be retrieved until it expires, unless `store` is false."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": MODEL_EXAMPLE, "input": QUESTION_EXAMPLE, "background": True}]}
@@ -121,16 +123,25 @@ class ResponseRequest(QuietModel):
 
     model: str = Field(description="`rag-queue`, or `rag-queue:{collection}`")
     input: str | list[Message] = Field(description="The question, or a conversation that ends with it")
+    instructions: str | None = Field(
+        None, description=f"What answers should be like; {INSTRUCTIONS_MAX_CHARACTERS:,} characters are read"
+    )
     background: bool | None = Field(None, description="Answer at once; retrieve the response later")
     stream: bool | None = None
     store: bool | None = Field(
-        None, description="True: it goes on when the client leaves. Not false together with `background`"
+        None,
+        description="True: it goes on when the client leaves. False: it can't be retrieved or continued, and is "
+        "removed once it is answered; not together with `background`",
     )
     metadata: dict[str, Any] | None = Field(None, description="16 pairs of strings; they come back as they are")
     tool_choice: str | dict[str, Any] | None = Field(None, description="`none` or `auto`: no tool is ever called")
     text: TextOptions | None = None
-    previous_response_id: str | None = Field(None, description="Not supported")
-    conversation: str | dict[str, Any] | None = Field(None, description="Not supported")
+    previous_response_id: str | None = Field(
+        None, max_length=256, description=f"The response to be continued: the last {TURNS_READ} turns are read"
+    )
+    conversation: str | dict[str, Any] | None = Field(
+        None, description='The name of the conversation that it is asked in, or `{"id": name}`; not with the former'
+    )
     prompt: dict[str, Any] | None = Field(None, description="Not supported")
 
     @field_validator("metadata")
@@ -282,6 +293,12 @@ class IncompleteDetails(QuietModel):
     reason: Literal["content_filter", "max_output_tokens"]
 
 
+class ConversationName(QuietModel):
+    """The conversation that a response was asked in."""
+
+    id: str
+
+
 class ResponseObject(QuietModel):
     """A response. `output` is empty unless it is completed, or incomplete as the answer is cut off."""
 
@@ -297,8 +314,10 @@ class ResponseObject(QuietModel):
     incomplete_details: IncompleteDetails | None
     usage: ResponseUsage | None
     metadata: dict[str, str]
-    instructions: None = None
-    previous_response_id: None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    conversation: ConversationName | None = None
+    store: bool = True
     parallel_tool_calls: bool = False
     tool_choice: Literal["auto"] = "auto"
     tools: list[Any] = Field([])
@@ -330,6 +349,42 @@ class InputItemList(QuietModel):
     first_id: str | None
     last_id: str | None
     has_more: Literal[False] = False
+
+
+class ConversationRequest(QuietModel):
+    """POST /v1/conversations."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+    items: list[dict[str, Any]] | None = Field(None, description="Not supported")
+    metadata: dict[str, Any] | None = Field(None, description="Not supported")
+
+
+class ConversationObject(QuietModel):
+    """A conversation."""
+
+    id: str
+    object: Literal["conversation"] = "conversation"
+    created_at: int
+    metadata: dict[str, str] = Field({})
+
+
+class ConversationDeleted(QuietModel):
+    """The conversation is gone, with what was asked and answered."""
+
+    id: str
+    object: Literal["conversation.deleted"] = "conversation.deleted"
+    deleted: Literal[True] = True
+
+
+class ConversationItemList(QuietModel):
+    """Some of a conversation's messages."""
+
+    object: Literal["list"] = "list"
+    data: list[InputMessage | OutputMessage]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
 
 
 class ResponseDeleted(QuietModel):

@@ -1,8 +1,7 @@
 """Requests of Open WebUI beside a plain question, one table: what each has of its own, and what must come back.
 
 Titles, tags, follow-ups and search terms are asked of the chat's own model unless the operator names another. They
-come as questions; from here they get an answer out of the documents, or that nothing was found, and it goes on
-without a title of the model's.
+come as questions, and are done by the model without the documents.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,6 +39,11 @@ LEAKED: Mapping[str, Any] = {
     "user": {"name": "J", "id": "1"},
 }  # fmt: skip
 """What its page sends to its backend; versions differ in what of it they pass on."""
+EMOJI = "Your task is to reflect the speaker's likely facial expression through an emoji.\n\nMessage: ```😀```"
+FILES = (
+    "### Task:\nRespond to the user query using the provided context.\n\n"
+    f'<context>\n<source id="1" name="own.txt">{"word " * 2_000}</source>\n</context>\n\n{library.QUESTION}'
+)
 CACHED_PART = {"type": "text", "text": library.QUESTION, "cache_control": {"type": "ephemeral"}}
 
 
@@ -50,9 +54,12 @@ def is_the_answer(response: httpx.Response) -> None:
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
 
 
-def is_an_answer(response: httpx.Response) -> None:
-    """It takes the first and the last brace of the text, finds no JSON between them, and goes on."""
-    assert read_whole(response).text.strip()
+def is_done(response: httpx.Response) -> None:
+    """By the model alone: nothing is cited. It takes what stands between the first and the last brace of the text."""
+    answer = read_whole(response)
+    assert answer.text.strip()
+    assert not answer.links
+    assert not any(quote in answer.text for _, _, quote in library.QUOTES)
 
 
 def is_refused(response: httpx.Response) -> None:
@@ -62,19 +69,20 @@ def is_refused(response: httpx.Response) -> None:
 
 
 REQUESTS: Mapping[str, tuple[Mapping[str, Any], Callable[[httpx.Response], None]]] = {
+    "files of its own before the question": ({"messages": [{"role": "user", "content": FILES}]}, is_the_answer),
     "a chat that goes on": ({"messages": TURNS}, is_the_answer),
     "parts, marked for a cache": ({"messages": [{"role": "user", "content": [CACHED_PART]}]}, is_the_answer),
     "tools that need not be called": ({"tools": [TOOL], "tool_choice": "auto"}, is_the_answer),
     "its page's own fields": (LEAKED, is_the_answer),
     "reasoning asked for": ({"reasoning_effort": "low", "verbosity": "low"}, is_the_answer),
     "an empty response_format": ({"response_format": {"type": "text"}}, is_the_answer),
-    "a title": (task("Give this chat a title of three to five words.", max_completion_tokens=1000), is_an_answer),
-    "tags": (task("Give one to three tags for the chat's themes."), is_an_answer),
-    "follow-ups": (task("Suggest three to five questions that the user may ask next."), is_an_answer),
-    "search terms": (task("Say whether a search is needed, and for what."), is_an_answer),
-    "an emoji": (task("Reflect the mood in one emoji. 😀", max_tokens=4), is_an_answer),
-    "an autocompletion": (task("Complete the text: The anchor is", temperature=0), is_an_answer),
-    "a title of a chat that is too long": (task("A title. " + "word " * 2_000), is_refused),
+    "a title": (task("Give this chat a title of three to five words.", max_completion_tokens=1000), is_done),
+    "tags": (task("Give one to three tags for the chat's themes."), is_done),
+    "follow-ups": (task("Suggest three to five questions that the user may ask next."), is_done),
+    "search terms": (task("Say whether a search is needed, and for what."), is_done),
+    "an emoji": ({"stream": False, "messages": [{"role": "user", "content": EMOJI}], "max_tokens": 4}, is_done),
+    "an autocompletion": (task("Complete the text: The anchor is", temperature=0), is_done),
+    "a title of a chat that is too long": (task("A title. " + "word " * 10_000), is_done),
     "an image": (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]},
         is_refused,

@@ -19,6 +19,7 @@ from app.auth.sessions import COOKIE
 from app.core.settings import Settings
 from app.main import create_app
 from tests.support.api import serving
+from tests.support.conversations import add_conversation
 from tests.support.credentials import AUDIENCE, ISSUER, SECRET, api_key, bearer, token, unsigned_token
 
 Route = tuple[str, str]
@@ -83,16 +84,23 @@ WITH_ID: Mapping[Route, Entry] = {
     ("POST", "/jobs/{job_id}/requeue"): Entry(add_job),
     ("POST", "/jobs/{job_id}/ticket"): Entry(add_job),
     ("GET", "/jobs/{job_id}/timeline"): Entry(add_job),
+    ("POST", "/jobs/{job_id}/feedback"): Entry(add_job, {"json": {"rating": "up"}}),
     ("GET", "/page/answers/{job_id}"): Entry(add_job),
     ("GET", "/documents/{document_id}"): Entry(add_document),
     ("DELETE", "/documents/{document_id}"): Entry(add_document),
     ("GET", "/documents/{document_id}/file"): Entry(add_document),
     ("GET", "/documents/{document_id}/pages/{n}"): Entry(add_document, {"params": {"wait": 0}}),
     ("GET", "/documents/{document_id}/pages/{n}.png"): Entry(add_document, {"params": {"wait": 0}}),
+    ("GET", "/conversations/{session_id}"): Entry(add_conversation),
+    ("DELETE", "/conversations/{session_id}"): Entry(add_conversation),
     ("GET", "/v1/responses/{response_id}"): Entry(add_response),
     ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
     ("DELETE", "/v1/responses/{response_id}"): Entry(add_response),
+    ("DELETE", "/tenants/{tenant}"): Entry(lambda _: "acme"),
+    ("GET", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
+    ("GET", "/v1/conversations/{conversation_id}/items"): Entry(add_conversation),
+    ("DELETE", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
 }
 SHARED = {("GET", "/v1/models/{model}")}
 """Routes whose id names nothing of a tenant's."""
@@ -115,6 +123,13 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/v1/responses/{response_id}/input_items"): Role.ASK,
     ("POST", "/v1/responses/{response_id}/cancel"): Role.ASK,
     ("DELETE", "/v1/responses/{response_id}"): Role.ASK,
+    ("POST", "/v1/conversations"): Role.ASK,
+    ("GET", "/v1/conversations/{conversation_id}"): Role.ASK,
+    ("GET", "/v1/conversations/{conversation_id}/items"): Role.ASK,
+    ("DELETE", "/v1/conversations/{conversation_id}"): Role.ASK,
+    ("GET", "/conversations"): Role.ASK,
+    ("GET", "/conversations/{session_id}"): Role.ASK,
+    ("DELETE", "/conversations/{session_id}"): Role.ASK,
     ("GET", "/documents"): Role.ASK,
     ("GET", "/documents/{document_id}"): Role.ASK,
     ("GET", "/documents/{document_id}/file"): Role.ASK,
@@ -133,6 +148,9 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/workers"): Role.ADMIN,
     ("GET", "/metrics"): Role.ADMIN,
     ("GET", "/usage"): Role.ASK,
+    ("DELETE", "/tenants/{tenant}"): Role.ADMIN,
+    ("GET", "/history"): Role.ADMIN,
+    ("POST", "/jobs/{job_id}/feedback"): Role.ASK,
     ("GET", "/session"): Role.ASK,
     ("GET", "/page/answers/{job_id}"): Role.ASK,
 }
@@ -174,6 +192,7 @@ def url(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         jwt_audience=AUDIENCE,
         address_rate_limit="99999/second",
         metrics=True,
+        database_url=f"sqlite:///{data_dir}/history.sqlite3",
     )
     with Redis.from_url(valkey_url) as valkey:
         valkey.flushall()
@@ -248,10 +267,21 @@ def test_a_route_is_for_its_role_and_those_above(client: httpx.Client, route: Ro
 
 
 def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: httpx.Client) -> None:
-    job_id, document_id = add_job(owner), add_document(owner)
+    job_id, document_id, session_id = add_job(owner), add_document(owner), add_conversation(owner)
+    assert session_id in owner.get("/conversations").text
     for headers in STRANGERS.values():
-        for path in ("/documents", "/jobs?status=failed", "/queues", "/queues/history", "/workers", "/metrics"):
+        for path in (
+            "/documents",
+            "/conversations",
+            "/jobs?status=failed",
+            "/queues",
+            "/queues/history",
+            "/workers",
+            "/metrics",
+            "/history",
+        ):
             answer = client.get(path, headers=headers)
             assert answer.status_code == 200
             assert job_id not in answer.text
             assert document_id not in answer.text
+            assert session_id not in answer.text

@@ -16,7 +16,7 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import ResponseStreamEvent
 from redis import Redis
 
-from app.core.contract import DEFAULT_TENANT, Usage
+from app.core.contract import DEFAULT_TENANT, AnswerResult, Usage
 from app.core.documents import operations
 from app.core.documents.catalog import Catalog
 from app.core.documents.records import DocumentRecord
@@ -25,6 +25,7 @@ from app.core.events import EventType, log_key
 from app.core.formats import MediaType
 from app.core.settings import Settings
 from app.routes.openai import HISTORY_BYTES_MAX
+from app.routes.openai.client_tasks import TASK_HEADER
 from tests.support.acting import QUEUE_KEY, ActingWorker, answer
 from tests.support.api import serving
 from tests.support.credentials import api_key
@@ -187,6 +188,82 @@ def test_the_last_message_of_the_user_is_the_question(client: OpenAI, worker: Ac
     with working(act, worker):
         client.chat.completions.create(model="rag-queue", messages=conversation)
     assert asked == ["When does it\nopen?"]
+
+
+TASK = "### Task:\nGive this chat a title.\n### Chat History:\n<chat_history>\nUSER: When?\n</chat_history>"
+
+
+def doing(worker: ActingWorker, result: AnswerResult) -> Callable[[str], None]:
+    """A task is done, which is checked to be one."""
+
+    def act(job_id: str) -> None:
+        assert worker.task(job_id).task == TASK
+        worker.wait_for_client(job_id)
+        worker.start(job_id)
+        worker.finish(job_id, result)
+
+    return act
+
+
+DONE = answer('{"title": "Opening"}', mode="task", usage=Usage(input_tokens=40, output_tokens=4))
+
+
+def test_a_clients_own_prompt_is_a_task_and_no_question(client: OpenAI, worker: ActingWorker) -> None:
+    with working(doing(worker, DONE), worker):
+        completion = client.chat.completions.create(
+            model="rag-queue", messages=[{"role": "user", "content": TASK}], max_completion_tokens=1000
+        )
+    [choice] = completion.choices
+    assert choice.message.content == '{"title": "Opening"}'
+    assert choice.message.annotations == []
+    assert choice.message.refusal is None
+    assert completion.usage is not None
+    assert completion.usage.total_tokens == 44
+
+
+def test_a_task_is_streamed_where_a_client_streams_it(client: OpenAI, worker: ActingWorker) -> None:
+    with working(doing(worker, DONE), worker):
+        stream = client.chat.completions.create(
+            model="rag-queue", messages=[{"role": "user", "content": TASK}], stream=True
+        )
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+    assert text == '{"title": "Opening"}'
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_without_a_model_a_task_is_refused_with_an_empty_answer(
+    client: OpenAI, worker: ActingWorker, *, is_streamed: bool
+) -> None:
+    asking: Any = {"model": "rag-queue", "messages": [{"role": "user", "content": TASK}]}
+    with working(doing(worker, answer("", mode="task", model=None)), worker):
+        if is_streamed:
+            deltas = [chunk.choices[0].delta for chunk in client.chat.completions.create(**asking, stream=True)]
+            content = "".join(delta.content or "" for delta in deltas)
+            refusal = "".join(delta.refusal or "" for delta in deltas)
+        else:
+            message = client.chat.completions.create(**asking).choices[0].message
+            content, refusal = message.content or "", message.refusal or ""
+    assert (content, "need a model" in refusal) == ("", True)
+
+
+def test_a_task_by_responses_has_the_prompt_as_its_input(client: OpenAI, worker: ActingWorker) -> None:
+    with working(doing(worker, DONE), worker):
+        response = client.responses.create(model="rag-queue", input=TASK)
+    assert response.output_text == '{"title": "Opening"}'
+    [item] = client.responses.input_items.list(response.id)
+    assert item.model_dump()["content"][0]["text"] == TASK
+
+
+def test_a_task_that_open_webui_names_is_one(client: OpenAI, worker: ActingWorker, api: str) -> None:
+    body = {"model": "rag-queue", "messages": USER, "stream": True}
+    with httpx.stream("POST", f"{api}/chat/completions", json=body, headers={TASK_HEADER: "emoji_generation"}):
+        assert worker.task(worker.take()).task == "When does the harbour open?"
+
+
+def test_files_that_open_webui_puts_before_a_question_are_not_asked(client: OpenAI, worker: ActingWorker) -> None:
+    files = f"### Task:\nRespond to the query.\n<context>\n{'word ' * 5_000}</context>\nWhen does it open?"
+    client.responses.create(model="rag-queue", input=files, background=True)
+    assert worker.payload(worker.take()).query == "When does it open?"
 
 
 def test_a_streamed_completion_comes_as_it_is_written(client: OpenAI, worker: ActingWorker) -> None:
@@ -588,7 +665,8 @@ def test_a_completion_that_would_be_wrong_is_refused(
     ("request_", "param"),
     [
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"conversation": "conv_1"}, "conversation"),
+        ({"conversation": "../conv"}, "conversation"),
+        ({"prompt": {"id": "p"}}, "prompt"),
         ({"background": True, "store": False}, "store"),
         ({"text": {"format": {"type": "json_object"}}}, "text"),
         ({"tool_choice": {"type": "function", "name": "f"}}, "tool_choice"),

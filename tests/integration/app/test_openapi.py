@@ -19,7 +19,7 @@ from schemathesis.generation import GenerationMode
 from app import schemas as app_schemas
 from app.core.settings import Settings
 from app.openapi.examples import EXAMPLES
-from app.routes import usage_schemas, watch_schemas
+from app.routes import history_schemas, usage_schemas, watch_schemas
 from app.routes.openai import schemas as openai_schemas
 from tests.support.api import serving
 
@@ -31,7 +31,7 @@ CHECKED = (
     "status_code_conformance",
 )
 STATED_SERVER_ERROR = 503
-MODULES = (app_schemas, watch_schemas, usage_schemas, openai_schemas)
+MODULES = (app_schemas, watch_schemas, usage_schemas, history_schemas, openai_schemas)
 """Where the models of answers are."""
 COMPLETIONS = "/v1/chat/completions"
 """The one that waits for its answer, and says so with a 504 when that takes too long."""

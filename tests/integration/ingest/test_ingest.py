@@ -38,7 +38,7 @@ def qdrant(qdrant_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[QdrantC
     monkeypatch.setenv("QDRANT_COLLECTION", f"test-{uuid4().hex}")
     client = QdrantClient(url=qdrant_url, check_compatibility=False)
     yield client
-    client.delete_collection(Settings().qdrant_collection)
+    client.delete_collection(f"{Settings().qdrant_collection}-1")
     client.close()
 
 

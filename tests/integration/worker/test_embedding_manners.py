@@ -29,7 +29,8 @@ from tests.integration.ingest.test_ingest_jobs import uploaded
 from tests.support import pdfs
 from tests.support.embedding_manners import EMBEDDING_MANNERS, REFUSALS
 from tests.support.model_server import ModelServer
-from worker.index.vector_index import VectorIndex, WritingHttp, open_index
+from worker.http.writing import WritingHttp
+from worker.index.vector_index import VectorIndex, open_index
 from worker.jobs import embed_texts, search_documents
 from worker.model.embeddings import ProviderEmbeddings
 from worker.resources import end
@@ -267,7 +268,7 @@ def test_a_collection_made_anew_with_another_length_is_taken_as_it_is(
     assert code_of(lambda: index_file(valkey, shore)) is MISMATCH
     assert code_of(search) is MISMATCH
     with closing(QdrantClient(url=qdrant_url, check_compatibility=False)) as client:
-        client.delete_collection(settings.qdrant_collection)
+        client.delete_collection(f"{settings.qdrant_collection}-1")
     with closing(open_index(settings)) as another:
         another.ensure()
     index_file(valkey, shore)

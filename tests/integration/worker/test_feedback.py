@@ -176,7 +176,6 @@ def test_only_the_convex_fusion_of_both_halves_has_a_second_round(
 
 def test_bm25_alone_is_one_request(made: Settings, http: Watched) -> None:
     searcher = Searcher(http, made.model_copy(update={"embedding_model": None}))
-    searcher._verified = True  # the collection has another model, of which the sparse vectors know nothing
     _find(searcher)
     http.asked.clear()
     assert _find(searcher)

@@ -14,7 +14,9 @@ from qdrant_client import QdrantClient
 from app.core.errors import ErrorCode, ServiceError
 from app.core.settings import Settings
 from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
-from worker.index.vector_index import INDEXED_FIELDS, Chunk, Document, VectorIndex, Version, WritingHttp, open_index
+from worker.http.generations import Generation
+from worker.http.writing import WritingHttp
+from worker.index.vector_index import INDEXED_FIELDS, Chunk, Document, VectorIndex, Version, open_index
 from worker.vectors import document_vector
 
 WHERE: dict[str, Any] = {"tenant": "default", "collection": "default"}
@@ -225,40 +227,62 @@ def test_the_records_of_many_documents_are_paged_through(index: VectorIndex, mon
 
 
 @pytest.mark.parametrize("model", [None, "another"])
-def test_another_embedding_model_is_an_error_and_never_silence(
-    http: WritingHttp, name: str, model: str | None
+def test_into_vectors_of_another_model_chunks_are_written_without(
+    http: WritingHttp, client: QdrantClient, name: str, model: str | None
 ) -> None:
+    """They are found by words, and the collection says that some lack vectors."""
     add_document(_with_model(http, name), *HANDBOOK)
     index = _with_model(http, name, model) if model else VectorIndex(http, name)
-    for act in (lambda: _documents(index), index.ensure):
-        with pytest.raises(ServiceError) as caught:
-            act()
-        assert caught.value.code is ErrorCode.INDEX_MISMATCH
+    add_document(index, "A late page.", document_id="late")
+    assert {document.document_id for document in _documents(index)} == {"handbook", "late"}
+    points, _ = client.scroll(name, with_vectors=True)
+    without = {point.payload["metadata"]["document_id"] for point in points if "dense" not in point.vector}  # type: ignore[index, operator]
+    assert without == {"late"}
+    found = index.generations().current
+    assert found is not None
+    assert (found.model, found.lacks_vectors) == ("words", True)
+    index.delete(**WHERE, document_id="handbook")
+    assert {document.document_id for document in _documents(index)} == {"late"}
+
+
+def test_a_new_index_is_named_by_an_alias(index: VectorIndex, client: QdrantClient, name: str) -> None:
+    index.ensure()
+    named = {alias.alias_name: alias.collection_name for alias in client.get_aliases().aliases}
+    assert named[name] == f"{name}-1"
+
+
+def test_a_collection_of_that_name_is_the_index_as_well(http: WritingHttp, client: QdrantClient, name: str) -> None:
+    """As an earlier release has made it."""
+    http.put(f"/collections/{name}", {"vectors": {}, "sparse_vectors": {"sparse": {"modifier": "idf"}}})
+    index = VectorIndex(http, name)
+    add_document(index, *HANDBOOK)
+    assert [document.document_id for document in _documents(index)] == ["handbook"]
+    assert client.get_collection(name).points_count == len(HANDBOOK)
+    assert name not in {alias.alias_name for alias in client.get_aliases().aliases}
 
 
 def test_two_processes_may_create_the_collection_at_once(
     http: WritingHttp, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = VectorIndex(http, name), VectorIndex(http, name)
-    create, look = second._create, second._info
+    create = second._create
 
-    def late() -> None:
+    def late() -> Generation:
         first.ensure()
-        create()
+        return create()
 
     monkeypatch.setattr(second, "_create", late)
-    monkeypatch.setattr(second, "_info", look)
     second.ensure()
     add_document(second, *HANDBOOK)
     assert len(_documents(first)) == 1
 
 
-def test_a_refused_write_is_not_taken_for_an_absent_index(http: WritingHttp, name: str) -> None:
+def test_vectors_of_another_length_are_not_taken_for_an_absent_index(http: WritingHttp, name: str) -> None:
     index = _with_model(http, name)
     index.ensure()
     with pytest.raises(ServiceError) as caught:
         index.write(_document(1), [_chunk(0)], [[1.0, 2.0]])
-    assert caught.value.code is ErrorCode.INTERNAL
+    assert caught.value.code is ErrorCode.INDEX_MISMATCH
 
 
 def test_qdrant_unavailable_is_a_code_that_a_retry_may_help() -> None:
@@ -282,7 +306,7 @@ def test_a_collection_that_was_deleted_under_a_worker_is_made_again(
 ) -> None:
     """The first write says that the index is away, so that its job is tried again."""
     add_document(index, *HANDBOOK)
-    client.delete_collection(name)
+    client.delete_collection(f"{name}-1")
     with pytest.raises(ServiceError) as caught:
         add_document(index, *HANDBOOK)
     assert caught.value.code is ErrorCode.INDEX_UNAVAILABLE

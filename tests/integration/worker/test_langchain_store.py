@@ -14,8 +14,9 @@ from qdrant_client import QdrantClient, models
 from app.core.settings import Settings
 from tests.support import ROOT
 from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
+from worker.http.writing import WritingHttp
 from worker.index.langchain_store import ReadOnlyError, open_vector_store
-from worker.index.vector_index import VectorIndex, WritingHttp
+from worker.index.vector_index import VectorIndex
 
 QUESTION = "When is a boat washed?"
 SECRET = "The boat is washed at midnight by the other tenant."

@@ -19,6 +19,7 @@ from app.core.contract import (
     IngestJob,
     PageJob,
     SearchJob,
+    TaskJob,
     WebhookJob,
 )
 from app.core.queue.connections import connect
@@ -37,6 +38,7 @@ Line = dict[str, Any]
 WHOSE: dict[str, Any] = {"tenant": "acme", "request_id": "r-1"}
 PAYLOADS: dict[type, Payload] = {
     AnswerJob: AnswerJob(query="When does the harbour open?", **WHOSE),
+    TaskJob: TaskJob(task="A title.", **WHOSE),
     SearchJob: SearchJob(query="harbour", **WHOSE),
     EmbedJob: EmbedJob(texts=("harbour",), model="none", **WHOSE),
     IngestJob: IngestJob(document_id="d1", filename="f.pdf", sha256="0" * 64, **WHOSE),

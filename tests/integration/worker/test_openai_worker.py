@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from openai import OpenAI
 from pydantic import SecretStr
@@ -85,3 +86,54 @@ def test_a_streamed_completion_is_the_same_answer(client: OpenAI, settings: Sett
         text, pieces = reading.result(60)
     assert "[1]" in text
     assert pieces > 1
+
+
+TASK = (
+    "### Task:\nGive this chat a title, in JSON.\n### Chat History:\n"
+    f"<chat_history>\nUSER: {QUESTION}\nASSISTANT: The harbour opens at six in winter. [1]\n</chat_history>"
+)
+
+
+def done(client: OpenAI, settings: Settings, valkey: Redis) -> tuple[str, dict[str, Any]]:
+    """What comes of a client's task, and the job's result."""
+    created = client.responses.create(model="rag-queue", input=TASK, background=True)
+    work(settings)
+    job_id = created.id.removeprefix("resp_")
+    result = httpx.get(f"{str(client.base_url).removesuffix('/v1/')}/result/{job_id}").json()["result"]
+    return client.responses.retrieve(created.id).output_text, result
+
+
+def test_a_clients_task_is_done_by_the_model_without_any_source(
+    client: OpenAI, settings: Settings, valkey: Redis, model: ModelServer
+) -> None:
+    asked = settings.model_copy(update={"chat_model": "test-echo"})
+    text, result = done(client, asked, valkey)
+    assert "You have no documents and no sources" in text
+    assert QUESTION in text
+    assert "<source" not in text
+    assert (result["mode"], result["grounded"], result["citations"]) == ("task", False, [])
+    assert result["usage"]["input_tokens"] > 0
+    assert result["timings_ms"]["retrieval"] == 0
+    usage = httpx.get(f"{str(client.base_url).removesuffix('/v1/')}/usage").json()
+    assert usage["total"]["input_tokens"] == result["usage"]["input_tokens"]
+
+
+def test_without_a_model_a_clients_task_comes_to_nothing(client: OpenAI, settings: Settings, valkey: Redis) -> None:
+    text, result = done(client, settings.model_copy(update={"openai_base_url": None}), valkey)
+    assert (text, result["mode"], result["model"], result["answer"]) == ("", "task", None, "")
+
+
+def test_earlier_messages_reach_the_model(client: OpenAI, settings: Settings, valkey: Redis) -> None:
+    asked: Any = [
+        {"role": "user", "content": "Does the harbour have a warden?"},
+        {"role": "assistant", "content": "It has, at the northern pier."},
+        {"role": "user", "content": QUESTION},
+    ]
+    created = client.responses.create(
+        model="rag-queue", input=asked, instructions="Answer as a pilot would.", background=True
+    )
+    work(settings.model_copy(update={"chat_model": "test-echo"}))
+    text = client.responses.retrieve(created.id).output_text
+    assert "Does the harbour have a warden?" in text
+    assert "at the northern pier" in text
+    assert text.index("nothing else") < text.index("Answer as a pilot would.") < text.index("has, at")

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from tests.support.documents import HANDBOOK, WordEmbeddings, add_document
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
 from worker.index.vector_index import Chunk, Document, VectorIndex, open_index
 from worker.retrieval.rerank import EndpointReranker
-from worker.retrieval.search import Searcher, open_searcher
+from worker.retrieval.search import Index, Searcher, open_searcher
 from worker.vectors import Hit
 
 WHERE: dict[str, Any] = {"tenant": "default", "collection": "default"}
@@ -125,7 +126,7 @@ def test_a_collection_that_is_dropped_and_made_again_is_searched_again(
     add_document(index, *HANDBOOK)
     assert _find(searcher, "harbour")
     with closing(QdrantClient(url=settings.qdrant_url, check_compatibility=False)) as client:
-        client.delete_collection(settings.qdrant_collection)
+        client.delete_collection(f"{settings.qdrant_collection}-1")
     assert _find(searcher, "harbour") == []
     with closing(_index(settings)) as again:
         add_document(again, *HANDBOOK)
@@ -237,13 +238,17 @@ def test_each_fusion_finds_the_page(index: VectorIndex, settings: Settings, fusi
         assert _find(searcher, "When is a boat washed?")[0].page == 2
 
 
-def test_another_embedding_model_is_an_error_and_never_silence(index: VectorIndex, settings: Settings) -> None:
+@pytest.mark.parametrize("other", ["another", None])
+def test_where_the_vectors_are_another_model_s_words_are_searched_by(
+    index: VectorIndex, settings: Settings, other: str | None
+) -> None:
     add_document(index, *HANDBOOK)
-    other = "another" if settings.embedding_model is not None else "words"
+    ways: list[str] = []
     with closing(_searcher(settings.model_copy(update={"embedding_model": other}))) as searcher:
-        with pytest.raises(ServiceError) as caught:
-            _find(searcher, "harbour")
-        assert caught.value.code is ErrorCode.INDEX_MISMATCH
+        assert _find(searcher, "harbour", on_retrieval=ways.append)[0].page == 1
+    with closing(_searcher(settings)) as searcher:
+        assert _find(searcher, "harbour", on_retrieval=ways.append)[0].page == 1
+    assert ways == ["words", "hybrid" if settings.embedding_model else "words"]
 
 
 def test_a_reranker_has_the_last_word_and_may_fail(index: VectorIndex, settings: Settings) -> None:
@@ -431,7 +436,7 @@ def test_qdrant_unavailable_is_a_code_that_a_retry_may_help() -> None:
 def test_a_result_of_another_form_is_an_index_away(server: Server, result: object) -> None:
     server.answer = (200, {}, orjson.dumps({"result": result}))
     searcher = open_searcher(Settings(qdrant_url=server.url))
-    searcher._verified = True
+    searcher._index, searcher._looked_at = Index("documents", None, False, False), monotonic()
     with closing(searcher), pytest.raises(ServiceError) as caught:
         _find(searcher, "harbour")
     assert caught.value.code is ErrorCode.INDEX_UNAVAILABLE

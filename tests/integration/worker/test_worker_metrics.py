@@ -250,7 +250,7 @@ ALLOWED = {
     "mode": {"model", "extractive"},
     "grounded": {"true", "false"},
     "model": {"named"},
-    "cache": {"filenames", "pictures"},
+    "cache": {"filenames", "pictures", "exact", "in_flight"},
     "result": {"hit", "miss"},
     "kind": {"pdf", "other"},
     "gen_ai_operation_name": {"chat"},

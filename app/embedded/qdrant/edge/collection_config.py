@@ -25,6 +25,8 @@ UNMAPPED_UPDATE_FIELDS = (
     "strict_mode_config",
 )  # fmt: skip
 
+OPTIMIZERS = "optimizers_config"
+
 # What Qdrant's documentation gives as its defaults, and Edge's code shares.
 HNSW_DEFAULTS = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000, "max_indexing_threads": 0}
 HNSW_FIELDS = (*HNSW_DEFAULTS, "on_disk", "payload_m")
@@ -52,8 +54,14 @@ def collection_config(body: Json) -> Object:
 
 def metadata_changes(body: Json) -> Object:
     """A request to change a collection: new metadata, of which null removes a key. Nothing else can change."""
-    given = fields(body, "collection", ("metadata",), UNMAPPED_UPDATE_FIELDS)
+    unmapped = [name for name in UNMAPPED_UPDATE_FIELDS if not (name == OPTIMIZERS and asks_for_optimization(body))]
+    given = fields(body, "collection", ("metadata", OPTIMIZERS), unmapped)
     return metadata(given.get("metadata", {}))
+
+
+def asks_for_optimization(body: Json) -> bool:
+    """Whether a request to change a collection changes nothing of its optimizers, and so has them look again."""
+    return isinstance(body, dict) and body.get(OPTIMIZERS) == {}
 
 
 def metadata(value: Json) -> Object:

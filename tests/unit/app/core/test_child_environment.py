@@ -33,9 +33,10 @@ NEEDED_BY_WORKERS = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
     "NO_COLOR": "1",
     "openai_base_url": "http://127.0.0.1:9/v1",
-    **{name.upper(): "a setting" for name in Settings.model_fields},
+    **{name.upper(): "a setting" for name in Settings.model_fields if name != "database_url"},
 }
-NEEDED_BY_NONE = dict.fromkeys(
+THE_APIS = {"DATABASE_URL": "a password", "database_url": "a password"}
+NEEDED_BY_NONE = THE_APIS | dict.fromkeys(
     ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "ANTHROPIC_API_KEY", "SSH_AUTH_SOCK", "LDAP_PASSWORD", "MY_PATH"], "key"
 )
 EVERYTHING = NEEDED_BY_ALL | NEEDED_BY_WORKERS | NEEDED_BY_NONE
@@ -64,7 +65,9 @@ def test_workers_get_every_setting_and_what_clients_read() -> None:
 
 
 def test_workers_get_all_where_a_package_reads_variables_of_its_own() -> None:
-    assert for_worker(EVERYTHING, Settings.model_fields, has_packages=True) == EVERYTHING
+    found = for_worker(EVERYTHING, Settings.model_fields, has_packages=True)
+    assert found | THE_APIS == EVERYTHING
+    assert not found.keys() & THE_APIS.keys()
 
 
 @pytest.mark.parametrize(

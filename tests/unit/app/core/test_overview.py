@@ -23,6 +23,7 @@ def test_nothing_set_is_everything_embedded(monkeypatch: pytest.MonkeyPatch) -> 
         "auth": "this machine alone",
         "rerank": "off",
         "caches": "off",
+        "chat_log": "off",
         "metrics": "off",
         "traces": "off",
         "questions_and_answers": "not logged",
@@ -39,6 +40,7 @@ def test_all_that_is_set_is_shown_without_a_secret(monkeypatch: pytest.MonkeyPat
             rerank_api_key=SecretStr(SECRET),
             redis_url=SecretStr(f"rediss://user:{SECRET}@[::1]:6380/0?x={SECRET}"), jwt_secret=SecretStr(SECRET),
             api_keys=api_key("web")[1], link_secret=SecretStr(SECRET), metrics_port=9100, log_content=True,
+            answer_cache_ttl_seconds=60,
         )
     )  # fmt: skip
     assert shown == {
@@ -49,7 +51,8 @@ def test_all_that_is_set_is_shown_without_a_secret(monkeypatch: pytest.MonkeyPat
         "queue": "rediss://[::1]:6380",
         "auth": "keys+jwt",
         "rerank": "http://host:1",
-        "caches": "off",
+        "caches": "answers for 60 s",
+        "chat_log": "off",
         "metrics": "on, port 9100",
         "traces": "on",
         "questions_and_answers": "logged",

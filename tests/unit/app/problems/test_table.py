@@ -31,12 +31,15 @@ from app.auth.principals import (
 from app.auth.rate_limits import RateLimitedError, Standing
 from app.auth.sessions import BadSessionError
 from app.auth.signed import BadLinkError
+from app.chat_log import ChatLogOffError, ChatLogUnavailableError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNAVAILABLE, VALKEY_UNREACHABLE
+from app.core.queue.conversations import ConversationNotFoundError
 from app.core.queue.producer import (
     IdempotencyConflictError,
+    JobNotEndedError,
     JobNotFailedError,
     JobNotFoundError,
     JobNotStoppableError,
@@ -73,6 +76,7 @@ TEXT = {"content": "x", "headers": {"content-type": "text/plain"}}
 PROGRAMS = ("app.cli", "app.embedded", "app.__main__")
 """They run beside the API, or start it; the embedded Qdrant has a table of its own, as Qdrant's clients want it."""
 ELSEWHERE = {
+    "app.chat_log.migration.NewerDatabaseError": "the log makes it a `ChatLogUnavailableError`",
     "app.core.errors.ConfigurationError": "it stops the start",
     "app.core.errors.ServiceError": "the worker's: it becomes the error of a job",
     "app.core.queue.records.BadRecordError": "the queue takes a record that can't be read for none",
@@ -125,6 +129,8 @@ SAMPLES = [
     Sample(HTTPException(404, "secret"), 404, "not-found"),
     Sample(HTTPException(405, "secret", {"Allow": "PUT"}), 405, "method-not-allowed", {"allow": "POST"}),
     Sample(MetricsOffError(), 404, "metrics-off"),
+    Sample(ChatLogOffError(), 404, "chat-log-off"),
+    Sample(ChatLogUnavailableError("secret"), 503, "chat-log-unavailable", {"retry-after": "5"}),
     Sample(
         BadLinkError(is_over=True), 401, "link-expired", {"www-authenticate": f'{BEARER}, error="invalid_token"'},
     ),
@@ -151,6 +157,8 @@ SAMPLES = [
     Sample(JobNotFoundError("secret"), 404, "job-not-found"),
     Sample(JobRunningError("secret"), 409, "job-running"),
     Sample(JobNotStoppableError("secret"), 409, "job-not-stoppable"),
+    Sample(ConversationNotFoundError("secret"), 404, "conversation-not-found"),
+    Sample(JobNotEndedError("secret"), 409, "job-not-ended"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),
     Sample(QueueFullError(3), 503, "queue-full", {"retry-after": "10"}),
     Sample(

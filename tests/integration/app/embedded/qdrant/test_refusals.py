@@ -132,7 +132,6 @@ UNMAPPED: list[tuple[str, str, Any]] = [
     ("PATCH", "/collections/{c}", {"hnsw_config": {"m": 8}}),
     ("PUT", "/collections/new", {"vectors": {"size": 4, "distance": "Dot"}, "replication_factor": 2}),
     ("PUT", "/collections/new", {"vectors": {"size": 4, "distance": "Dot"}, "optimizers_config": {}}),
-    ("GET", "/aliases", None),
     ("POST", "/collections/{c}/snapshots", {}),
 ]
 

@@ -1,0 +1,1 @@
+"""One file a revision, the number of which is also its id."""

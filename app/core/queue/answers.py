@@ -1,0 +1,134 @@
+"""Answers that are kept, to be given again to the same question while its collection is what it was.
+
+An answer stands under a hash of all that it depends on: tenant, question, filters, settings, the code that makes it.
+Beside it stands the version that its collection had (`app.core.queue.versions`): once that is raised it is never
+found again, so nobody has to think of what a change makes wrong. See docs/decisions/kept-answers.md.
+"""
+
+import hashlib
+import json
+import unicodedata
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.core.contract import AnswerJob, AnswerResult, Timings, Usage
+from app.core.queue.versions import VERSION
+from app.core.settings import Settings
+from app.core.version import VERSION as RELEASE
+
+ANSWERS_MAX = 2_000
+"""Kept answers of one tenant; beyond, the oldest go: some 10 MB."""
+ANSWER_BYTES_MAX = 64 << 10
+"""Of one kept answer: one in a thousand is longer, and is made anew."""
+
+SETTINGS = (
+    "answer_instructions", "chat_model", "context_tokens", "embedding_base_url", "embedding_model", "fusion",
+    "fusion_dense_weight", "has_chat_model", "openai_base_url", "qdrant_collection", "rerank_model", "rerank_url",
+    "rrf_k", "top_k",
+)  # fmt: skip
+"""Settings that an answer depends on. A test has all others, each with why it does not."""
+NOT_ASKED = frozenset({"request_id", "cache", "session_id"})
+"""Fields of a question that its answer does not depend on. One with a session's name is never kept."""
+
+LOOK = (
+    VERSION
+    + f"""
+local now = version(KEYS[1], KEYS[2], KEYS[3])
+if not now or now == '' then return {{now}} end
+local kept = redis.pcall('HMGET', KEYS[4], 'version', 'answer')
+if kept.err or kept[1] ~= now or not kept[2] or #kept[2] > {ANSWER_BYTES_MAX + 100} then return {{now}} end
+return {{now, kept[2]}}
+"""
+)
+"""KEYS: those of the version, the answer. The version, as `VERSION` has it, and the answer when there is one."""
+
+KEEP = (
+    VERSION
+    + f"""
+if version(KEYS[1], KEYS[2], KEYS[3]) ~= ARGV[1] then return 0 end
+local kept = redis.pcall('HSET', KEYS[4], 'version', ARGV[1], 'answer', ARGV[2], 'job', ARGV[3])
+if type(kept) ~= 'number' then return kept end
+redis.call('EXPIRE', KEYS[4], ARGV[4])
+redis.call('ZADD', KEYS[5], string.format('%.0f', moment()), ARGV[5])
+redis.call('EXPIRE', KEYS[5], ARGV[4])
+local over = redis.call('ZCARD', KEYS[5]) - {ANSWERS_MAX}
+if over > 0 then
+  local oldest = redis.call('ZPOPMIN', KEYS[5], over)
+  for i = 1, #oldest, 2 do redis.call('DEL', ARGV[6] .. oldest[i]) end
+end
+if redis.call('EXISTS', KEYS[6]) == 1 then redis.call('HSET', KEYS[6], 'kept', ARGV[5]) end
+return 1
+"""
+)
+"""KEYS: those of the version, the answer, the tenant's answers, the job. ARGV: the version that the answer was made
+at, the answer, job id, seconds to keep it, the question's hash, what the tenant's keys begin with."""
+
+
+def is_kept(job: object, settings: Settings) -> bool:
+    """Whether the answer of such a question may be looked for or kept."""
+    if settings.answer_cache_ttl_seconds == 0 or type(job) is not AnswerJob:
+        return False
+    return job.cache != "off" and job.session_id is None
+
+
+def fingerprint(job: AnswerJob, settings: Settings) -> str:
+    """A hash of all that the answer depends on, but for the collection's content."""
+    asked = job.model_dump(mode="json", exclude=set(NOT_ASKED))
+    asked["query"] = " ".join(unicodedata.normalize("NFC", job.query).split())
+    return hashlib.sha256(json.dumps([asked, _made_by(settings)], sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _made_by(settings: Settings) -> list[Any]:
+    return [RELEASE, _code(), {name: getattr(settings, name) for name in SETTINGS}]
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A hash of the code that makes answers, prompt and all: nobody has to raise a number. The API only reads it."""
+    found = find_spec("worker")
+    code = hashlib.sha256()
+    if found is not None and found.origin is not None:
+        folder = Path(found.origin).parent
+        for path in sorted(folder.rglob("*.py")):
+            code.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return code.hexdigest()
+
+
+def answers_prefix(tenant: str) -> str:
+    """What the keys of a tenant's answers begin with; the question's hash follows."""
+    return f"rag:answer:{tenant}/"
+
+
+def answers_key(tenant: str) -> str:
+    """The key of the hashes of a tenant's answers, by when they were kept."""
+    return f"rag:answers:{tenant}"
+
+
+def packed(mark: str, result: AnswerResult) -> bytes | None:
+    """The answer as it is kept; None when it is none to be kept: cut off, given before, or too long."""
+    if result.finish_reason != "stop" or result.cached is not None:
+        return None
+    body = mark.encode() + b"\n" + result.model_dump_json().encode()
+    return body if len(body) <= ANSWER_BYTES_MAX else None
+
+
+def unpacked(mark: str, body: object) -> AnswerResult | None:
+    """The answer that is kept under `mark`, as it is given again: at no cost. None for what is none of ours."""
+    if not isinstance(body, bytes) or len(body) > ANSWER_BYTES_MAX or not body.startswith(mark.encode() + b"\n"):
+        return None
+    try:
+        kept = AnswerResult.model_validate_json(body[len(mark) + 1 :])
+    except ValidationError:
+        return None
+    return given_again(kept)
+
+
+def given_again(result: AnswerResult) -> AnswerResult:
+    """The answer as another question gets it: it took no time and no tokens."""
+    nothing = Timings(queued=0, retrieval=0, generation=0, total=0)
+    return result.model_copy(update={"cached": "exact", "usage": Usage(), "timings_ms": nothing})

@@ -1,0 +1,18 @@
+"""The mark of a tenant that is being erased: while it stands in Valkey, nothing new of the tenant's is taken.
+
+So what was erased cannot come back. `SUBMIT`, `REQUEUE` and the catalog's `PUT` look at it in the step that they are.
+The job that erases sets it (`ingest.erase_job`); should nobody take that up again, it ends by itself.
+"""
+
+
+class TenantBeingErasedError(Exception):
+    """All that the tenant has is just being erased: it can have nothing new until that is done."""
+
+
+class TenantNotFoundError(Exception):
+    """There is no such tenant, or it is not for whoever asks to erase."""
+
+
+def erasing_key(tenant: str) -> str:
+    """The key of the mark. Its value is the id of the job that erases."""
+    return f"rag:erasing:{tenant}"
