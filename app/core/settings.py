@@ -379,7 +379,7 @@ class Settings(BaseSettings):
     @classmethod
     def _whole_name(cls, model: str | None) -> str | None:
         """The index remembers a model by its whole name, whatever `local` stands for later."""
-        if model == NO_MODEL:
+        if model is not None and model.lower() == NO_MODEL:
             return None
         return LOCAL_DEFAULT if model == LOCAL else model
 
