@@ -254,8 +254,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`EMBEDDING_MODEL=local` needs neither key nor server:": (
         "acceptance/test_local_model::warranty_finds_guarantee_from_a_file_to_an_answer",
         "integration/worker/test_local_embeddings::without_the_extra_it_says_what_to_install",
-        "integration/worker/test_local_embeddings::none_keeps_words_alone",
     ),
+    "`none` keeps words alone.": ("integration/worker/test_local_embeddings::none_keeps_words_alone",),
     "Your own LangChain code can search the same index:": ("integration/worker/test_langchain_store::the_page_runs",),
     "With `EMBEDDING_MODEL` set too": (f"{WORKER}::with_an_embedding_model_retrieval_is_hybrid",),
     "BM25 and vectors, fused (`FUSION`).": (f"{SEARCH}::each_fusion_finds_the_page",),
