@@ -231,7 +231,7 @@ class JobState(QuietModel):
     """Where a job is."""
 
     job_id: str
-    kind: Literal["answer", "task", "search", "embed", "ingest", "delete", "page"]
+    kind: Literal["answer", "task", "search", "embed", "ingest", "delete", "erase", "page"]
     status: JobStatus
     position: int | None = Field(description="Place in the queue, from 1; null once started")
     attempt: int = Field(ge=0, description="How many times the job was started")

@@ -37,6 +37,7 @@ from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNAVAILABLE, VALKEY_UNREACHABLE
 from app.core.queue.conversations import ConversationNotFoundError
+from app.core.queue.erasing import TenantBeingErasedError, TenantNotFoundError
 from app.core.queue.producer import (
     IdempotencyConflictError,
     JobNotEndedError,
@@ -79,6 +80,7 @@ ELSEWHERE = {
     "app.chat_log.migration.NewerDatabaseError": "the log makes it a `ChatLogUnavailableError`",
     "app.core.errors.ConfigurationError": "it stops the start",
     "app.core.errors.ServiceError": "the worker's: it becomes the error of a job",
+    "app.core.queue.removal.JobsStillRunError": "a job's, which is tried again for it",
     "app.core.queue.records.BadRecordError": "the queue takes a record that can't be read for none",
     "app.core.signed.BadSignatureError": "`app.auth.signed` makes it a `BadLinkError`",
     "app.jobs.usage.TooManyTenantsError": "the route makes it a question that is wrong: it asks for too much",
@@ -157,6 +159,8 @@ SAMPLES = [
     Sample(JobNotFoundError("secret"), 404, "job-not-found"),
     Sample(JobRunningError("secret"), 409, "job-running"),
     Sample(JobNotStoppableError("secret"), 409, "job-not-stoppable"),
+    Sample(TenantNotFoundError("secret"), 404, "tenant-not-found"),
+    Sample(TenantBeingErasedError("secret"), 409, "tenant-being-erased"),
     Sample(ConversationNotFoundError("secret"), 404, "conversation-not-found"),
     Sample(JobNotEndedError("secret"), 409, "job-not-ended"),
     Sample(JobNotFailedError("secret"), 409, "job-not-failed"),

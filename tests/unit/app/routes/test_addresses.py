@@ -54,8 +54,6 @@ OF_OPENAI = [
     "threads/runs",
     "threads/x/messages",
     "threads/x/runs/y/steps",
-    "conversations",
-    "conversations/x/items",
     "audio/speech",
     "audio/transcriptions",
     "audio/translations",
