@@ -381,7 +381,7 @@ class Settings(BaseSettings):
         """The index remembers a model by its whole name, whatever `local` stands for later."""
         if model is not None and model.lower() == NO_MODEL:
             return None
-        return LOCAL_DEFAULT if model == LOCAL else model
+        return LOCAL_DEFAULT if model in (LOCAL, f"{LOCAL}:") else model
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -26,8 +26,8 @@ LOADING_SECONDS_MAX = 600.0
 POLL_SECONDS = 0.2
 """Between two looks whether a job that waits for the model is to end."""
 NAMES_SHOWN = 3
-TOKENIZER = "tokenizer.json"
-"""What every model of fastembed's has beside its weights."""
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+"""What every model of fastembed's has beside its weights (its `load_tokenizer`)."""
 
 log = get_logger(__name__)
 
@@ -56,7 +56,7 @@ class LocalSession:
     """
 
     def __init__(self, name: str, folder: Path | None, cache: Path) -> None:
-        self._file = _file_of(name)
+        self._files = _files_of(name)
         self._name = name
         self._folder = folder
         self._cache = cache
@@ -117,18 +117,22 @@ class LocalSession:
         log.info("local_model_loaded", model=self._name, seconds=round(monotonic() - began, 1), threads=threads())
 
     def _check(self, folder: Path) -> None:
-        missing = [name for name in (self._file, TOKENIZER) if not (folder / name).is_file()]
+        missing = [name for name in (*self._files, *TOKENIZER) if not (folder / name).is_file()]
         if missing:
             raise ConfigurationError(f"LOCAL_MODEL_PATH: {folder} has no {missing[0]}, which {self._name} needs")
 
 
-def _file_of(name: str) -> str:
-    """Where the model has its weights, within its folder. Raises `ConfigurationError` for what fastembed lacks."""
+def _files_of(name: str) -> tuple[str, ...]:
+    """Where the model has its weights, in one file or several, within its folder.
+
+    Raises `ConfigurationError` for what fastembed lacks.
+    """
     from fastembed import TextEmbedding
 
-    files = {model["model"].lower(): str(model["model_file"]) for model in TextEmbedding.list_supported_models()}
+    known = {str(model["model"]).lower(): model for model in TextEmbedding.list_supported_models()}
     with suppress(KeyError):
-        return files[name.lower()]
-    names = [model["model"] for model in TextEmbedding.list_supported_models()]
+        model = known[name.lower()]
+        return (model["model_file"], *(model.get("additional_files") or ()))
+    names = [str(model["model"]) for model in known.values()]
     near = ", ".join(get_close_matches(name, names, NAMES_SHOWN, 0.0))
     raise ConfigurationError(f"EMBEDDING_MODEL=local:{name} is none of fastembed's models; near it are {near}")

@@ -347,7 +347,7 @@ def test_a_text_that_the_model_refuses_fails_its_document_only(
     assert report["documents"][0]["failure"]["code"] == "context_too_long"
 
 
-def test_a_refused_key_and_another_model_s_index_end_the_run(
+def test_a_refused_key_ends_the_run_and_another_model_s_index_does_not(
     qdrant: QdrantClient, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMBEDDING_MODEL", "test")
@@ -358,8 +358,8 @@ def test_a_refused_key_and_another_model_s_index_end_the_run(
     monkeypatch.delenv("EMBEDDING_MODEL")
     _report(capsys, folder)
     monkeypatch.setenv("EMBEDDING_MODEL", "test")
-    assert main([str(folder)]) == 1
-    assert "EMBEDDING_MODEL back" in capsys.readouterr().err
+    assert main([str(folder)]) == 0
+    assert "run python -m ingest --reembed" in capsys.readouterr().err
 
 
 def test_a_qdrant_that_is_away_is_one_clear_line(

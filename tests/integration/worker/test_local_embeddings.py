@@ -57,7 +57,8 @@ def test_warranty_finds_guarantee_without_a_key(settings: Settings) -> None:
 
 
 def test_the_index_remembers_which_model_it_was() -> None:
-    assert Settings(embedding_model="local").embedding_model == "local:BAAI/bge-small-en-v1.5"
+    for short in ("local", "local:"):
+        assert Settings(embedding_model=short).embedding_model == "local:BAAI/bge-small-en-v1.5"
 
 
 @pytest.mark.parametrize("name", ["none", "NONE", None])
@@ -67,7 +68,7 @@ def test_none_keeps_words_alone(name: str | None) -> None:
     assert open_embeddings(settings) is None
 
 
-@pytest.mark.parametrize("missing", [WEIGHTS, "tokenizer.json"])
+@pytest.mark.parametrize("missing", [WEIGHTS, "tokenizer.json", "tokenizer_config.json"])
 def test_a_folder_that_lacks_a_file_is_named_at_the_start(tmp_path: Path, missing: str) -> None:
     folder = make_model(tmp_path / "model", *MEANINGS)
     (folder / missing).unlink()
