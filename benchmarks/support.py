@@ -131,7 +131,12 @@ class Site:
         self.qdrant_url = f"http://127.0.0.1:{free_port(0)}"
         self.valkey = self.process("valkey", valkey_command(folder, _port(self.valkey_url)))
         self.qdrant = self.process("qdrant", qdrant_command(folder / "qdrant", _port(self.qdrant_url)))
-        stated = {"redis_url": self.valkey_url, "qdrant_url": self.qdrant_url, "max_queue_depth": QUEUE_DEPTH}
+        stated = {
+            "redis_url": self.valkey_url,
+            "qdrant_url": self.qdrant_url,
+            "max_queue_depth": QUEUE_DEPTH,
+            "answer_cache_ttl_seconds": 0,
+        }
         self.settings = Settings(_env_file=None, **_defaults() | stated)
         self.connection: Redis = stack.enter_context(connect(self.valkey_url))
         self.queue = JobQueue(self.connection, self.settings)
@@ -169,6 +174,7 @@ class Site:
             "QDRANT_URL": self.qdrant_url,
             "OPENAI_BASE_URL": self.model.url,
             "MAX_QUEUE_DEPTH": QUEUE_DEPTH,
+            "ANSWER_CACHE_TTL_SECONDS": 0,  # who asks the same a thousand times here means it
             "DATA_DIR": self.folder,
             "PYTHONPATH": ROOT,
             "PYTHONUNBUFFERED": 1,
