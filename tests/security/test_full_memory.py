@@ -64,7 +64,7 @@ CALLS: Mapping[Route, Mapping[str, Any]] = {
     ("POST", "/failed-jobs/requeue"): ALL,
     ("POST", "/failed-jobs/delete"): ALL,
 }
-BY_A_JOB = {("DELETE", "/documents/{document_id}")}
+BY_A_JOB = {("DELETE", "/documents/{document_id}"), ("DELETE", "/tenants/{tenant}")}
 """What is asked of a job too, though it frees."""
 
 

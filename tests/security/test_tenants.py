@@ -156,6 +156,7 @@ WAYS: Mapping[tuple[str, str], tuple[str, Send]] = {
 def test_every_post_that_makes_no_job_acts_on_one() -> None:
     assert {(method, path) for method, path in ROUTES if method == "POST"} - set(WAYS) <= set(ACTS) | {
         ("POST", "/jobs/{job_id}/ticket"),
+        ("POST", "/jobs/{job_id}/feedback"),
         ("POST", "/v1/conversations"),
     }
 
