@@ -28,6 +28,7 @@ from app.core.contract import (
     WEBHOOK_QUEUE,
     AnswerJob,
     EmbedJob,
+    EraseJob,
     PageJob,
     TaskJob,
     WebhookJob,
@@ -272,6 +273,7 @@ KIND_ROLES = {
     "embed": "ask",
     "ingest": "ingest",
     "delete": "ingest",
+    "erase": "admin",
     "page": "ask",
     "webhook": None,
 }
@@ -318,6 +320,8 @@ def made(client: httpx.Client, valkey: Redis, kind: str) -> str:
         return add(valkey, kind, EmbedJob(tenant="acme", texts=("?",), model="m"))
     if kind == "page":
         return add(valkey, kind, PageJob(tenant="acme", document_id="d", filename="a.pdf", sha256="0" * 64, page=1))
+    if kind == "erase":
+        return add(valkey, kind, EraseJob(tenant="acme", erased="acme"))
     document = upload(client, 1).json()["documents"][0]
     if kind == "ingest":
         return str(document["job_id"])
@@ -349,7 +353,7 @@ def expected(route: tuple[str, str], kind: str, role: str) -> int:
         return 409
     if RANKS.index(role) < RANKS.index(maker):
         return 403
-    if kind == "delete":
+    if kind in ("delete", "erase"):
         return 409
     return 204 if (method, path) == ("DELETE", "/jobs/{job_id}") else 200
 
