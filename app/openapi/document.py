@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.openapi import problems
-from app.openapi.examples import EXAMPLES, OPENAI_STREAM, STREAM
+from app.openapi.examples import EXAMPLES, HISTORY, OPENAI_STREAM, STREAM
 from app.schemas import ChatRequest, Problem
 
 
@@ -45,3 +45,6 @@ def _add_examples(document: dict[str, Any]) -> None:
             content = operation["responses"].get("200", {}).get("content", {})
             if "text/event-stream" in content:
                 content["text/event-stream"]["example"] = OPENAI_STREAM if path.startswith("/v1/") else STREAM
+            for media_type, shown in content.items():
+                if (example := HISTORY.get(media_type.partition(";")[0])) is not None:
+                    shown["example"] = example

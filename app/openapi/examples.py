@@ -316,6 +316,11 @@ EXAMPLES: dict[str, Any] = {
 }
 """By the model's name."""
 
+HISTORY = {
+    "text/csv": "job_id,status,question,rating\r\n5f0c…,finished,How long is the warranty?,down\r\n",
+    "application/jsonl": '{"job_id":"5f0c…","status":"finished","question":"How long is the warranty?",…}\n',
+}
+"""All of a chat log, shortened, by media type."""
 STREAM = (
     'id: 0\nevent: job.queued\ndata: {"job_id":"5f0c…","position":1}\n\n'
     'id: 1\nevent: job.started\ndata: {"attempt":1}\n\n'

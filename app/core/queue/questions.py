@@ -10,10 +10,11 @@ from redis.exceptions import ResponseError
 from rq.job import Job
 
 from app.core.contract import AnswerJob, TaskJob
+from app.core.models import HIDDEN
 from app.core.queue.packing import UNPACKED_BYTES_MAX, unpacked
 from app.core.serializer import PlainSerializer
 
-_JOB: TypeAdapter[AnswerJob | TaskJob] = TypeAdapter(AnswerJob | TaskJob)
+_JOB: TypeAdapter[AnswerJob | TaskJob] = TypeAdapter(AnswerJob | TaskJob, config=HIDDEN)
 
 
 async def question_of(valkey: "Redis", job_id: str, *, tenant: str) -> str | None:

@@ -109,8 +109,8 @@ class Site:
         return wait_until(found, "there is a Valkey")
 
 
-LONG_ANSWER = "test-gap=10ms-tokens=200-hold=forever"
-"""Some two seconds, and more lines than a small window has. A question with "forever" is never answered."""
+LONG_ANSWER = "test-gap=10ms-tokens=400-hold=forever"
+"""Some four seconds, and more lines than a small window has. A question with "forever" is never answered."""
 
 
 @pytest.fixture(scope="package")

@@ -16,6 +16,7 @@ from app.core.contract import (
     AnswerJob,
     DeleteJob,
     EmbedJob,
+    EraseJob,
     IngestJob,
     PageJob,
     SearchJob,
@@ -43,6 +44,7 @@ PAYLOADS: dict[type, Payload] = {
     EmbedJob: EmbedJob(texts=("harbour",), model="none", **WHOSE),
     IngestJob: IngestJob(document_id="d1", filename="f.pdf", sha256="0" * 64, **WHOSE),
     DeleteJob: DeleteJob(document_id="d1", **WHOSE),
+    EraseJob: EraseJob(erased="acme", **WHOSE),
     WebhookJob: WebhookJob(job_id="j-1", **WHOSE),
     PageJob: PageJob(document_id="d1", filename="f.pdf", sha256="0" * 64, page=1, **WHOSE),
 }
@@ -100,7 +102,7 @@ def test_every_line_from_its_start_to_its_end_says_whose_it_is(
     found = lines(capsys)
     about = [line for line in found if "job_id" in line or line["event"].startswith("job_")]
     assert {"job_started"} < {line["event"] for line in about} <= {
-        "job_started", "job_done", "job_failed", "webhook_dropped", "document_told"
+        "job_started", "job_done", "job_failed", "webhook_dropped", "document_told", "tenant_erased"
     }  # fmt: skip
     for line in about:
         assert {name: line.get(name) for name in ("job_id", "request_id", "tenant")} == {"job_id": "j-1"} | WHOSE
