@@ -236,7 +236,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "unit/app/routes/test_documents::what_the_worker_reports_is_shown",
         "integration/app/test_documents::a_document_is_uploaded_indexed_shown_and_deleted",
     ),
-    "`PUT /collections/{name}` says what a collection is": (
+    "`PUT /collections/{name}` with `title`": (
         f"{COLLECTIONS}::what_is_said_of_a_collection_is_read_again_and_replaced",
     ),
     "Its instructions are told to the model below": (
