@@ -190,7 +190,10 @@ class Intake:
     def _serve_one_within_budget(self) -> None:
         holder = self._idle[0].name
         if not self.budget.acquire(holder):
-            self._hold()
+            if self._burst and not self._connection.llen(self._queue.key):
+                self._send_away()
+            else:
+                self._hold()
             return
         popped, started = self._pop(), 0
         if popped is None:

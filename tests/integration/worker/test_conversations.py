@@ -220,6 +220,14 @@ def test_without_room_in_the_budget_it_is_not_asked_for(
     assert rewriter.stats()["requests"] == 1
 
 
+def test_a_burst_whose_budget_is_spent_ends_when_nothing_waits(
+    valkey: Redis, settings: Settings, rewriter: ModelServer
+) -> None:
+    began = monotonic()
+    asked(with_model(settings, rewriter, "test", model_requests_per_minute=1), valkey, FIRST)
+    assert monotonic() - began < 30, "a minute's window has not gone by"
+
+
 def test_a_slow_model_is_given_up_after_two_seconds(valkey: Redis, settings: Settings, rewriter: ModelServer) -> None:
     asked(settings, valkey, FIRST)
     began = monotonic()

@@ -202,7 +202,7 @@ def test_a_killed_leader_loses_nobodys_question(
 ) -> None:
     ids = ask(queue, 10)
     with processes(settings, 1) as [first]:
-        wait_until(lambda: valkey.zcard(WAITING) >= 6, "most wait")
+        wait_until(lambda: valkey.zcard(WAITING) >= 6 and model.stats()["requests"], "one asks, and most wait")
         os.kill(first.pid, signal.SIGKILL)
     with processes(settings, 1):
         wait_until(lambda: states(queue, ids)[JobStatus.FINISHED] == 10, "all have an answer", seconds=50)
