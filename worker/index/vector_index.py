@@ -104,13 +104,13 @@ class VectorsNeededError(Exception):
 class VectorIndex:
     """Writes chunks, and lists what is there. Safe to share between threads.
 
-    `embeddings` makes the embedding model's client when it is first needed; None: BM25 alone. `embedding_model` names
-    it, or tells its name where it is chosen, "" for BM25 alone after all, and is asked only where that matters. While
-    the vectors of another model are made, every change goes to the collection that is searched and to the one that
-    is to follow it; where a collection's vectors are another model's, chunks go without. Its methods raise
-    `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when a model of the same name gives vectors of another length,
-    or one of the model's codes when embedding fails. `versions` hears of each change of a collection's content, of
-    all that change it here.
+    `embeddings` makes the embedding model's client when it is first needed; None: BM25 alone. `embedding_model`
+    names it, or tells its name where it is chosen, "" for BM25 alone after all, and is asked only where that
+    matters. While the vectors of another model are made, every change goes to the collection that is searched and
+    to the one that is to follow it; where a collection's vectors are another model's, chunks go without. Its
+    methods raise `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when a model of the same name
+    gives vectors of another length, or one of the model's codes when embedding fails. `versions` hears of each
+    change of a collection's content, of all that change it here.
     """
 
     def __init__(

@@ -141,7 +141,7 @@ class Choice:
 
 
 class _Shared:
-    """What the processes have agreed on, in Valkey. Where there is none, each chooses for itself by the same rules."""
+    """What the processes have agreed on, in Valkey; without it each chooses for itself, by the same rules."""
 
     def __init__(self, settings: Settings) -> None:
         self._key = key_of(settings)
