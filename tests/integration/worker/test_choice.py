@@ -15,13 +15,13 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from app.core import chosen_model, model_findings
-from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT, QUERY_QUEUE, SearchJob
+from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT, QUERY_QUEUE, DeleteJob, SearchJob
 from app.core.documents.catalog import Catalog
 from app.core.documents.files import open_store
 from app.core.errors import ErrorCode, ServiceError
 from app.core.model_findings import MESSAGES, Problem
 from app.core.settings import AUTO, Settings
-from ingest.jobs import index_document
+from ingest.jobs import delete_document, index_document
 from tests.integration.ingest.test_ingest_jobs import uploaded
 from tests.integration.worker.test_worker import working
 from tests.support import pdfs
@@ -171,22 +171,22 @@ def test_a_name_that_the_server_spells_otherwise_is_the_same_model(server: Serve
     assert in_another_process() == "bge-m3"
 
 
-def test_processes_that_begin_at_once_choose_the_same(server: Server) -> None:
-    chosen: list[str] = []
-    lists = (["a-embed"], ["b-embed"])
+def test_processes_that_choose_at_once_choose_the_same(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where each would choose another: all have looked before any has told."""
+    server.models = [f"embed-{at}" for at in range(8)]
+    together, names, chosen = threading.Barrier(8), iter(server.models), list[str]()
 
-    def begin(at: int) -> None:
-        server.models = [*lists[0], *lists[1]] if at % 2 else lists[at % 4 // 2]
-        chosen.append(in_another_process())
+    def other_than_all(*_: object) -> str:
+        together.wait(10)
+        return next(names)
 
-    threads = [threading.Thread(target=begin, args=(at,)) for at in range(12)]
+    monkeypatch.setattr(choice, "clear_choice", other_than_all)
+    threads = [threading.Thread(target=lambda: chosen.append(in_another_process())) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    server.models = ["a-embed", "b-embed"]
-    assert len(chosen) == 12
-    assert in_another_process() in ("a-embed", "b-embed")
+    assert (len(chosen), len(set(chosen))) == (8, 1)
 
 
 @pytest.mark.parametrize("kept", ["local:x", "gone-embed", "x" * 900, "a\nb", ""])
@@ -291,10 +291,13 @@ def test_deleting_and_writing_to_an_index_of_words_ask_no_model(
     with closing(open_index(Settings(embedding_model=None))) as index:
         add_document(index, *HANDBOOK)
     monkeypatch.setenv("EMBEDDING_BASE_URL", "http://127.0.0.1:9/v1")
+    payload = upload(valkey, tmp_path)
+    index_document(payload)
+    delete_document(DeleteJob(document_id="handbook").model_dump(mode="json"))
     with closing(open_index(Settings())) as index:
-        add_document(index, "Otters sleep.", document_id="otter")
-        index.delete(tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION, document_id="handbook")
-        assert index.chunk_counts(tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION) == {"otter": 1}
+        counts = index.chunk_counts(tenant=DEFAULT_TENANT, collection=DEFAULT_COLLECTION)
+        assert set(counts) == {payload["document_id"]}
+        assert index.delete_tenant(DEFAULT_TENANT) == sum(counts.values())
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
