@@ -50,6 +50,8 @@ WORKER_EXTRA_GRACE_SECONDS = 5.0
 """Beyond its own grace, for what a worker does after its last job."""
 REEMBED_AGAIN_SECONDS = 30.0
 """Until it is looked again: the model may be back."""
+REEMBED_AGAIN_SECONDS_MAX = 600.0
+"""It may also never be: a key may lack that model."""
 CHOICE_POLL_SECONDS = 2.0
 """Between two looks whether a worker has chosen a model."""
 UNSPECIFIED_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
@@ -223,6 +225,7 @@ class Service:
         looked for as long as this runs: a worker may come to it late, or to another one than the last time.
         """
         is_chosen = self._settings.embedding_model == AUTO
+        patience = REEMBED_AGAIN_SECONDS
         while self._settings.embedding_model is not None:
             seconds = REEMBED_AGAIN_SECONDS
             try:
@@ -242,6 +245,7 @@ class Service:
                     return
                 else:
                     await _run_ingest("--reembed", environment=_environment(services, self._settings))
+                    seconds, patience = patience, min(2 * patience, REEMBED_AGAIN_SECONDS_MAX)
             await asyncio.sleep(seconds)
 
     def _shell_line(self) -> str:
