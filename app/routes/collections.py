@@ -70,4 +70,4 @@ async def put_collection(
 
 async def _embedding_model(api: Api) -> str | None:
     """The model whose vectors all chunks have; None also while a worker finds that some lack them."""
-    return api.settings.embedding_model if await api.queue.index_state() is None else None
+    return await api.queue.embedding_model() if await api.queue.index_state() is None else None

@@ -1,5 +1,6 @@
 """Which embedding model the settings mean: by key, base URLs, chat model and EMBEDDING_MODEL."""
 
+import re
 from itertools import product
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from app.core import chosen_model
 from app.core.settings import AUTO, OPENAI_EMBEDDINGS, Settings
+from tests.support import ROOT
 
 KEYS = (None, "sk-1")
 BASE_URLS = (None, "https://api.openai.com/v1", "https://eu.api.openai.com/v1/", "http://localhost:11434/v1")
@@ -108,3 +110,20 @@ def test_each_server_has_a_choice_of_its_own() -> None:
     assert len(keys) == 2
     assert chosen_model.key_of(embeds) in keys
     assert chosen_model.read("modèle-é".encode()) == "modèle-é"
+
+
+def test_the_api_shows_the_model_that_was_chosen_and_not_how() -> None:
+    """Whoever reads the setting in `app` says why it may be `auto` there; others ask `JobQueue.embedding_model`."""
+    known = {
+        "app/core/settings.py": "the setting itself",
+        "app/core/queue/producer.py": "`JobQueue.embedding_model`",
+        "app/core/overview.py": "a line at the start, before anybody has chosen",
+        "app/core/chosen_model.py": "where it is kept",
+        "app/embedded/service.py": "whether there is anything to wait for",
+    }
+    reading = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "app").rglob("*.py")
+        if re.search(r"settings\.embedding_model\b", path.read_text())
+    }
+    assert reading <= set(known)
