@@ -99,7 +99,7 @@ def _result(**changed: Any) -> AnswerResult:
 
 
 def test_a_kept_answer_is_given_again_at_no_cost() -> None:
-    body = packed("f" * 64, _result())
+    body = packed("f" * 64, _result(), "Who?")
     again = unpacked("f" * 64, body)
     assert again is not None
     assert (again.answer, again.cached, again.usage, again.timings_ms.total) == ("A.", "exact", Usage(), 0)
@@ -109,11 +109,11 @@ def test_a_kept_answer_is_given_again_at_no_cost() -> None:
     "result", [_result(finish_reason="length"), _result(cached="exact"), _result(answer="x" * ANSWER_BYTES_MAX)]
 )
 def test_an_answer_cut_off_given_before_or_too_long_is_not_kept(result: AnswerResult) -> None:
-    assert packed("f" * 64, result) is None
+    assert packed("f" * 64, result, "Who?") is None
 
 
 def test_what_is_none_of_ours_is_none() -> None:
-    body = packed("f" * 64, _result())
+    body = packed("f" * 64, _result(), "Who?")
     assert body is not None
     hostile = [b"", b"\n", body[65:], body[:-1], body.replace(b'"model"', b'"models"', 1), b"e" + body[1:], None, 7,
                body + b" " * ANSWER_BYTES_MAX, b"f" * 64 + b'\n{"a":' * 9_000]  # fmt: skip
