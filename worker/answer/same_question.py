@@ -26,7 +26,7 @@ _REQUEST = re.compile(
     r"(?=(?:what|who|when|where|why|how|which)\b)",
     re.IGNORECASE,
 )
-_THANKS = re.compile(r"(?:,|\s)\s*(?:please|thanks|thank\s+you)\s*$", re.IGNORECASE)
+_THANKS = re.compile(r"\s*,\s*(?:please|thanks|thank\s+you)\s*$", re.IGNORECASE)
 
 
 def canonical(question: str) -> str | None:
@@ -61,8 +61,9 @@ def _english(text: str) -> list[str]:
     spoken = _in_order(spoken)
     kept: list[str] = []
     for at in range(len(spoken)):
-        word = _form(spoken, at)
-        if word not in words.FILLING and not (word == "the" and _says_nothing(kept, spoken[at + 1 : at + 2])):
+        word, after = _form(spoken, at), spoken[at + 1 : at + 2]
+        is_filling = word in words.FILLING or (word in words.FILLING_BEHIND_ASKING and len(kept) == 1)
+        if not (after and is_filling) and not (word == "the" and _says_nothing(kept, after)):
             kept.append(word)
     return [_asking(kept, at) for at in range(len(kept))]
 
@@ -84,6 +85,8 @@ def _whole(said: list[str], word: str, at: int) -> list[str]:
 def _form(said: list[str], at: int) -> str:
     """The form of a word that stands for its others: in small letters but for names, and without an s if known."""
     word = said[at]
+    if at > 1 and said[at - 1] in words.RELATIVE:  # the owner of the cars that is, or that are, damaged
+        return word
     if _GROUPED.fullmatch(word):
         return word.replace(",", "")
     if not word.isalpha():
@@ -111,8 +114,9 @@ def _in_order(said: list[str]) -> list[str]:
 
 
 def _says_nothing(before: list[str], after: list[str]) -> bool:
-    """Whether "the" between them says nothing: what is the deposit is not what is deposit, nor the last year last."""
-    is_kind = not {*before[-1:]} & words.BEFORE_ARTICLE
+    """Whether "the" between them says nothing: on the board is not on board, nor is the last year last year."""
+    is_auxiliary = before[:1] != ["who"] and len(before) < 3
+    is_kind = before[-1:] == [] or before[-1] not in words.BEFORE_ARTICLE or (before[-1] in words.DO and is_auxiliary)
     return is_kind and bool(after) and after[0].islower() and after[0] not in words.AFTER_ARTICLE
 
 

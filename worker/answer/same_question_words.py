@@ -19,7 +19,10 @@ FOREIGN = _set(
 POLITE = _set("Sie Ihr Ihre Ihrem Ihren Ihrer Ihres Ihnen")
 """German, where sie is somebody else."""
 
-FILLING = _set("please exactly actually")
+FILLING = frozenset({"please"})
+FILLING_BEHIND_ASKING = frozenset({"exactly", "actually"})
+"""What exactly, but not exactly 50 euros."""
+RELATIVE = _set("that which who")
 CONTRACTED = {
     "cannot": ("can", "not"), "can't": ("can", "not"), "won't": ("will", "not"), "shan't": ("shall", "not"),
     "i'm": ("i", "is"),
@@ -38,8 +41,15 @@ SAME = {
 }  # fmt: skip
 """Not "one", which stands for a thing. Was, did and had are another time, and another answer."""
 
-BEFORE_ARTICLE = _set("is was what which")
-"""Behind these "the" tells the thing from its kind: what is the deposit, what is deposit."""
+BEFORE_ARTICLE = _set(
+    """is was what which in on at by to from under over out off with without for into onto after before during
+    upon within as than via per about against between through towards until since take make give have do did lose
+    keep catch set lay get go play run hold"""
+)
+"""Behind these "the" tells a thing from its kind, or from a phrase: what is the deposit, who is on the board, who
+takes the place. Behind a preposition other than "of", and the verbs of many phrases."""
+DO = _set("do did")
+"""No such verb where it helps another: when does the harbour open."""
 AFTER_ARTICLE = _set(
     """most more few fewer less least little last next past first second third other others only same one ones
     former latter whole very rich poor sick old young dead living public future"""
@@ -55,7 +65,9 @@ NAMES = _set(
     will bill mark jack rich frank grant pat rob sue drew dean chase ford nice reading bath cork lima java python
     ruby rust go swift meta visa square slack zoom stripe orange sky virgin alphabet titan mercury jordan chad
     mali georgia hill rose lily iris ivy grace hope faith joy dawn april june summer autumn job art ray guy basil
-    carol earl english french german dutch danish finnish swedish welsh"""
+    carol earl english french german dutch danish finnish swedish welsh baker fisher brown white black green gray
+    king young long cook carter taylor wood stone miller mason price page day banks fields brooks best sharp small
+    strong wise"""
 )
 """What is a name with a capital and another word without."""
 
@@ -64,7 +76,7 @@ FORMS = _set(
     application appointment area article asset attachment auditor author bag balcony bank bed benefit bicycle bike
     bill boat body bonus boundary branch brand breach bridge budget building bus business button buyer cable
     camera candidate car card case cat category ceiling cell certificate change channel chapter chart check child
-    city claim class clause client code collection column committee company complaint component computer condition
+    city claim class clause client code collection column committee company complaint component computer
     conference connection consultant contract contractor copy country course court cover creditor currency
     customer cycle date day deadline debtor decision delivery department deposit description detail device diagram
     director discount distributor district doctor document dog door driver drug edition email employee employer
@@ -83,12 +95,12 @@ FORMS = _set(
     record refund region regulation reminder repair report request requirement researcher resident responsibility
     restaurant result review risk river road role room route rule salary sample schedule school screen seal seat
     section seller sensor server service session setting shareholder shop signal site size skill slide software
-    source speaker specialist staff stage stakeholder standard state station statement step stock store street
-    student study subject subscriber subsidiary supplier switch symbol symptom system table tank target task tax
-    teacher team technician template tenant test text theatre theme ticket tool topic tour town toy trade train
-    training transaction transfer tree trial trip truck tutor type unit university update user vaccine value valve
-    vehicle vendor version video village visit visitor visa voucher warehouse warning warranty website week wheel
-    window winter wire witness worker workshop year zone accept affect allow apply approve belong begin close come
+    source speaker specialist staff stage stakeholder standard station statement step stock store street student
+    study subject subscriber subsidiary supplier switch symbol symptom system table tank target task tax teacher
+    team technician template tenant test text theatre theme ticket tool topic tour town toy trade train training
+    transaction transfer tree trial trip truck tutor type unit university update user vaccine value valve vehicle
+    vendor version video village visit visitor visa voucher warehouse warning warranty website week wheel window
+    winter wire witness worker workshop year zone accept affect allow apply approve belong begin close come
     consist contain cost decide define depend end exist expire explain follow get give happen include keep lead
     look make need open own pay provide receive refer require run say send sell serve show start stop take turn
     use want write"""
