@@ -59,6 +59,7 @@ def service(tmp_path: Path, model: ModelServer) -> Iterator[Running]:
         OPENAI_API_KEY="none",
         CHAT_MODEL="test",
         EMBEDDING_MODEL="text-embedding-3-small",
+        ANSWER_CACHE_TTL_SECONDS="3600",
         SEMANTIC_CACHE_THRESHOLD="0.01",
         WEBHOOK_ALLOW_PRIVATE="true",
     )
