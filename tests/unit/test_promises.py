@@ -295,6 +295,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/test_retrieval_benchmark::bm25_alone_finds_the_small_set",
         "integration/test_retrieval_benchmark::pages_of_pdfs_are_judged",
     ),
+    "`--from-log --rating down` asks": (
+        "acceptance/test_answers_benchmark::the_running_services_log_is_asked_again",
+    ),
     "`python -m benchmarks.answers FILE`": (
         "acceptance/test_answers_benchmark::pages_words_refusals_and_the_exit_status",
         "acceptance/test_answers_benchmark::what_has_changed_since_a_former_run_is_said",
