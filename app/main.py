@@ -38,6 +38,7 @@ from app.openapi import document as openapi
 from app.pages import routes as pages
 from app.routes import (
     chat,
+    collections,
     conversations,
     docs,
     document_pages,
@@ -155,6 +156,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         metrics_page,
         documents,
         document_pages,
+        collections,
         session,
         docs,
         pages,

@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from rq.job import Job
 
 from app.core.contract import EraseJob, EraseResult
+from app.core.documents.collections import collections_key
 from app.core.documents.operations import tenant_patterns
 from app.core.errors import ErrorCode
 from app.core.logging import get_logger
@@ -55,6 +56,11 @@ def _catalog(resources: Ingestion, tenant: str) -> int:
     return documents
 
 
+def _collections(resources: Ingestion, tenant: str) -> None:
+    """What was said of them."""
+    delete_keys(resources.connection, collections_key(tenant))
+
+
 def _chunks(resources: Ingestion, tenant: str) -> int:
     return resources.index.delete_tenant(tenant)
 
@@ -88,6 +94,7 @@ STORES: Mapping[str, Callable[[Ingestion, str], int | None]] = {
     "jobs": _jobs,
     "chat log": _chat_log,
     "documents": _catalog,
+    "collections": _collections,
     "chunks": _chunks,
     "conversations": _conversations,
     "answers": _answers,

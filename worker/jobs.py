@@ -24,6 +24,8 @@ from app.core.contract import (
     Usage,
     page_url,
 )
+from app.core.documents.catalog import Catalog
+from app.core.documents.collections import NOTHING_SAID, CollectionSettings, settings_of
 from app.core.errors import ErrorCode, ServiceError
 from app.core.events import EventType
 from app.core.logging import content
@@ -72,10 +74,13 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             return _given_again(record, again).model_dump(mode="json")
         with _turn(record, resources.budget):
             events = _events(record)
+            said = _said(record, job)
             meant = understood(job.query, past(job, record, resources.settings), resources.rewrite)
             given = answer(
                 job.query,
-                search=lambda question: _searched(resources, job.model_copy(update={"query": question}), ways.append),
+                search=lambda question: _searched(
+                    resources, job.model_copy(update={"query": question}), said, ways.append
+                ),
                 complete=resources.complete,
                 embed=resources.searcher.embed_few,
                 on_retrieved=lambda hits: events.add(EventType.RETRIEVED, {"hits": [_shown(hit) for hit in hits]}),
@@ -83,7 +88,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
                 on_again=lambda: events.add(EventType.STARTED, {"attempt": _attempt(record)}),
                 turns=meant.turns,
                 standalone=meant.standalone,
-                instructions=_instructions(resources, job),
+                instructions=_instructions(resources, said, job),
             )
             usage = _sum(given.usage, meant.usage)
             spend(resources.settings.chat_model, usage.input_tokens, usage.output_tokens, answers=1)
@@ -129,9 +134,26 @@ def _given_again(record: Job | None, result: AnswerResult) -> AnswerResult:
     return result.model_copy(update={"timings_ms": _timings(record, 0.0, 0.0)})
 
 
-def _instructions(resources: Answering, job: AnswerJob) -> dict[str, str]:
+def _said(record: Job | None, job: SearchJob) -> CollectionSettings:
+    """What is said of the collection that is asked. Raises `ServiceError`: no answer is right without it.
+
+    It is read after the collection's version, so that an answer of a former saying is not kept for the new one.
+    """
+    if record is None:
+        return NOTHING_SAID
+    try:
+        return Catalog(record.connection).do(settings_of(job.tenant, job.collection))
+    except VALKEY_UNAVAILABLE as error:
+        raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
+
+
+def _instructions(resources: Answering, said: CollectionSettings, job: AnswerJob) -> dict[str, str]:
     """What the model is told beside the rules, by whose it is."""
-    told = {"operator": resources.settings.answer_instructions, "caller": job.instructions}
+    told = {
+        "operator": resources.settings.answer_instructions,
+        "collection": said.instructions,
+        "caller": job.instructions,
+    }
     return {whose: text for whose, text in told.items() if text is not None}
 
 
@@ -183,7 +205,7 @@ def search_documents(payload: Mapping[str, Any]) -> dict[str, Any]:
         began = perf_counter()
         resources = shared(open_answering)
         ways: list[Retrieval] = []
-        hits = _search(resources, job, ways.append)
+        hits = _search(resources, job, _said(record, job), ways.append)
         timings = _timings(record, (perf_counter() - began) * 1000, 0.0)
         told |= _shown_ms(timings) | {"hits": len(hits), **content(resources.settings, question=job.query)}
         found = tuple(_whole(hit) for hit in hits)
@@ -207,16 +229,20 @@ def _packed(vector: Sequence[float]) -> str:
     return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _searched(resources: Answering, job: AnswerJob, on_retrieval: Callable[[Retrieval], None]) -> list[Hit]:
+def _searched(
+    resources: Answering, job: AnswerJob, said: CollectionSettings, on_retrieval: Callable[[Retrieval], None]
+) -> list[Hit]:
     """What is found, and for a model what stands around it."""
-    hits = _search(resources, job, on_retrieval)
+    hits = _search(resources, job, said, on_retrieval)
     if resources.complete is None:
         return hits
     return resources.searcher.joined(hits, tenant=job.tenant, collection=job.collection)
 
 
-def _search(resources: Answering, job: SearchJob, on_retrieval: Callable[[Retrieval], None]) -> list[Hit]:
-    top_k = job.top_k or resources.settings.top_k
+def _search(
+    resources: Answering, job: SearchJob, said: CollectionSettings, on_retrieval: Callable[[Retrieval], None]
+) -> list[Hit]:
+    top_k = job.top_k or said.top_k or resources.settings.top_k
     with tracing().retrieval(job.collection, top_k) as step:
         step.asked(job.query)
         return resources.searcher.search(

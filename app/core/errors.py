@@ -99,6 +99,7 @@ class Limit(StrEnum):
     UPLOADS = "uploads"
     DOCUMENTS = "documents"
     STORED_BYTES = "stored-bytes"
+    COLLECTIONS = "collections"
 
 
 class LimitReachedError(Exception):

@@ -6,6 +6,7 @@ from typing import Any, get_args
 from pydantic import ConfigDict, Field
 
 from app.core.contract import LABEL, Marks, PageResult, PictureWidth
+from app.core.documents.collections import Collection, CollectionSettings
 from app.core.documents.records import DocumentError, DocumentRecord, DocumentStatus
 from app.core.formats import SUFFIXES, MediaType
 from app.core.models import QuietModel
@@ -49,6 +50,22 @@ _PAGE_EXAMPLE: dict[str, Any] = {
     "next_boxes": [],
     "words": "Guarantee\n\nThe pump is guaranteed for two years.",
     "span": [11, 48],
+}
+
+
+_SAID: dict[str, Any] = {
+    "title": "Manuals",
+    "description": "Of every pump since 1998.",
+    "instructions": "Name the pump's type in each answer.",
+    "top_k": 8,
+}
+_COLLECTION: dict[str, Any] = {
+    "name": "manuals",
+    **_SAID,
+    "documents": 41,
+    "chunks": 5120,
+    "embedding_model": "text-embedding-3-small",
+    "version": "1795253400000000-1795253462118034",
 }
 
 
@@ -135,6 +152,55 @@ def document_view(record: DocumentRecord, base: str = "") -> DocumentView:
     job = f"{base}/job-status/{record.job_id}" if record.job_id else None
     urls = DocumentUrls(document=document, file=f"{document}/file", job=job)
     return DocumentView(**record.model_dump(), urls=urls)
+
+
+class CollectionRequest(CollectionSettings):
+    """What is to be said of a collection, in place of what was said before. What is left out is said no more."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SAID]})
+
+
+class CollectionView(QuietModel):
+    """A collection: what is said of it, and how much it holds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_COLLECTION]})
+
+    name: str
+    title: str | None
+    description: str | None
+    instructions: str | None = Field(description="What its answers should be like, below the service's own rules")
+    top_k: int | None = Field(description="Chunks to retrieve where a question does not say; null: TOP_K")
+    documents: int = Field(ge=0, description="In whatever state")
+    chunks: int = Field(ge=0, description="Pieces in the index")
+    embedding_model: str | None = Field(
+        description="By whose vectors chunks are found beside their words; null: by words alone, with no model or "
+        "before its vectors are made"
+    )
+    version: str | None = Field(
+        description="Another one whenever a document, or what is said of the collection, has changed; null: not yet "
+        "written to"
+    )
+
+
+class CollectionList(QuietModel):
+    """Some collections, in the order of their names."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"collections": [_COLLECTION], "next_cursor": None}]})
+
+    collections: list[CollectionView]
+    next_cursor: str | None = Field(description="`cursor` of the page that follows; null: this was the last one")
+
+
+def collection_view(collection: Collection, embedding_model: str | None) -> CollectionView:
+    """What a client sees of `collection`, in an index with vectors of `embedding_model`."""
+    return CollectionView(
+        name=collection.name,
+        **collection.settings.model_dump(),
+        documents=collection.documents,
+        chunks=collection.chunks,
+        embedding_model=embedding_model,
+        version=collection.version,
+    )
 
 
 class PageView(QuietModel):

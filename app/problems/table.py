@@ -24,6 +24,7 @@ from app.auth.sessions import BadSessionError
 from app.auth.signed import BadLinkError
 from app.chat_log import ChatLogOffError, ChatLogUnavailableError
 from app.core.contract import QUERY_MAX_CHARACTERS
+from app.core.documents.collections import CollectionNotFoundError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
@@ -89,8 +90,9 @@ _LIMITS = {
     Limit.UPLOADS: "Your key has {:,} uploads under way here, as many as it may. Let one come to its end.",
     Limit.DOCUMENTS: "Your tenant has {:,} documents, as many as it may. Delete some.",
     Limit.STORED_BYTES: "Your tenant's documents would have more than {:,} MiB, which is all they may. Delete some.",
+    Limit.COLLECTIONS: "Something is said of {:,} collections of your tenant's, as many as may be. Use one of them.",
 }
-_STORED = (Limit.DOCUMENTS, Limit.STORED_BYTES)
+_STORED = (Limit.DOCUMENTS, Limit.STORED_BYTES, Limit.COLLECTIONS)
 
 
 def _when_closed(error: LimitReachedError) -> Mapping[str, str] | None:
@@ -379,6 +381,12 @@ TABLE: tuple[Row[Any], ...] = (
         404,
         "document-not-found",
         "There is no such document. GET /documents lists what there is.",
+    ),
+    Row(
+        CollectionNotFoundError,
+        404,
+        "collection-not-found",
+        "There is no document in such a collection, and nothing is said of it. GET /collections lists what there is.",
     ),
     Row(
         StoredFileNotFoundError,

@@ -35,6 +35,7 @@ PLACES = (
     "metadata",
     "waiting",
     "trace",
+    "collection",
 )
 """Where a tenant's words come from."""
 
@@ -94,6 +95,8 @@ def busy(client: httpx.Client, tenant: str, folder: Path) -> list[str]:
     page = f"/documents/{document['document_id']}/pages/1"
     assert client.get(page, params={"quote": "opens at six", "wait": 20}).status_code == 200
     assert client.get(f"{page}.png").status_code == 200
+    said = {"title": own["collection"], "instructions": f"Say {own['collection']}."}
+    client.put("/collections/default", json=said).raise_for_status()
     hook = {"url": f"http://127.0.0.1:9/{own['webhook']}", "secret": SECRET}
     questions: list[dict[str, Any]] = [
         {"query": f"When does the harbour of {own['text']} open, {own['question']}?", "webhook": hook},

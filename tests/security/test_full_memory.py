@@ -53,8 +53,9 @@ NEW: Mapping[Route, Mapping[str, Any]] = {
     ("POST", "/v1/embeddings"): {"json": {"model": "m", "input": "?"}},
     ("GET", "/documents/{document_id}/pages/{n}"): {},
     ("GET", "/documents/{document_id}/pages/{n}.png"): {},
+    ("PUT", "/collections/{name}"): {"json": {"title": "Pumps"}},
 }
-"""Routes that put something new on the queue, and how they are called."""
+"""Routes that put something new into Valkey, and how they are called."""
 FAILED = {"params": {"status": "failed"}}
 ALL: Mapping[str, Any] = {"json": {"filter": {}}}
 CALLS: Mapping[Route, Mapping[str, Any]] = {

@@ -24,6 +24,8 @@ PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
 WORKER = "integration/worker/test_worker"
 CONVERSATIONS = "integration/worker/test_conversations"
+COLLECTIONS = "integration/app/test_collections"
+SAID = "integration/worker/test_collections"
 OWN_JOBS = "integration/worker/test_own_jobs"
 
 PROMISES: dict[str, tuple[str, ...]] = {
@@ -242,6 +244,20 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "shows how far its indexing is": (
         "unit/app/routes/test_documents::what_the_worker_reports_is_shown",
         "integration/app/test_documents::a_document_is_uploaded_indexed_shown_and_deleted",
+    ),
+    "`PUT /collections/{name}` with `title`": (
+        f"{COLLECTIONS}::what_is_said_of_a_collection_is_read_again_and_replaced",
+    ),
+    "Its instructions are told to the model below": (
+        f"{SAID}::its_instructions_stand_below_the_rules_between_the_operators_and_the_callers",
+        f"{SAID}::instructions_cannot_take_the_place_of_the_rules_nor_of_anything_else",
+        f"{SAID}::what_was_answered_before_it_was_said_is_not_given_again",
+        f"{SAID}::its_top_k_holds_where_the_question_says_none",
+    ),
+    "`GET /collections` lists what there is": (
+        f"{COLLECTIONS}::documents_and_chunks_are_counted_through_every_change_of_the_catalog",
+        f"{COLLECTIONS}::the_embedding_model_is_the_one_whose_vectors_are_there",
+        f"{COLLECTIONS}::the_version_changes_with_content_and_with_what_is_said",
     ),
     "Files are kept under `DOCUMENTS_URL`": (
         "unit/app/core/documents/test_files::a_file_comes_back_by_its_hash",
@@ -536,7 +552,7 @@ def _sentences(text: str) -> list[str]:
     found: list[str] = []
     for block in (part.strip() for part in re.split(r"\n\s*\n", prose)):
         if block.startswith("|"):
-            found += [row for row in block.splitlines()[2:] if not re.match(r"\| `(GET|POST|DELETE) /", row)]
+            found += [row for row in block.splitlines()[2:] if not re.match(r"\| `(GET|POST|PUT|DELETE) /", row)]
         elif block and not block.startswith("#"):
             for item in re.split(r"\n(?=- )", block):
                 found += re.split(r"(?<=[.:;!?])\s+(?=[A-Z`*])", " ".join(item.split()))

@@ -62,15 +62,16 @@ def put(tenant: str, record: DocumentRecord, *, quota: Quota | None = None) -> O
     document = record.document_id
     keys = [
         _record_key(tenant, document),
-        _order_key(tenant),
-        _order_key(tenant, record.collection),
+        order_key(tenant),
+        order_key(tenant, record.collection),
         _users_key(tenant, record.sha256),
         _removal_key(tenant, record.sha256),
         _stored_key(tenant),
         erasing_key(tenant),
+        *_tallies(tenant),
     ]
     limits = (quota.documents, quota.mib * 2**20) if quota is not None else ("", "")
-    arguments = [document, _users_key(tenant, ""), *limits, record.size_bytes, _record_key(tenant, "")]
+    arguments = [document, _users_key(tenant, ""), *limits, record.size_bytes, record_prefix(tenant)]
     fields = _flat(record.model_dump(mode="json"))
     return Operation(scripts.PUT, keys, [*arguments, *fields], lambda reply: _replaced(reply, quota))
 
@@ -84,7 +85,8 @@ def update(
     overtaken. Raises pydantic's `ValidationError` for values that no record may have.
     """
     expected = orjson.dumps(if_sha256) if if_sha256 is not None else b""
-    return Operation(scripts.UPDATE, [_record_key(tenant, document_id)], [expected, *_flat(_checked(changes))], bool)
+    keys = [_record_key(tenant, document_id), *_tallies(tenant)]
+    return Operation(scripts.UPDATE, keys, [expected, *_flat(_checked(changes))], bool)
 
 
 def job_ended(tenant: str, document_id: str, *, job_id: str, error: DocumentError) -> Operation[bool]:
@@ -117,8 +119,8 @@ def get(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
 
 def delete(tenant: str, document_id: str) -> Operation[DocumentRecord | None]:
     """Forget a document; what it was. Its bytes are the caller's to remove: see `begin_removal`."""
-    keys = [_record_key(tenant, document_id), _order_key(tenant), _stored_key(tenant)]
-    return Operation(scripts.DELETE, keys, [document_id, _order_key(tenant, ""), _users_key(tenant, "")], _parsed)
+    keys = [_record_key(tenant, document_id), order_key(tenant), _stored_key(tenant), *_tallies(tenant)]
+    return Operation(scripts.DELETE, keys, [document_id, order_key(tenant, ""), _users_key(tenant, "")], _parsed)
 
 
 def page(
@@ -131,13 +133,13 @@ def page(
     if not 1 <= limit <= PAGE_LIMIT_MAX:
         raise ValueError(f"limit must be from 1 to {PAGE_LIMIT_MAX}, not {limit}")
     start = "+inf" if after is None else f"({after}"
-    arguments: list[str | bytes | int] = [start, limit + 1, _record_key(tenant, "")]
-    return Operation(scripts.LIST, [_order_key(tenant, collection)], arguments, lambda reply: _page(reply, limit))
+    arguments: list[str | bytes | int] = [start, limit + 1, record_prefix(tenant)]
+    return Operation(scripts.LIST, [order_key(tenant, collection)], arguments, lambda reply: _page(reply, limit))
 
 
 def has_documents(tenant: str, collection: str) -> Operation[bool]:
     """Whether the tenant has a document in the collection, in whatever state."""
-    return Operation(scripts.IS_THERE, [_order_key(tenant, collection)], [], bool)
+    return Operation(scripts.IS_THERE, [order_key(tenant, collection)], [], bool)
 
 
 def tenant_patterns(tenant: str) -> tuple[str, ...]:
@@ -145,12 +147,13 @@ def tenant_patterns(tenant: str) -> tuple[str, ...]:
 
     No label holds a character that means more there.
     """
-    every = f"{_order_key(tenant)}/*"
+    every = f"{order_key(tenant)}/*"
     return (
         f"{_record_key(tenant, '')}*",
-        _order_key(tenant),
+        order_key(tenant),
         every,
         _stored_key(tenant),
+        *_tallies(tenant),
         f"{_users_key(tenant, '')}*",
         f"{_removal_key(tenant, '')}*",
     )
@@ -220,9 +223,30 @@ def _record_key(tenant: str, document: str) -> str:
     return f"rag:document:{_label(tenant)}/{_label(document)}"
 
 
-def _order_key(tenant: str, collection: str | None = None) -> str:
+def record_prefix(tenant: str) -> str:
+    """What the keys of a tenant's records begin with."""
+    return _record_key(tenant, "")
+
+
+def order_key(tenant: str, collection: str | None = None) -> str:
+    """The key of the ids of a tenant's documents, or of those of a collection, in the order in which they came."""
     key = f"rag:documents:{_label(tenant)}"
     return key if collection is None else f"{key}/{_label(collection)}"
+
+
+def names_key(tenant: str) -> str:
+    """The key of the names of a tenant's collections, while they are counted."""
+    return f"rag:collection-names:{_label(tenant)}"
+
+
+def chunks_key(tenant: str) -> str:
+    """The key of how many chunks each of them has."""
+    return f"rag:collection-chunks:{_label(tenant)}"
+
+
+def _tallies(tenant: str) -> tuple[str, str]:
+    """What changes with each record, and is counted anew now and then."""
+    return names_key(tenant), chunks_key(tenant)
 
 
 def _stored_key(tenant: str) -> str:

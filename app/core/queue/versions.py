@@ -28,7 +28,7 @@ Place = tuple[str, str]
 
 log = get_logger(__name__)
 
-MOMENT = """
+RAISING = """
 local function moment()
   local now = redis.call('TIME')
   return now[1] * 1000000 + now[2]
@@ -40,9 +40,10 @@ local function raise(key)
   redis.call('SET', key, string.format('%.0f', next))
 end
 """
+"""For scripts: `moment()`, the time in microseconds, and `raise(key)` of a version."""
 
 VERSION = (
-    MOMENT
+    RAISING
     + f"""
 local function version(all, own, changing)
   local since = moment() - {WRITING_SECONDS_MAX} * 1000000
@@ -56,7 +57,7 @@ end
 )
 """For scripts that read what is kept: the version now; '' when there is none yet, false while a change runs."""
 
-BEGIN = f"""{BEYOND_MAXMEMORY}{MOMENT}
+BEGIN = f"""{BEYOND_MAXMEMORY}{RAISING}
 for i = 1, #KEYS, 2 do
   redis.pcall('ZREMRANGEBYSCORE', KEYS[i + 1], '-inf', string.format('%.0f', moment() - ARGV[2] * 1000000))
   if type(redis.pcall('ZADD', KEYS[i + 1], string.format('%.0f', moment()), ARGV[1])) ~= 'number' then
@@ -69,7 +70,7 @@ end
 """
 """KEYS: version and changes of each collection. ARGV: who changes them, seconds after which that is given up."""
 
-END = f"""{BEYOND_MAXMEMORY}{MOMENT}
+END = f"""{BEYOND_MAXMEMORY}{RAISING}
 for i = 1, #KEYS, 2 do
   raise(KEYS[i])
   redis.pcall('ZREM', KEYS[i + 1], ARGV[1])
@@ -77,12 +78,12 @@ end
 """
 """KEYS: as `BEGIN`'s. ARGV: who has changed them."""
 
-RAISE = f"""{BEYOND_MAXMEMORY}{MOMENT}
+RAISE = f"""{BEYOND_MAXMEMORY}{RAISING}
 for _, key in ipairs(KEYS) do raise(key) end
 """
 """KEYS: versions."""
 
-MAKE = f"""{MOMENT}
+MAKE = f"""{RAISING}
 for _, key in ipairs(KEYS) do
   if type(redis.pcall('GET', key)) ~= 'string' then raise(key) end
 end

@@ -1,7 +1,7 @@
 // The dialog in which a collection and documents are chosen.
 
 import { byId, counted, element } from "./dom.js";
-import { all, collections, isReady } from "./library.js";
+import { all, collections, isReady, titles } from "./library.js";
 import { EVERYTHING, MOST, scopeOf } from "./scope.js";
 
 const dialog = byId("choose");
@@ -21,7 +21,7 @@ export async function choose(scope) {
   tell("Looking for documents");
   dialog.showModal();
   const closed = new Promise((done) => { dialog.onclose = () => done(outcome(scope)); });
-  all().then((found) => turn === opened && offer(found.filter(isReady), scope.collection), (refusal) => tell(refusal.message));
+  Promise.all([all(), titles()]).then(([found, called]) => turn === opened && offer(found.filter(isReady), scope.collection, called), (refusal) => tell(refusal.message));
   return closed;
 }
 
@@ -33,10 +33,10 @@ function outcome(scope) {
   return scopeOf(collection, documents.filter((one) => one.collection === collection && chosen.has(one.document_id)), documents);
 }
 
-function offer(found, collection) {
+function offer(found, collection, called) {
   documents = found;
   const names = collections(documents);
-  form.elements.collection.replaceChildren(...names.map((name) => element("option", { value: name, selected: name === collection }, name)));
+  form.elements.collection.replaceChildren(...names.map((name) => element("option", { value: name, selected: name === collection }, called.get(name) ?? name)));
   byId("collections").hidden = names.length < 2;
   draw();
 }

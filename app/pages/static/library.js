@@ -23,6 +23,12 @@ export async function all() {
   return [...found.values()];
 }
 
+/** What people call the first hundred collections, by name; nothing when that is not to be had. */
+export async function titles() {
+  const page = await request(`/collections?limit=${PAGE}`).catch(() => ({ collections: [] }));
+  return new Map(page.collections.map((one) => [one.name, one.title]));
+}
+
 /** Whether questions find it: one that is read anew is still there as it was. */
 export const isReady = (one) => one.status === "indexed" || (one.status !== "failed" && one.chunks > 0);
 

@@ -246,3 +246,15 @@ def test_keys_alone_lead_from_the_question_to_its_citation(visit: Visit) -> None
     page.keyboard.press("Enter")
     expect(mark).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#read")).to_be_visible()
+
+
+def test_a_collection_is_chosen_by_what_people_call_it(visit: Visit, hostile_id: str, service: Running) -> None:
+    said = {"title": f"Lighthouses {MARKUP}"}
+    httpx.put(f"{service.services.http_url}/collections/hostile", json=said).raise_for_status()
+    page = visit.page()
+    page.locator("#scope").click()
+    collection = page.get_by_label("Collection")
+    expect(collection.locator("option")).to_have_text(["default", said["title"]])
+    collection.select_option("hostile")
+    page.get_by_role("button", name="Ask all").click()
+    assert posted(page, "Who climbs the lighthouse?")["collection"] == "hostile"

@@ -67,6 +67,10 @@ def add_response(client: httpx.Client) -> str:
     return str(client.post("/v1/responses", json=asked).raise_for_status().json()["id"])
 
 
+def add_collection(client: httpx.Client) -> str:
+    return str(client.put("/collections/manuals-of-pumps", json={"title": "Pumps"}).raise_for_status().json()["name"])
+
+
 @dataclass(frozen=True)
 class Entry:
     """A route that takes an id: how its owner makes such a thing, and how the route is called beside its id."""
@@ -97,13 +101,14 @@ WITH_ID: Mapping[Route, Entry] = {
     ("GET", "/v1/responses/{response_id}/input_items"): Entry(add_response),
     ("POST", "/v1/responses/{response_id}/cancel"): Entry(add_response),
     ("DELETE", "/v1/responses/{response_id}"): Entry(add_response),
+    ("GET", "/collections/{name}"): Entry(add_collection),
     ("DELETE", "/tenants/{tenant}"): Entry(lambda _: "acme"),
     ("GET", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
     ("GET", "/v1/conversations/{conversation_id}/items"): Entry(add_conversation),
     ("DELETE", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
 }
-SHARED = {("GET", "/v1/models/{model}")}
-"""Routes whose id names nothing of a tenant's."""
+SHARED = {("GET", "/v1/models/{model}"), ("PUT", "/collections/{name}")}
+"""Routes whose id names nothing of another tenant's: who puts a collection has one of their own of that name."""
 
 ROLES: Mapping[Route, Role] = {
     ("POST", "/chat"): Role.ASK,
@@ -135,6 +140,9 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/documents/{document_id}/file"): Role.ASK,
     ("GET", "/documents/{document_id}/pages/{n}"): Role.ASK,
     ("GET", "/documents/{document_id}/pages/{n}.png"): Role.ASK,
+    ("GET", "/collections"): Role.ASK,
+    ("GET", "/collections/{name}"): Role.ASK,
+    ("PUT", "/collections/{name}"): Role.ADMIN,
     ("POST", "/documents"): Role.INGEST,
     ("DELETE", "/documents/{document_id}"): Role.INGEST,
     ("GET", "/jobs"): Role.ADMIN,
@@ -268,11 +276,14 @@ def test_a_route_is_for_its_role_and_those_above(client: httpx.Client, route: Ro
 
 def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: httpx.Client) -> None:
     job_id, document_id, session_id = add_job(owner), add_document(owner), add_conversation(owner)
+    name = add_collection(owner)
     assert session_id in owner.get("/conversations").text
+    assert name in owner.get("/collections").text
     for headers in STRANGERS.values():
         for path in (
             "/documents",
             "/conversations",
+            "/collections",
             "/jobs?status=failed",
             "/queues",
             "/queues/history",
@@ -285,3 +296,4 @@ def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: h
             assert job_id not in answer.text
             assert document_id not in answer.text
             assert session_id not in answer.text
+            assert name not in answer.text

@@ -16,8 +16,9 @@ from rq.job import Job, JobStatus
 from rq.timeouts import TimerDeathPenalty
 
 from app.core.contract import INGEST_QUEUE, AnswerJob, EraseJob, IngestJob, SearchJob, Webhook
-from app.core.documents import operations
+from app.core.documents import collections, operations
 from app.core.documents.catalog import Catalog
+from app.core.documents.collections import CollectionSettings
 from app.core.documents.files import DocumentStore, StorageUnavailableError, open_store
 from app.core.documents.operations import Quota
 from app.core.queue.answers import answers_key, answers_prefix
@@ -146,10 +147,13 @@ def test_every_store_is_emptied_for_the_tenant_alone(
         valkey.hset(conversation_key(tenant, "s1"), "title", WORD)
         valkey.zadd(conversations_key(tenant), {"s1": 1})
         valkey.set(deleted_key(tenant, "s2"), 1)
+        Catalog(valkey).do(collections.put(tenant, "manuals", CollectionSettings(instructions=WORD)))
+        Catalog(valkey).do(collections.page(tenant, after="", limit=10))  # which counts
     told = erased(erase(valkey, queue))
     assert told == {"jobs": 0, "documents": 1, "chunks": 3, "conversations": 1, "answers": 1, "files": 2}
     assert valkey.exists(conversation_key("other", "s1"), conversations_key("other"), deleted_key("other", "s2")) == 3
     assert valkey.exists(answers_prefix("other") + "a" * 64)
+    assert Catalog(valkey).do(collections.settings_of("other", "manuals")).instructions == WORD
     assert list(index.documents(tenant="acme")) == []
     assert len(list(index.documents(tenant="other"))) == 2
     assert list(Catalog(valkey).all("acme")) == []

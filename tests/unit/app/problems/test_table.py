@@ -32,6 +32,7 @@ from app.auth.rate_limits import RateLimitedError, Standing
 from app.auth.sessions import BadSessionError
 from app.auth.signed import BadLinkError
 from app.chat_log import ChatLogOffError, ChatLogUnavailableError
+from app.core.documents.collections import CollectionNotFoundError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
@@ -174,6 +175,7 @@ SAMPLES = [
     *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNREACHABLE),
     Sample(VALKEY_FULL("secret"), 503, "queue-memory-full", {"retry-after": "10"}),
     Sample(DocumentNotFoundError("secret"), 404, "document-not-found"),
+    Sample(CollectionNotFoundError("secret"), 404, "collection-not-found"),
     Sample(StoredFileNotFoundError("secret"), 404, "file-not-kept"),
     Sample(PageNotFoundError(12), 404, "page-not-found"),
     Sample(OtherVersionError("secret"), 404, "other-version"),
