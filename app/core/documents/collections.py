@@ -1,7 +1,7 @@
 """Collections of documents: what is said of each one, how much it holds, and its version.
 
 A collection is there when it has documents, or when something was said of it, before its first document too. What is
-said stands in one hash of the tenant. Names and chunks are counted once an hour from the catalog, and kept up with
+said stands in one hash of the tenant. Names and chunks are counted once a day from the catalog, and kept up with
 each change of it (`scripts.TALLY`), so that no list reads every document.
 
     rag:collections:acme           what is said, by name, as JSON

@@ -107,13 +107,13 @@ def test_documents_and_chunks_are_counted_through_every_change_of_the_catalog(
     assert counts(api) == kept, "counted anew, it is the same"
 
 
-def test_what_is_counted_is_counted_anew_within_the_hour_and_read_from_no_record_until_then(
+def test_what_is_counted_is_counted_anew_within_a_day_and_read_from_no_record_until_then(
     api: httpx.Client, valkey: Redis
 ) -> None:
     put(valkey, "d1", "a", chunks=3)
     counts(api)
     for key in (names_key("anna"), chunks_key("anna")):
-        assert 0 < valkey.ttl(key) <= scripts.STORED_SECONDS
+        assert 0 < valkey.ttl(key) <= scripts.COUNTED_SECONDS
     valkey.hset("rag:document:anna/d1", "chunks", "9")  # behind the catalog's back
     assert counts(api) == {"a": (1, 3)}
     valkey.delete(names_key("anna"))
