@@ -146,6 +146,15 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{PAGE}/test_streaming::another_tab_reads_along_from_the_first_word",
         f"{PAGE}/test_away::a_service_that_was_killed_goes_on_and_is_asked_once",
     ),
+    "Ask on under an answer": (
+        f"{PAGE}/test_conversations::a_question_under_an_answer_goes_on_from_it",
+        f"{PAGE}/test_conversations::its_address_shows_it_to_a_reload_and_to_another_browser",
+    ),
+    "Say whether an answer was good": (
+        f"{PAGE}/test_rating::a_rating_is_kept_shown_and_changed",
+        f"{PAGE}/test_rating::what_was_wrong_may_be_said_by_keys_alone",
+        f"{PAGE}/test_rating::without_a_chat_log_nobody_is_asked",
+    ),
     "- **Documents**: drop files or a folder.": (
         f"{PAGE}/test_documents::what_is_dropped_anywhere_on_the_page_is_taken",
         f"{PAGE}/test_documents::a_folder_is_taken_whole_and_two_files_of_one_name_stay_two",
@@ -267,13 +276,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`EMBEDDING_MODEL` likewise.": (
         "unit/worker/model/test_langchain_embeddings::ollama_embeds_a_question_and_texts_in_order",
     ),
+    "Unset, it is `text-embedding-3-small` at OpenAI": (
+        "unit/app/core/test_embedding_default::without_a_name_the_place_says_which",
+        "integration/worker/test_choice::the_listed_one_is_chosen_once_said_once_and_told_to_the_others",
+        "integration/worker/test_choice::several_are_not_clear_and_the_line_names_them",
+        "acceptance/test_model_set_later::a_base_url_alone_is_enough",
+    ),
     "`EMBEDDING_MODEL=local` needs neither key nor server:": (
         "acceptance/test_local_model::warranty_finds_guarantee_from_a_file_to_an_answer",
         "integration/worker/test_local_embeddings::without_the_extra_it_says_what_to_install",
     ),
     "`none` keeps words alone.": ("integration/worker/test_local_embeddings::none_keeps_words_alone",),
     "Your own LangChain code can search the same index:": ("integration/worker/test_langchain_store::the_page_runs",),
-    "With `EMBEDDING_MODEL` set too": (f"{WORKER}::with_an_embedding_model_retrieval_is_hybrid",),
+    "With an embedding model retrieval is hybrid": (f"{WORKER}::with_an_embedding_model_retrieval_is_hybrid",),
     "BM25 and vectors, fused (`FUSION`).": (f"{SEARCH}::each_fusion_finds_the_page",),
     "`dbsf` and `rrf` search once.": (
         "integration/worker/test_feedback::only_the_convex_fusion_of_both_halves_has_a_second_round",
@@ -301,6 +316,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`python -m benchmarks.retrieval FOLDER`": (
         "integration/test_retrieval_benchmark::bm25_alone_finds_the_small_set",
         "integration/test_retrieval_benchmark::pages_of_pdfs_are_judged",
+    ),
+    "`--from-log --rating down` asks": (
+        "acceptance/test_answers_benchmark::the_running_services_log_is_asked_again",
     ),
     "`python -m benchmarks.answers FILE`": (
         "acceptance/test_answers_benchmark::pages_words_refusals_and_the_exit_status",

@@ -136,6 +136,7 @@ QUEUE_FAMILIES = {
     "rq_workers_failed_total": ("Jobs that failed on a worker", ["name", "queues"]),
     "rq_workers_working_time_total": ("Seconds that a worker spent on jobs", ["name", "queues"]),
     "rag_queue_oldest_job_age_seconds": ("How long the next job of a queue has waited", ["queue"]),
+    "rag_outbox_lag_seconds": ("How long the next ended job has waited for a reader of the outbox", ["reader"]),
     "rag_model_budget_used_ratio": ("How much of the model's budget is used, 0 to 1", ["limit"]),
 }
 """What an API process reads from Valkey when it is asked, of the service's own queues; each replica says the same.
