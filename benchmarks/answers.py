@@ -1,11 +1,13 @@
 """Questions with known answers, asked of the running service: the regression test of a new model or prompt.
 
     python -m benchmarks.answers [FILE] [--url URL] [--at-least right=0.9] [--json FILE] [--compare FILE]
+    python -m benchmarks.answers --from-log [--rating down] [--since 2026-11-01] [...]
 
 FILE has a JSON object a line: `question`, and what its answer is to have: `expected` (words, all of them; `a|b` is
 either), `pages` (any of them: `filename` or `document`, and `page`) or `refuse`; `collection` and `top_k` if it needs
-them. The chat log's JSON lines, as the service exports them, do as well. Without a FILE: what `data/` holds, and what
-it does not. A kept answer is not taken. The key is API_KEY's; what tokens cost, MODEL_PRICES says.
+them. The chat log's JSON lines, as the service exports them, do as well; with --from-log the service itself is asked
+for them, with an admin's key. Without a FILE: what `data/` holds, and what it does not. A kept answer is not taken.
+The key is API_KEY's; what tokens cost, MODEL_PRICES says.
 
 Exit status: 0; 1 when a share is below its `--at-least`; 2 when it can't be asked or read.
 """
@@ -14,8 +16,10 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -28,6 +32,7 @@ from app.core.proxies import proxy_for
 from app.core.settings import Settings
 from benchmarks.answers_data import DataError, Question, read_questions
 from benchmarks.answers_judge import MEASURES, Reply, Verdict, judged, report, shares, summary
+from benchmarks.answers_log import read_log
 
 SAMPLES = Path(__file__).parent / "answers_set/samples.jsonl"
 AT_ONCE_MAX = 64
@@ -42,13 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Ask, judge, print; the exit status."""
     arguments = _arguments(argv)
     settings = Settings()
+    url = arguments.url or service_url(settings)
     try:
-        questions = read_questions(arguments.file)
+        questions = _questions(url, arguments)
         before = _kept(arguments.compare) if arguments.compare else None
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
-    url = arguments.url or service_url(settings)
     verdicts = ask_all(url, questions, at_once=arguments.at_once, timeout_seconds=arguments.timeout)
     _print(verdicts, settings)
     if arguments.json:
@@ -61,15 +66,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if _holds(shares(verdicts), arguments.at_least) else 1
 
 
-def ask_all(url: str, questions: Sequence[Question], *, at_once: int, timeout_seconds: float) -> list[Verdict]:
-    """A verdict for each question, in their order, so many of them asked at once."""
+def _questions(url: str, arguments: argparse.Namespace) -> list[Question]:
+    """Of the file, or of the log. Raises `DataError`."""
+    if not arguments.from_log:
+        return read_questions(arguments.file)
+    wanted = {"rating": arguments.rating, "from": arguments.since}
+    with _client(url) as client:
+        return read_log(client, {name: value for name, value in wanted.items() if value is not None})
+
+
+@contextmanager
+def _client(url: str) -> Iterator[httpx.Client]:
     key = os.environ.get("API_KEY")
     headers = {"Cache-Control": "no-store", **({"Authorization": f"Bearer {key}"} if key else {})}
     transport = httpx.HTTPTransport(proxy=proxy_for(url))
-    with (
-        httpx.Client(transport=transport, base_url=url, headers=headers, timeout=WAIT_SECONDS + 10) as client,
-        ThreadPoolExecutor(at_once) as pool,
-    ):
+    with httpx.Client(transport=transport, base_url=url, headers=headers, timeout=WAIT_SECONDS + 10) as client:
+        yield client
+
+
+def ask_all(url: str, questions: Sequence[Question], *, at_once: int, timeout_seconds: float) -> list[Verdict]:
+    """A verdict for each question, in their order, so many of them asked at once."""
+    with _client(url) as client, ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(lambda asked: judged(asked, ask(client, asked, timeout_seconds)), questions))
 
 
@@ -168,14 +185,37 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.answers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", type=Path, nargs="?", default=SAMPLES)
+    parser.add_argument("file", type=Path, nargs="?")
+    parser.add_argument("--from-log", action="store_true", help="ask what the service's chat log has")
+    parser.add_argument("--rating", choices=["up", "down"], help="of the log: what was rated so")
+    parser.add_argument(
+        "--since",
+        type=_moment,
+        metavar="TIME",
+        help="of the log: what ended since this day, or 2026-11-01T09:30+01:00",
+    )
     parser.add_argument("--url", help="of the service; else the one that runs here")
     parser.add_argument("--at-once", type=_number, default=4, metavar="N", help=f"questions, 1 to {AT_ONCE_MAX}")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="for one question")
     parser.add_argument("--at-least", type=_least, action="append", default=[], metavar="MEASURE=SHARE")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the verdicts, with the answers")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="with the --json of a former run")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.from_log and arguments.file is not None:
+        parser.error("either FILE or --from-log")
+    if not arguments.from_log and (arguments.rating or arguments.since):
+        parser.error("--rating and --since choose rows of the log: add --from-log")
+    arguments.file = arguments.file or SAMPLES
+    return arguments
+
+
+def _moment(text: str) -> str:
+    """A day or a time in ISO 8601, in UTC unless it says another zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a day or a time: 2026-11-01, 2026-11-01T09:30+01:00") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
 def _number(text: str) -> int:

@@ -6,9 +6,9 @@ are its `pages`; it is asked without a judgement where nobody has said anything.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -67,6 +67,11 @@ class Question(QuietModel):
             raise ValueError("a question to refuse has neither `expected` nor `pages`")
         return self
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether anything is known of its answer."""
+        return bool(self.expected or self.pages or self.refuse)
+
     def plain(self) -> dict[str, Any]:
         """The body of `POST /chat`."""
         body = {"query": self.question, "collection": self.collection, "top_k": self.top_k}
@@ -77,17 +82,26 @@ def read_questions(path: Path) -> list[Question]:
     """The file's questions, each once. Raises `DataError`."""
     try:
         with path.open(encoding="utf-8") as file:
-            found = list(dict.fromkeys(_read(file)))
+            return questions_of(str(path), iter(lambda: file.readline(LINE_CHARACTERS_MAX + 1), ""))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def questions_of(name: str, lines: Iterable[str]) -> list[Question]:
+    """The questions of these lines, each once: where something is known of its answer, not as well without that.
+
+    Raises `DataError`; `name` is where the lines are from.
+    """
+    found = list(dict.fromkeys(_read(lines)))
     if not found:
-        raise DataError(f"{path}: no question")
-    return found
+        raise DataError(f"{name}: no question")
+    judged = {(asked.question, asked.collection) for asked in found if asked.is_judged}
+    return [asked for asked in found if asked.is_judged or (asked.question, asked.collection) not in judged]
 
 
-def _read(file: TextIO) -> Iterator[Question]:
+def _read(lines: Iterable[str]) -> Iterator[Question]:
     taken = 0
-    for number, line in enumerate(iter(lambda: file.readline(LINE_CHARACTERS_MAX + 1), ""), start=1):
+    for number, line in enumerate(lines, start=1):
         if len(line) > LINE_CHARACTERS_MAX:
             raise DataError(f"line {number}: longer than {LINE_CHARACTERS_MAX:,} characters")
         question = _question(number, line) if line.strip() else None

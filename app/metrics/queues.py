@@ -34,6 +34,7 @@ from app.core.contract import QUERY_QUEUE
 from app.core.logging import get_logger
 from app.core.metrics.families import QUEUE_FAMILIES
 from app.core.queue.connections import connect
+from app.core.queue.outbox import OPTIONAL, OUTBOX, READERS, START, cursor_key
 from app.core.queue.producer import QUEUES
 from app.core.queue.records import time_of
 from app.core.settings import Settings
@@ -117,6 +118,27 @@ return answer
 requests a minute, seconds of a minute. Leases that hold, requests of the last minute, then tokens and milliseconds
 until they expire, twice."""
 
+READ_OUTBOX = """
+local time, lags = redis.call('TIME'), {}
+for at = 2, #KEYS do
+  local cursor, lag = redis.pcall('GET', KEYS[at]), -1
+  if not cursor and at - 2 < tonumber(ARGV[2]) then cursor = ARGV[1] end
+  if type(cursor) == 'string' then
+    local entries = redis.pcall('XRANGE', KEYS[1], '(' .. cursor, '+', 'COUNT', 1)
+    if not entries.err then
+      local written = entries[1] and string.match(entries[1][1], '^%d+')
+      lag = written and math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - written) or 0
+    end
+  end
+  lags[at - 1] = lag
+end
+return lags
+"""
+"""KEYS: outbox, a cursor each of `OUTBOX_READERS`. ARGV: the cursor of who has read nothing, how many of the readers
+have entries kept before they have read. Milliseconds since the next entry of each was written, 0 when it has read
+all, -1 when it reads nothing here."""
+OUTBOX_READERS = (*READERS, *OPTIONAL)
+
 log = get_logger(__name__)
 
 
@@ -142,25 +164,27 @@ class QueueCollector(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
         """The families as they are now. From any thread."""
         try:
-            queues, budget = self._read()
+            queues, budget, lags = self._read()
         except RedisError as error:
             if not self._is_away:  # once, not at each page
                 log.warning("valkey_unavailable", during="metrics", reason=type(error).__name__)
             self._is_away = True
             return []
         self._is_away = False
-        return [*_workers(queues), *_jobs(queues), self._budget(queues, budget)]
+        return [*_workers(queues), *_jobs(queues), _outbox(lags), self._budget(queues, budget)]
 
-    def _read(self) -> tuple[list[Any], list[int]]:
+    def _read(self) -> tuple[list[Any], list[int], list[int]]:
         queue_keys = [key for name in QUEUES for key in _keys_of(name)]
         queue_arguments: list[str | int] = [Job.redis_job_namespace_prefix, RQ_WORKERS_MAX, TEXT_MAX, *WORKER_FIELDS]
         per_minute = self._settings.model_requests_per_minute or 0
         budget_keys = [LEASES, requests_key(per_minute), *tokens_keys(self._settings.model_tokens_per_minute or 0)]
+        outbox_keys = [OUTBOX, *map(cursor_key, OUTBOX_READERS)]
         with self._valkey.pipeline(transaction=False) as pipeline:
             pipeline.eval_ro(READ_QUEUES, len(queue_keys), *queue_keys, *queue_arguments)
             pipeline.eval_ro(READ_BUDGET, len(budget_keys), *budget_keys, per_minute, WINDOW_SECONDS)
-            queues, budget = pipeline.execute()
-        return queues, budget
+            pipeline.eval_ro(READ_OUTBOX, len(outbox_keys), *outbox_keys, START, len(READERS))
+            queues, budget, lags = pipeline.execute()
+        return queues, budget, lags
 
     def _budget(self, queues: Sequence[Any], budget: Sequence[int]) -> GaugeMetricFamily:
         """How much of each limit that is set is used. A worker that waits for a job has a lease already: no more
@@ -194,6 +218,15 @@ def _jobs(queues: Iterable[Any]) -> Iterable[GaugeMetricFamily]:
         if age is not None:
             ages.add_metric([name], age)
     return jobs, ages
+
+
+def _outbox(lags: Iterable[int]) -> GaugeMetricFamily:
+    """An optional reader that is not heard of is none."""
+    family = _gauge("rag_outbox_lag_seconds")
+    for reader, lag in zip(OUTBOX_READERS, lags, strict=True):
+        if lag >= 0:
+            family.add_metric([reader], lag / 1000)
+    return family
 
 
 def _workers(queues: Iterable[Any]) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:

@@ -1,6 +1,7 @@
 """The page's static files, under an address that changes with their content: a browser keeps them for good.
 
-One hash names them all, as a folder: so a module finds its neighbours by their plain names.
+One hash names them all, as a folder: so a module finds its neighbours by their plain names. What a module says of
+itself stays here: a browser gets its lines of comment empty, so that every other line keeps its number.
 """
 
 import gzip
@@ -14,6 +15,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 HASH_CHARACTERS = 16
+COMMENT = re.compile(rb"^ *(?://.*|/\*(?:[^*]|\*(?!/))*\*/)$", re.MULTILINE)
+"""Of a module: whole lines. What stands behind code on its line is sent."""
 IMPORTED = re.compile(rb'(?:^import|from) "\./(\w+\.js)"', re.MULTILINE)
 
 
@@ -49,10 +52,15 @@ def _imported(asset: Asset) -> list[str]:
     return list(dict.fromkeys(match.decode() for match in IMPORTED.findall(asset.plain)))
 
 
+def _sent(path: Path) -> bytes:
+    content = path.read_bytes()
+    return COMMENT.sub(lambda found: b"\n" * found[0].count(b"\n"), content) if path.suffix == ".js" else content
+
+
 @cache
 def load() -> Assets:
     """Read the files that come with this package; once."""
-    contents = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in MEDIA_TYPES}
+    contents = {path.name: _sent(path) for path in sorted(FOLDER.iterdir()) if path.suffix in MEDIA_TYPES}
     whole = sha256()
     for name, content in contents.items():
         whole.update(b"%b %d\n%b" % (name.encode(), len(content), content))

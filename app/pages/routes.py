@@ -57,7 +57,13 @@ def view(name: str, request: Request, api: Api) -> Response:
     """One view's HTML, for everybody: who may see what is asked by its script."""
     asks_for_key = cast(Gate, request.app.state.gate).is_shown_nothing(request)
     base = urlsplit(link_base(request.scope, api.settings)).path  # its policy allows no other host, not even ours
-    return shell(name, base, asks_for_key=asks_for_key, upload_max_mb=api.settings.upload_max_mb)
+    return shell(
+        name,
+        base,
+        asks_for_key=asks_for_key,
+        keeps_ratings=api.chat_log is not None,
+        upload_max_mb=api.settings.upload_max_mb,
+    )
 
 
 @router.get("/page/static/{digest}/{name}", include_in_schema=False)

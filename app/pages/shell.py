@@ -30,10 +30,11 @@ def _templates() -> Environment:
     )
 
 
-def shell(view: str, base: str, *, asks_for_key: bool, upload_max_mb: int) -> HTMLResponse:
+def shell(view: str, base: str, *, asks_for_key: bool, keeps_ratings: bool, upload_max_mb: int) -> HTMLResponse:
     """The view named `view`; `base`, a path, goes before every address of ours.
 
-    With `asks_for_key` the page asks for one at once, instead of being refused first.
+    With `asks_for_key` the page asks for one at once, instead of being refused first; with `keeps_ratings` it asks
+    whether an answer was good.
     """
     assets = load()
     html = (
@@ -45,6 +46,7 @@ def shell(view: str, base: str, *, asks_for_key: bool, upload_max_mb: int) -> HT
             static=f"{base}/page/static/{assets.digest}",
             modules=assets.imports(f"{view}.js"),
             asks_for_key=asks_for_key,
+            keeps_ratings=keeps_ratings,
             upload_max_mb=upload_max_mb,
             suffixes=tuple(SUFFIXES),
         )

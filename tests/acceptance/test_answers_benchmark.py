@@ -4,14 +4,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.answers_data import LINE_CHARACTERS_MAX
+from benchmarks.answers_log import lines_of
 from tests.acceptance.conftest import Running, documents, start
+from tests.acceptance.conftest import ask as asked
 from tests.support import ROOT
+from tests.support.credentials import api_key
 from tests.support.model_server import ModelServer
+from tests.support.processes import wait_until
 
 GOLD = [{"filename": "handbook.pdf", "page": 1}]
 OPENING: dict[str, Any] = {
@@ -95,6 +101,69 @@ def test_rows_of_a_chat_log_are_asked_again(service: Running, tmp_path: Path) ->
     assert shares(output) == {"right": "1 of 2", "page": "1 of 1", "words": "0 of 1", "answered": "3 of 3"}
 
 
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service with an admin's key (API_KEY) and another's, and four questions in its log, two of them rated."""
+    folder = tmp_path_factory.mktemp("logged")
+    (admin, admins), (reader, readers) = api_key("anna", role="admin"), api_key("ralf", role="ask")
+    keys = {"API_KEYS": f"{admins},{readers}", "API_KEY": admin, "READERS_KEY": reader}
+    started = start(folder, "--ingest", str(documents(folder / "pdfs")), **keys)
+    with started.client() as client:
+        client.headers["Authorization"] = f"Bearer {admin}"
+        ids = [asked(client, each["question"])["job_id"] for each in (OPENING, BOATS, NOWHERE, OPENING)]
+        for job_id, said in (
+            (ids[0], {"rating": "up"}),
+            (ids[1], {"rating": "down", "expected": "With champagne.", "comment": "a\u2028b\x85c\n"}),
+        ):
+            assert client.post(f"/jobs/{job_id}/feedback", json=said).status_code == 200
+
+        def is_written() -> bool:
+            return len(client.get("/history").json()["entries"]) == len(ids)
+
+        wait_until(is_written, "all rows are there")
+    yield started
+    started.stop()
+
+
+def test_the_running_services_log_is_asked_again(logged: Running) -> None:
+    """What was asked twice, once rated and once not, is asked once. What this asks is in the log in its turn."""
+    status, output = run(logged, "--from-log", "--at-once", "2")
+    assert status == 0, output
+    assert shares(output) == {"right": "1 of 2", "page": "1 of 1", "words": "0 of 1", "answered": "3 of 3"}
+    assert f"wrong: {BOATS['question']} (words)" in output
+    status, output = run(logged, "--from-log", "--rating", "down")
+    assert shares(output) == {"right": "0 of 1", "words": "0 of 1", "answered": "1 of 1"}
+    status, output = run(logged, "--from-log", "--rating", "up", "--since", "2026-01-01T00:00+02:00")
+    assert shares(output) == {"right": "1 of 1", "page": "1 of 1", "answered": "1 of 1"}
+
+
+def test_a_log_without_such_rows_or_for_another_key_is_said(logged: Running) -> None:
+    status, output = run(logged, "--from-log", "--since", "2100-01-01")
+    assert (status, output) == (2, "/history: no question\n")
+    environment = {**logged.environment, "API_KEY": logged.environment["READERS_KEY"]}
+    status, output = run(replace(logged, environment=environment), "--from-log")
+    assert status == 2
+    assert output.startswith("/history: ")
+    assert "admin" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["questions.jsonl", "--from-log"], "either FILE or --from-log"),
+        (["--rating", "down"], "add --from-log"),
+        (["--from-log", "--rating", "good"], "invalid choice"),
+        (["--from-log", "--since", "yesterday"], "a day or a time"),
+        (["--from-log", "--url", "http://127.0.0.1:9"], "no chat log at http://127.0.0.1:9"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: Sequence[str], said: str) -> None:
+    command = [sys.executable, "-m", "benchmarks.answers", *options]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 2
+    assert said in ran.stderr
+
+
 def test_the_samples_are_answered_without_a_model(tmp_path: Path) -> None:
     service = start(tmp_path, "--ingest", str(ROOT / "data"))
     try:
@@ -143,6 +212,12 @@ def test_a_file_that_is_wrong_is_named_with_its_line(line: str, said: str, tmp_p
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 2
     assert said in ran.stderr
+
+
+def test_a_row_ends_at_a_newline_alone_and_one_without_end_is_given_up() -> None:
+    assert list(lines_of(["a\u2028", "b\x85c\n", "\nd"])) == ["a\u2028b\x85c", "", "d"]
+    endless = list(lines_of(iter(lambda: "x" * 65_536, "")))
+    assert [LINE_CHARACTERS_MAX < len(line) < 2 * LINE_CHARACTERS_MAX for line in endless] == [True]
 
 
 def test_no_service_is_said(tmp_path: Path) -> None:

@@ -244,6 +244,36 @@ def test_one_question_is_one_trace(
     assert not [span for span in spans if span.events or span.message]
 
 
+def test_a_follow_ups_rewriting_is_a_call_of_the_model_in_its_trace(
+    receiver: OtlpReceiver, variables: dict[str, str], tmp_path: Path
+) -> None:
+    follow_up, standalone = "And in summer?", "When does the harbour open in summer?"
+    ingest(variables, tmp_path)
+    with ModelServer(rewrites={follow_up: standalone}) as model:
+        variables |= {"OPENAI_BASE_URL": model.url, "CHAT_MODEL": "test"} | receiver.environment()
+        with serving(variables, tmp_path) as client, running(WORKER, variables, tmp_path):
+            ask(client, session_id="s1")
+            caller = {"traceparent": f"00-{CALLERS_TRACE}-{CALLERS_SPAN}-01"}
+            job_id = ask(client, caller, query=follow_up, session_id="s1")
+            assert client.get(f"/result/{job_id}").json()["result"]["standalone_question"] == standalone
+            spans = receiver.wait_for("process rag_queries", "process rag_queries", "POST /chat", "POST /chat")
+    told = [span for span in spans if span.trace == CALLERS_TRACE]
+    assert shape(told) == [
+        "POST /chat",
+        "  send rag_queries",
+        "    process rag_queries",
+        "      chat test",
+        "      retrieval default",
+        "      chat test",
+    ]
+    rewriting, answering = [span for span in told if span.name == "chat test"]
+    for call in (rewriting, answering):
+        assert call.attributes["gen_ai.conversation.id"] == "s1"
+        assert call.attributes["gen_ai.usage.input_tokens"] > 0
+    assert rewriting.ended <= answering.began
+    assert "harbour" not in repr(spans)
+
+
 def test_of_a_question_in_the_address_nothing_is_told(
     receiver: OtlpReceiver, variables: dict[str, str], tmp_path: Path
 ) -> None:

@@ -68,6 +68,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/worker/test_kept_answers::the_same_question_gets_the_same_answer_without_the_model_or_a_worker",
         "integration/worker/test_kept_answers::after_every_change_of_the_collection_the_question_is_answered_anew",
         "integration/worker/test_kept_answers::no_cache_makes_it_anew_and_no_store_leaves_what_is_kept",
+        "integration/worker/test_semantic_cache::another_wording_gets_the_answer_and_is_told_whose_it_is",
+        "integration/worker/test_semantic_cache::the_same_words_do_not_hit_below_the_cosine",
+        "unit/worker/answer/test_same_question::what_asks_for_something_else_is_another_question_whatever_a_model_says",
     ),
     "| stop |": (
         f"{WORKER}::a_cancelled_job_that_waits_never_runs",
@@ -145,6 +148,15 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{PAGE}/test_streaming::a_reload_in_mid_stream_goes_on_from_the_first_word",
         f"{PAGE}/test_streaming::another_tab_reads_along_from_the_first_word",
         f"{PAGE}/test_away::a_service_that_was_killed_goes_on_and_is_asked_once",
+    ),
+    "Ask on under an answer": (
+        f"{PAGE}/test_conversations::a_question_under_an_answer_goes_on_from_it",
+        f"{PAGE}/test_conversations::its_address_shows_it_to_a_reload_and_to_another_browser",
+    ),
+    "Say whether an answer was good": (
+        f"{PAGE}/test_rating::a_rating_is_kept_shown_and_changed",
+        f"{PAGE}/test_rating::what_was_wrong_may_be_said_by_keys_alone",
+        f"{PAGE}/test_rating::without_a_chat_log_nobody_is_asked",
     ),
     "- **Documents**: drop files or a folder.": (
         f"{PAGE}/test_documents::what_is_dropped_anywhere_on_the_page_is_taken",
@@ -307,6 +319,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`python -m benchmarks.retrieval FOLDER`": (
         "integration/test_retrieval_benchmark::bm25_alone_finds_the_small_set",
         "integration/test_retrieval_benchmark::pages_of_pdfs_are_judged",
+    ),
+    "`--from-log --rating down` asks": (
+        "acceptance/test_answers_benchmark::the_running_services_log_is_asked_again",
     ),
     "`python -m benchmarks.answers FILE`": (
         "acceptance/test_answers_benchmark::pages_words_refusals_and_the_exit_status",

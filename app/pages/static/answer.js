@@ -70,10 +70,10 @@ function keepingUp(change) {
 /** How far the answer's end is below what can be seen. */
 const beyond = () => answer.getBoundingClientRect().bottom - dock.getBoundingClientRect().top;
 
-/** Show a finished job's whole answer and its sources; `choose(citation)` is called for one that is chosen. */
+/** Show a finished job's whole answer and its sources; null for a job that is gone, whose answer was kept. `choose(citation)` is called for one that is chosen. */
 export async function complete(jobId, found, choose) {
   const turn = drawn;
-  const html = await request(`/page/answers/${jobId}`).then((response) => response.text(), () => null);
+  const html = jobId && await request(`/page/answers/${jobId}`).then((response) => response.text(), () => null);
   if (turn !== drawn) return;
   cancelAnimationFrame(frame);
   [waiting, frame, words] = ["", 0, found.answer];

@@ -23,6 +23,11 @@ export function takeBack(question) {
   byId("query").focus();
 }
 
+/** Say what the box is for: to go on from an answer, or to begin. */
+export function invitesToGoOn(isAnswered) {
+  byId("query").placeholder = isAnswered ? "Ask a follow-up question" : "Ask a question";
+}
+
 /** Where somebody types on keys, they may begin at once; on a phone half of the screen would go. */
 export function invite() {
   if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches) byId("query").focus();

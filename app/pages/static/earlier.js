@@ -3,7 +3,7 @@
 const KEY = "rag-queue questions";
 const MOST = 50;
 
-/** `{id, question, scope, at, until, isGone}` of each; none where the browser keeps nothing for us. */
+/** `{id, question, scope, conversation, at, until, isGone}` of each; none where the browser keeps nothing for us. */
 export function earlier() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
@@ -15,13 +15,18 @@ export function earlier() {
 
 export const known = (id) => earlier().find((one) => one.id === id) ?? null;
 
-export function remember(accepted, question, scope) {
-  keep([{ id: accepted.job_id, question, scope, at: Date.now(), until: Date.parse(accepted.expires_at) }, ...earlier().filter((one) => one.id !== accepted.job_id)].slice(0, MOST));
+export function remember(accepted, { question, scope, conversation }) {
+  keep([{ id: accepted.job_id, question, scope, conversation, at: Date.now(), until: Date.parse(accepted.expires_at) }, ...earlier().filter((one) => one.id !== accepted.job_id)].slice(0, MOST));
 }
 
 /** The service has this one no more. */
 export function gone(id) {
   keep(earlier().map((one) => (one.id === id ? { ...one, isGone: true } : one)));
+}
+
+/** A conversation was deleted: nothing of it stays here either. */
+export function forgetConversation(name) {
+  keep(earlier().filter((one) => one.conversation !== name));
 }
 
 export function forget() {

@@ -1,7 +1,7 @@
 // The list of this browser's earlier questions.
 
-import { address } from "./api.js";
 import { announce, byId, counted, element } from "./dom.js";
+import { addressOf } from "./conversation.js";
 import { earlier, forget } from "./earlier.js";
 import { checked, isEverything, phrase } from "./scope.js";
 
@@ -11,7 +11,7 @@ export function list() {
   const open = new URLSearchParams(location.search).get("job");
   byId("earlier").hidden = questions.length === 0;
   byId("earlier-list").replaceChildren(...questions.map((one) => element("li", {},
-    element("a", { href: address(`/?job=${encodeURIComponent(one.id)}`), dir: "auto", "aria-current": one.id === open && "page" }, one.question),
+    element("a", { href: addressOf(one.id, null), dir: "auto", "aria-current": one.id === open && "page" }, one.question),
     element("small", {}, told(one)))));
 }
 

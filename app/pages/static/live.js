@@ -2,6 +2,7 @@
 
 import * as answer from "./answer.js";
 import { request } from "./api.js";
+import { turnOf } from "./conversation.js";
 import * as earlier from "./earlier.js";
 import { list } from "./earlier_list.js";
 import { follow } from "./follow.js";
@@ -59,8 +60,10 @@ function cancel(id) {
   request(`/jobs/${id}/cancel`, { method: "POST" }).catch((refusal) => stage.remark(refusal.message, true));
 }
 
-function gone(id, refusal) {
+async function gone(id, refusal) {
   const isExpired = refusal.status === 404;
+  const kept = isExpired && await turnOf(id);
+  if (kept) return question.showKept(kept);
   stage.say(isExpired ? "Not there" : "Refused");
   stage.remark(isExpired ? "There is no such answer: it has expired, or it is not yours." : refusal.message, true);
   if (isExpired) earlier.gone(id);

@@ -1,8 +1,11 @@
 // The question on the page, above its answer; and what can be done with both.
 
 import * as answer from "./answer.js";
+import { invitesToGoOn } from "./composer.js";
+import * as conversation from "./conversation.js";
 import { announce, byId, copy } from "./dom.js";
 import { place, press } from "./marks.js";
+import * as rate from "./rate.js";
 import { hide, show } from "./read.js";
 import { isEverything } from "./scope.js";
 import * as stage from "./stage.js";
@@ -22,12 +25,14 @@ export function open(question, scope) {
   restart();
   hide();
   for (const id of ["again", "stop"]) byId(id).hidden = true;
-  window.scrollTo({ top: 0, behavior: "instant" });
+  if (byId("turns").hidden) window.scrollTo({ top: 0, behavior: "instant" });
+  else conversation.toQuestion();
 }
 
 /** No question is on the page. */
 export function close() {
   asked = null;
+  invitesToGoOn(false);
   hide();
 }
 
@@ -47,6 +52,9 @@ export function entitle(question) {
 export function restart() {
   answer.clear();
   stage.remark();
+  rate.ask(null);
+  invitesToGoOn(false);
+  understand(null);
   asked.result = null;
   for (const id of ["copy", "widen"]) byId(id).hidden = true;
 }
@@ -74,11 +82,32 @@ export async function end(tell) {
 
 /** Show what a finished job has. */
 export async function complete(found) {
+  conversation.answered(asked.jobId);
   asked.result = found;
   stage.answered(found, asked.passages);
   stage.remarkOn(found, asked.scope);
   byId("widen").hidden = found.grounded || isEverything(asked.scope) || asked.question === "";
-  await answer.complete(asked.jobId, found, choose);
+  await showAnswer(asked.jobId, found);
+}
+
+/** Show what its conversation has kept of an answer whose job is gone. */
+export async function showKept(turn) {
+  asked.result = turn;
+  stage.say("Answered", new Date(turn.asked_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+  await showAnswer(null, turn);
+}
+
+async function showAnswer(jobId, found) {
+  understand(found.standalone_question);
+  rate.ask(found.mode === "task" ? null : asked.jobId);
+  invitesToGoOn(conversation.current() !== null);
+  await answer.complete(jobId, found, choose);
+}
+
+/** Say what a question that leaned on others was taken for. */
+function understand(standalone) {
+  byId("understood").hidden = !standalone;
+  byId("understood").textContent = conversation.understood(standalone);
 }
 
 function choose(citation) {

@@ -8,10 +8,10 @@ const AGAIN_MS = [1000, 2000, 5000, 10_000]; // between two attempts, where nobo
 const STALE_MS = 3_600_000; // a question that waited for longer, in a tab that was closed, is not sent without a word
 const PASSING = new Set([0, 429, 502, 503, 504]);
 
-/** A question to be sent: `{question, scope, key, at, since}`. A reload of this tab finds it again. */
-export function unsent(question, scope) {
+/** A question to be sent: `{question, scope, conversation, key, at, since}`. A reload of this tab finds it again. */
+export function unsent(question, scope, conversation) {
   const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-  return { question, scope, key, at: Date.now(), since: null };
+  return { question, scope, conversation, key, at: Date.now(), since: null };
 }
 
 /** What this tab was about to send when it was left; null: nothing. `isStale`: long ago. */
@@ -34,7 +34,7 @@ export async function send(one, onWait, signal) {
     for (let attempt = 0; ; attempt++) {
       keep(one);
       try {
-        return await request("/chat", { method: "POST", json: { query: one.question, ...fields(one.scope) }, headers: { "Idempotency-Key": one.key }, signal });
+        return await request("/chat", { method: "POST", json: { query: one.question, ...fields(one.scope), session_id: one.conversation }, headers: { "Idempotency-Key": one.key }, signal });
       } catch (refusal) {
         if (!(refusal instanceof Refusal) || !PASSING.has(refusal.status)) throw refusal;
         one.since ??= Date.now();

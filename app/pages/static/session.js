@@ -28,14 +28,15 @@ export async function signedIn() {
 /** Whether this session may do what needs `role`. */
 export const may = (role) => principal !== null && ROLES.indexOf(principal.role) >= ROLES.indexOf(role);
 
-/** What `doing()` gives; once more after signing in, where the session had ended meanwhile. */
+/** What `doing()` gives; again after signing in, where the session had ended meanwhile. */
 export async function withSession(doing) {
-  try {
-    return await doing();
-  } catch (refusal) {
-    if (refusal.status !== 401) throw refusal;
-    await signedIn();
-    return doing();
+  for (;;) {
+    try {
+      return await doing();
+    } catch (refusal) {
+      if (refusal.status !== 401) throw refusal;
+      await signedIn();
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 """What tests of the page do with a question, and what they see of its answer."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from playwright.sync_api import Page
@@ -17,10 +18,20 @@ def asked_elsewhere(url: str, question: str) -> str:
     return str(httpx.post(f"{url}/chat", json={"query": question}).json()["job_id"])
 
 
+def job_of(page: Page) -> str:
+    """The job that the page's address names."""
+    return parse_qs(urlsplit(page.url).query)["job"][0]
+
+
+def conversation_of(page: Page) -> str:
+    """The conversation that the page's address names."""
+    return parse_qs(urlsplit(page.url).query)["conversation"][0]
+
+
 def answer_of(page: Page) -> dict[str, Any]:
     """The result of the job that the page's address names, once it has ended."""
-    base, _, job_id = page.url.partition("/?job=")
-    body: dict[str, Any] = httpx.get(f"{base}/result/{job_id}", params={"wait": 60}, timeout=70).json()
+    base = page.url.partition("/?")[0]
+    body: dict[str, Any] = httpx.get(f"{base}/result/{job_of(page)}", params={"wait": 60}, timeout=70).json()
     found: dict[str, Any] = body["result"]
     return found
 

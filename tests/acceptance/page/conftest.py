@@ -26,6 +26,11 @@ QUESTION = "How is a boat washed after rowing?"
 QUOTE = "Every boat is washed with fresh water after rowing."
 
 
+FOLLOW_UP = "And after a storm?"
+STANDALONE = "How is a boat washed after a storm?"
+"""What the model makes of it, behind `QUESTION`."""
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium, for the tests of this folder: its event loop would be in the way of others'."""
@@ -47,7 +52,7 @@ def write_documents(folder: Path) -> Path:
 @pytest.fixture(scope="package")
 def model() -> Iterator[ModelServer]:
     """A model that writes a word every few milliseconds."""
-    with ModelServer(knobs="gap=5ms") as server:
+    with ModelServer(knobs="gap=5ms", rewrites={FOLLOW_UP: STANDALONE}) as server:
         yield server
 
 

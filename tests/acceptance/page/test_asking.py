@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.acceptance.conftest import Running
-from tests.acceptance.page.asking import answer_of, ask, asked_elsewhere, words_of
+from tests.acceptance.page.asking import answer_of, ask, asked_elsewhere, job_of, words_of
 from tests.acceptance.page.conftest import QUESTION, QUOTE
 from tests.support.browser import Visit, visiting
 from tests.support.processes import wait_until
@@ -50,12 +50,13 @@ def stranger(browser: Browser, service: Running) -> Iterator[Visit]:
 
 
 def posted(page: Page, question: str) -> dict[str, object]:
-    """The body that asking sends."""
+    """The body that asking sends, but for the conversation's name."""
     with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/chat")) as sent:
         ask(page, question)
     found: Request = sent.value
     body: dict[str, object] | None = found.post_data_json
     assert body is not None
+    assert body.pop("session_id")
     return body
 
 
@@ -146,8 +147,7 @@ def test_an_answer_that_has_expired_says_so_and_is_asked_again(stranger: Visit) 
     page = stranger.page()
     ask(page, QUESTION)
     expect(page.locator("#sources")).to_contain_text(QUOTE)
-    job_id = page.url.split("job=")[1]
-    assert httpx.delete(f"{stranger.base_url}/jobs/{job_id}").status_code == 204
+    assert httpx.delete(f"{stranger.base_url}/jobs/{job_of(page)}").status_code == 204
     page.reload()
     expect(page.locator("#note")).to_contain_text("it has expired")
     page.locator("#earlier summary").click()

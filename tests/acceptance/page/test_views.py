@@ -67,6 +67,30 @@ def answered(visit: Visit, place: Place) -> Page:
     return page
 
 
+def talking(visit: Visit, place: Place) -> Page:
+    """On the second answer of a conversation, of which somebody says what was wrong."""
+    page = visit.page()
+    for question in (QUESTION, "And in 2024?"):
+        page.get_by_label("Question", exact=True).fill(question)
+        page.get_by_label("Question", exact=True).press("Enter")
+        expect(page.get_by_role("heading", name=question)).to_be_visible()
+        expect(page.locator("#stage")).to_contain_text("Answered")
+    page.get_by_role("button", name="Bad answer").click()
+    expect(page.locator("#rated")).to_have_text("Thank you.")
+    expect(page.locator("#understood")).to_be_visible()
+    expect(page.locator("#turns details")).to_have_count(1)
+    return page
+
+
+def conversations(visit: Visit, place: Place) -> Page:
+    page = talking(visit, place)
+    page.get_by_role("button", name="Not now").click()
+    page.locator("#turns summary").click()
+    page.locator("#conversations summary").click()
+    expect(page.locator("#conversation-list li").first).to_be_visible()
+    return page
+
+
 def reading(visit: Visit, place: Place) -> Page:
     page = answered(visit, place)
     page.locator("#answer .cite").first.click()
@@ -119,6 +143,8 @@ VIEWS: dict[str, Callable[[Visit, Place], Page]] = {
     "ask-empty": empty,
     "ask-choosing": choosing,
     "ask-answered": answered,
+    "ask-talking": talking,
+    "ask-conversations": conversations,
     "ask-reading": reading,
     "ask-nothing": nothing,
     "ask-gone": gone,

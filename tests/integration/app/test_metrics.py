@@ -28,6 +28,7 @@ from app.core.budget_keys import LEASES, requests_key, tokens_keys
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, AnswerJob
 from app.core.metrics.families import QUEUE_FAMILIES, ApiFamilies
 from app.core.queue.connections import connect
+from app.core.queue.outbox import OPTIONAL, OUTBOX, READERS, cursor_key
 from app.core.queue.producer import QUEUES
 from app.core.queue.records import KINDS
 from app.core.serializer import PlainSerializer
@@ -58,6 +59,7 @@ ADMIN_KEY, ADMIN_ENTRY = api_key("boss", role="admin")
 INGEST_KEY, INGEST_ENTRY = api_key("loader", role="ingest")
 STATES = {"started", "suspended", "busy", "idle", "?"}
 
+LAG = "rag_outbox_lag_seconds"
 Found = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -261,6 +263,30 @@ def test_a_worker_of_ours_is_one_however_many_threads_it_has(
 # The model's budget
 
 
+def test_a_reader_of_the_outbox_is_behind_by_the_age_of_what_it_has_not_read(
+    collector: QueueCollector, valkey: Redis
+) -> None:
+    def lags() -> dict[str, float]:
+        found = collected(collector)
+        return {one["reader"]: value(found, "rag_outbox_lag_seconds", **one) or 0 for one in of(found, LAG)}
+
+    assert lags() == dict.fromkeys(READERS, 0)  # a chat log that nobody has is not behind
+    now: Any = valkey.time()
+    for ago in (90, 30):
+        valkey.xadd(OUTBOX, {"job": "a"}, id=f"{1000 * (now[0] - ago)}-0")
+    valkey.set(cursor_key("webhooks"), f"{1000 * (now[0] - 90)}-0")
+    valkey.set(cursor_key("chat_log"), f"{1000 * (now[0] - 30)}-0")
+    found = lags()
+    assert found["chat_log"] == 0
+    assert 30 <= found["webhooks"] < 60
+    assert 90 <= found["history"] < 120
+    valkey.set(cursor_key("webhooks"), "no cursor")
+    valkey.delete(OUTBOX)
+    valkey.set(OUTBOX, "no stream")
+    assert lags() == {}
+    assert value(collected(collector), "rag_queue_oldest_job_age_seconds", queue=QUERY_QUEUE) == 0
+
+
 def test_the_budgets_use_is_what_the_budget_says(
     settings: Settings, collector: QueueCollector, valkey: Redis
 ) -> None:
@@ -397,6 +423,9 @@ def test_no_label_grows_with_what_strangers_send_or_write(settings: Settings, va
         "queues": lambda text: set(text.split(",")) <= set(QUEUES),
         "state": lambda text: text in STATES,
         "limit": lambda text: text in {"concurrency", "requests", "tokens"},
+        "reader": lambda text: text in {*READERS, *OPTIONAL},
+        "cache": lambda text: text == "exact",
+        "result": lambda text: text == "hit",
         "name": lambda text: 0 < len(text) <= 128 and text.isprintable(),
         "le": lambda text: text == "+Inf" or float(text) > 0,
         "version": lambda text: text.replace(".", "").isalnum(),

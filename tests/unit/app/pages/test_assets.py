@@ -95,6 +95,15 @@ def test_all_together_are_small() -> None:
     assert all(gzip.decompress(one.gzipped) == one.plain for one in files.values())
 
 
+def test_a_modules_comments_are_not_sent_and_its_lines_keep_their_numbers(folder: Path) -> None:
+    code = ["export const one = 1; // said here", 'f("//b");']
+    digest_of(
+        folder, a_js="\n".join(["// What it is.", "", "/** Gives", " * `1`. */", code[0], "  /* a */", code[1]])
+    )
+    sent = assets.load().files["a.js"].plain.decode().split("\n")
+    assert sent == ["", "", "", "", code[0], "", code[1]]
+
+
 def test_every_file_of_the_folder_is_served_and_each_imports_what_there_is() -> None:
     names = {path.name for path in STATIC}
     assert set(assets.load().files) == names

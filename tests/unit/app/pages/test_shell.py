@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ def test_what_a_view_names_is_there(client: TestClient, view: str) -> None:
 
 def test_what_a_template_is_given_is_text_and_what_it_is_not_given_is_an_error() -> None:
     hostile = '"><script>alert(1)</script>'
-    made = shell.shell("ask", hostile, asks_for_key=False, upload_max_mb=1)
+    made = shell.shell("ask", hostile, asks_for_key=False, keeps_ratings=True, upload_max_mb=1)
     assert "<script>alert" not in bytes(made.body).decode()
     templates = shell._templates()
     with pytest.raises(UndefinedError):
@@ -107,6 +108,13 @@ def test_the_page_asks_for_a_key_at_once_where_nothing_is_shown(
 ) -> None:
     text = keyed.get(path, headers={**HTML, **shown}).text
     assert (ASKS in text) is asks
+
+
+def test_whether_an_answer_was_good_is_asked_where_it_is_kept(client: TestClient, tmp_path: Path) -> None:
+    asks = "Was this answer good?"
+    assert asks not in client.get("/", headers=HTML).text
+    with service(database_url=f"sqlite:///{tmp_path}/log.db") as keeping:
+        assert asks in keeping.get("/", headers=HTML).text
 
 
 def test_without_keys_nobody_is_asked(client: TestClient) -> None:
