@@ -110,7 +110,8 @@ def service(data_dir: Path, *arguments: str, wait: bool = True, **variables: str
     """A `python -m app` in `data_dir`; gives its address once it is published, with `wait` once all is ready."""
     ours = {field.upper() for field in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
-    environment = {**inherited, "DATA_DIR": str(data_dir), "PORT": "0", "LOG_LEVEL": "error", **variables}
+    stated = {"DATA_DIR": str(data_dir), "PORT": "0", "LOG_LEVEL": "error", "EMBEDDING_MODEL": "none"}
+    environment = inherited | stated | variables
     process = subprocess.Popen(
         [sys.executable, "-m", "app", *arguments],
         env=environment,

@@ -173,6 +173,7 @@ class Site:
             "REDIS_URL": self.valkey_url,
             "QDRANT_URL": self.qdrant_url,
             "OPENAI_BASE_URL": self.model.url,
+            "EMBEDDING_MODEL": "none",  # these measure the queue; `benchmarks.retrieval` and `story` state theirs
             "MAX_QUEUE_DEPTH": QUEUE_DEPTH,
             "ANSWER_CACHE_TTL_SECONDS": 0,  # who asks the same a thousand times here means it
             "DATA_DIR": self.folder,

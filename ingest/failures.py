@@ -14,6 +14,10 @@ MESSAGES_OF_A_DOCUMENT = {
     ErrorCode.MODEL_UNAVAILABLE: f"The embedding model could not be reached or failed. {AGAIN}",
     ErrorCode.MODEL_TIMEOUT: f"The embedding model did not answer in time. {AGAIN}",
     ErrorCode.MODEL_RATE_LIMITED: f"The embedding model's provider is limiting our requests. {AGAIN}",
+    ErrorCode.MODEL_AUTH_FAILED: "The embedding model's provider refused this service's key. The operator must set "
+    "another, or EMBEDDING_MODEL=none, which indexes words alone.",
+    ErrorCode.MODEL_REJECTED: "The embedding model's provider refused the request. The operator must set another "
+    "EMBEDDING_MODEL, or EMBEDDING_MODEL=none, which indexes words alone.",
     ErrorCode.CONTEXT_TOO_LONG: "A part of the document is longer than the embedding model can read.",
     ErrorCode.CONTENT_FILTERED: "The embedding model's provider refused the document's text.",
     ErrorCode.JOB_TIMEOUT: "Indexing the document took longer than the service allows.",

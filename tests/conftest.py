@@ -39,6 +39,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(field.upper(), raising=False)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    # Nor does a test ask its model's server for an embedding model; those of the choice do.
+    monkeypatch.setenv("EMBEDDING_MODEL", "none")
     # A test that asks the same twice means it; those of kept answers turn them on.
     monkeypatch.setenv("ANSWER_CACHE_TTL_SECONDS", "0")
 

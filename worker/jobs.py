@@ -218,8 +218,7 @@ def embed_texts(payload: Mapping[str, Any]) -> dict[str, Any]:
     with boundary("embed", payload, backoff=BACKOFF):
         job = EmbedJob.model_validate(payload)
         resources = shared(open_answering)
-        embed = resources.searcher.embed_few
-        if embed is None or resources.settings.embedding_model != job.model:
+        if resources.searcher.embedding_model != job.model or (embed := resources.searcher.embed_few) is None:
             raise ServiceError(ErrorCode.INDEX_MISMATCH)
         return EmbedResult(vectors=tuple(map(_packed, embed(list(job.texts))))).model_dump(mode="json")
 

@@ -31,6 +31,7 @@ class Problem(StrEnum):
     NO_V1 = "no_v1"
     KEY_REFUSED = "key_refused"
     UNKNOWN_MODEL = "unknown_model"
+    NOT_CHOSEN = "not_chosen"
 
 
 Findings = dict[ModelRole, Problem]
@@ -40,6 +41,7 @@ MESSAGES: dict[Problem, str] = {
     Problem.NO_V1: "The base URL of the model's server lacks /v1 at its end.",
     Problem.KEY_REFUSED: "The model's server refused the key.",
     Problem.UNKNOWN_MODEL: "The model's server lists no model of this name.",
+    Problem.NOT_CHOSEN: "It is not clear which model is to embed; words alone are searched. Set EMBEDDING_MODEL.",
 }
 """Fit for the public; the worker's log, under `model_check_failed`, has the address and the names."""
 

@@ -28,6 +28,11 @@ from app.core.providers import LOCAL, LOCAL_DEFAULT, OPENAI, local_model, provid
 
 NO_MODEL = "none"
 """EMBEDDING_MODEL that keeps retrieval to words alone."""
+AUTO = "auto"
+"""EMBEDDING_MODEL where a server is given and no model is: it is asked which there are (`worker.model.choice`)."""
+OPENAI_HOST = "api.openai.com"
+OPENAI_EMBEDDINGS = "text-embedding-3-small"
+"""The model there, where none is named: the cheapest of OpenAI's."""
 
 JWT_SECRET_MIN_BYTES = 32
 """As long as HS256's digest: RFC 7518, section 3.2."""
@@ -163,7 +168,8 @@ class Settings(BaseSettings):
     embedding_model: str | None = Field(
         None,
         description="Model that embeds chunks and questions, named likewise; local, or local:NAME, runs one of "
-        "fastembed's in the worker; none, or unset: BM25 retrieval alone",
+        "fastembed's in the worker; none: BM25 retrieval alone. Unset: text-embedding-3-small at OpenAI, elsewhere "
+        "the one that the server lists, without key and base URL none",
     )
     embedding_base_url: str | None = Field(None, description="API of the embedding model; unset: OPENAI_BASE_URL's")
     local_model_path: Path | None = Field(
@@ -379,8 +385,8 @@ class Settings(BaseSettings):
     @classmethod
     def _whole_name(cls, model: str | None) -> str | None:
         """The index remembers a model by its whole name, whatever `local` stands for later."""
-        if model is not None and model.lower() == NO_MODEL:
-            return None
+        if model is not None and model.lower() in (NO_MODEL, AUTO):
+            return AUTO if model.lower() == AUTO else None
         return LOCAL_DEFAULT if model in (LOCAL, f"{LOCAL}:") else model
 
     @field_validator("trusted_proxies")
@@ -401,6 +407,14 @@ class Settings(BaseSettings):
             if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
                 raise ValueError("must be origins like https://app.example.com, without a path")
         return origins
+
+    @model_validator(mode="after")
+    def _embeds_by_default(self) -> Self:
+        """Who names no embedding model gets OpenAI's at OpenAI, and elsewhere what the server has."""
+        if not self.is_embedding_model_named:
+            vars(self)["embedding_model"] = self._default_embedding_model()
+            self.model_fields_set.discard("embedding_model")
+        return self
 
     @model_validator(mode="after")
     def _tokens_can_be_checked(self) -> Self:
@@ -435,6 +449,22 @@ class Settings(BaseSettings):
         """Whether answers come from a model; else they are extractive."""
         is_ours = self.openai_api_key is not None or self.openai_base_url is not None
         return is_ours or provider_of(self.chat_model, "chat_models") is not None
+
+    @property
+    def embedding_url(self) -> str | None:
+        """The API of an embedding model that is asked over OpenAI's protocol; None: OpenAI's own."""
+        return self.embedding_base_url or self.openai_base_url
+
+    @property
+    def is_embedding_model_named(self) -> bool:
+        """Whether the operator has said which embedding model, or that there is none."""
+        return "embedding_model" in self.model_fields_set and self.embedding_model != AUTO
+
+    def _default_embedding_model(self) -> str | None:
+        if self.embedding_url is None:
+            return OPENAI_EMBEDDINGS if self.openai_api_key is not None else None
+        host = urlsplit(self.embedding_url).hostname or ""
+        return OPENAI_EMBEDDINGS if host == OPENAI_HOST or host.endswith(f".{OPENAI_HOST}") else AUTO
 
     @property
     def has_packages(self) -> bool:

@@ -23,8 +23,10 @@ from app.core.index_notes import SMALL_CHUNKS, lacks_vectors_of, noted
 from app.core.logging import get_logger
 from app.core.private_files import OTHERS
 from app.core.proxies import proxy_for
+from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.producer import JobQueue
 from app.core.services import Services, publish, services_file
-from app.core.settings import Settings
+from app.core.settings import AUTO, Settings
 from app.embedded.children import Child
 from app.embedded.credentials import Credentials, credentials
 from app.embedded.data_dir import DataDirLock, tighten
@@ -48,6 +50,10 @@ WORKER_EXTRA_GRACE_SECONDS = 5.0
 """Beyond its own grace, for what a worker does after its last job."""
 REEMBED_AGAIN_SECONDS = 30.0
 """Until it is looked again: the model may be back."""
+REEMBED_AGAIN_SECONDS_MAX = 600.0
+"""It may also never be: a key may lack that model."""
+CHOICE_POLL_SECONDS = 2.0
+"""Between two looks whether a worker has chosen a model."""
 UNSPECIFIED_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
 
 log = get_logger(__name__)
@@ -100,7 +106,8 @@ class Service:
                 )
             )
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._serve(server, listener, services, self._children(services, secrets, lock.fd)))
+                children = self._children(services, secrets, lock.fd)
+                runner.run(self._serve(server, listener, services, children, app.state.api.queue))
 
     def _listener(self) -> socket.socket:
         port = self._settings.port
@@ -160,14 +167,19 @@ class Service:
         return [*children, worker]
 
     async def _serve(
-        self, server: uvicorn.Server, listener: socket.socket, services: Services, children: Sequence[Child]
+        self,
+        server: uvicorn.Server,
+        listener: socket.socket,
+        services: Services,
+        children: Sequence[Child],
+        queue: JobQueue,
     ) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, server, children)
         for child in children:
             child.start()
-        welcome = asyncio.create_task(self._welcome(services))
+        welcome = asyncio.create_task(self._welcome(services, queue))
         try:
             await server.serve([listener])
         finally:
@@ -187,7 +199,7 @@ class Service:
                 child.kill()
         server.should_exit = True
 
-    async def _welcome(self, services: Services) -> None:
+    async def _welcome(self, services: Services, queue: JobQueue) -> None:
         """When all is ready: index the documents of a first start, then say how to use it."""
         straight = httpx.AsyncHTTPTransport()  # no proxy is asked for what this process serves itself
         async with httpx.AsyncClient(transport=straight, base_url=services.http_url, timeout=5) as client:
@@ -204,28 +216,37 @@ class Service:
             "  stop:  Ctrl-C\n",
             file=sys.stderr,
         )
-        await self._reembed(services)
+        await self._reembed(services, queue)
 
-    async def _reembed(self, services: Services) -> None:
+    async def _reembed(self, services: Services, queue: JobQueue) -> None:
         """Give a small index vectors of the embedding model, when it has those of another one, or none.
 
-        Again after a while when that has failed: what is done is kept.
+        Again after a while when that has failed: what is done is kept. Where the model is chosen, what was chosen is
+        looked for as long as this runs: a worker may come to it late, or to another one than the last time.
         """
-        model = self._settings.embedding_model or ""
-        while model:
+        is_chosen = self._settings.embedding_model == AUTO
+        patience = REEMBED_AGAIN_SECONDS
+        while self._settings.embedding_model is not None:
+            seconds = REEMBED_AGAIN_SECONDS
             try:
-                info = await self._index(services)
-            except httpx.HTTPError as error:
+                model = await queue.embedding_model()
+                info = await self._index(services) if model else None
+            except (httpx.HTTPError, *VALKEY_UNAVAILABLE) as error:
                 log.warning("index_not_looked_at", reason=type(error).__name__)
             else:
-                if info is None or not lacks_vectors_of(model, noted(info)):
-                    return
-                if info["points_count"] > SMALL_CHUNKS:
+                if not model:
+                    seconds = CHOICE_POLL_SECONDS
+                elif info is None or not lacks_vectors_of(model, noted(info)):
+                    if not is_chosen:
+                        return
+                elif info["points_count"] > SMALL_CHUNKS:
                     chunks, command = info["points_count"], "python -m ingest --reembed"
                     log.warning("index_not_reembedded", chunks=chunks, command=command)
                     return
-                await _run_ingest("--reembed", environment=_environment(services, self._settings))
-            await asyncio.sleep(REEMBED_AGAIN_SECONDS)
+                else:
+                    await _run_ingest("--reembed", environment=_environment(services, self._settings))
+                    seconds, patience = patience, min(2 * patience, REEMBED_AGAIN_SECONDS_MAX)
+            await asyncio.sleep(seconds)
 
     def _shell_line(self) -> str:
         """How other programs reach what is embedded, which lets in nobody without its secrets; else nothing."""

@@ -32,9 +32,10 @@ async def submit(
 
     Raises what `JobQueue.submit` and `idempotency_key` do, and `LimitReachedError` when the client may not wait.
     """
-    settings = api.settings
-    may_spend = isinstance(payload, AnswerJob) or (settings.embedding_model is not None and not settings.embeds_here)
-    spender = principal.spender if may_spend else None
+    spender = principal.spender
+    if spender is not None and not isinstance(payload, AnswerJob):  # a search spends what embedding it does
+        may_spend = not api.settings.embeds_here and await api.queue.embedding_model() is not None
+        spender = spender if may_spend else None
     name = idempotency_key(key)
     idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None
     seconds = wait_seconds(prefer)

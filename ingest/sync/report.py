@@ -31,9 +31,12 @@ MESSAGES_WHEN_INDEXING: dict[ErrorCode, str] = {
     ErrorCode.MODEL_UNAVAILABLE: "The embedding model cannot be reached or failed. Run again when it is back.",
     ErrorCode.MODEL_TIMEOUT: "The embedding model did not answer within MODEL_TIMEOUT_SECONDS. Run again.",
     ErrorCode.MODEL_RATE_LIMITED: "The embedding model's provider limits our requests. Run again in a while.",
-    ErrorCode.MODEL_AUTH_FAILED: "The embedding model's provider refused the key. Set OPENAI_API_KEY.",
+    ErrorCode.MODEL_AUTH_FAILED: (
+        "The embedding model's provider refused the key. Set OPENAI_API_KEY, or EMBEDDING_MODEL=none for words alone."
+    ),
     ErrorCode.MODEL_REJECTED: (
-        "The embedding model refused. Are EMBEDDING_MODEL, CHUNK_SIZE and its address, which ends in /v1, right?"
+        "The embedding model refused. Are EMBEDDING_MODEL, CHUNK_SIZE and its address, which ends in /v1, right? "
+        "EMBEDDING_MODEL=none indexes words alone."
     ),
     ErrorCode.CONTEXT_TOO_LONG: "A chunk is longer than the embedding model can read. Set a smaller CHUNK_SIZE.",
     ErrorCode.CONTENT_FILTERED: "The embedding model's provider refused the text for its content.",

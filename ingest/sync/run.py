@@ -85,7 +85,11 @@ def _lacks_vectors(index: VectorIndex) -> bool:
     found = index.generations()
     if found.current is None or found.following is not None:
         return False
-    return lacks_vectors_of(index.embedding_model, found.current.metadata)
+    try:
+        model = index.embedding_model
+    except ServiceError:  # nobody can tell now which it is to be; a run that had to know it has failed
+        return False
+    return lacks_vectors_of(model, found.current.metadata)
 
 
 @dataclass(frozen=True, slots=True)

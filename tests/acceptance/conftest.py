@@ -57,6 +57,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
         "PATH": f"{scripts}:{kept['PATH']}",
         "DATA_DIR": str(data_dir),
         "PORT": "0",
+        "EMBEDDING_MODEL": "none",  # what a model's server has is a matter of tests of the choice
         "ANSWER_CACHE_TTL_SECONDS": "0",  # a test that asks the same twice means it
         "PYTHONPATH": str(ROOT),
         **more,

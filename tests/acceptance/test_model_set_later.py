@@ -59,6 +59,47 @@ def test_the_next_question_is_answered_and_soon_by_meaning(tmp_path: Path) -> No
         assert second.stop() == 0
 
 
+def test_a_base_url_alone_is_enough(tmp_path: Path) -> None:
+    """README's second step as it stands there: the service asks which models there are, chooses, and says so once."""
+    folder = documents(tmp_path / "pdfs")
+    first = start(tmp_path, "--ingest", str(folder), EMBEDDING_MODEL="")
+    assert first.stop() == 0
+    with ModelServer() as model:
+        variables = {"OPENAI_BASE_URL": model.url, "CHAT_MODEL": "test", "EMBEDDING_MODEL": ""}
+        second = start(tmp_path, "--ingest", str(folder), **variables)
+        with second.client() as client:
+            wait_until(lambda: retrieval(client) == "hybrid", "questions are answered by meaning")
+            wait_until(lambda: "warnings" not in client.get("/readyz").json(), "nothing is wrong any more")
+            names = [one["id"] for one in client.get("/v1/models").json()["data"]]
+            assert names == ["rag-queue", "text-embedding-3-small"]
+            sent = client.post("/documents", files={"file": ("late.txt", b"The late page is about a lighthouse.")})
+            assert sent.status_code == 202, sent.text
+            wait_until(lambda: late(client), "the upload is found")
+        assert second.stop() == 0
+        said = [line for line in second.log.read_text().splitlines() if "embedding_model_chosen" in line]
+        by_the_worker = [line for line in said if "chosen before" not in line and "the index has" not in line]
+        assert len(by_the_worker) == 1, said
+        assert "text-embedding-3-small" in by_the_worker[0]
+        third = start(tmp_path, **variables)
+        with third.client() as client:
+            assert retrieval(client) == "hybrid"
+        assert third.stop() == 0
+
+
+def test_a_key_alone_that_is_refused_leaves_words(tmp_path: Path) -> None:
+    """A server that is OpenAI's by its name cannot be had here; one that refuses the listed model stands for it."""
+    folder = documents(tmp_path / "pdfs")
+    with ModelServer(knobs="error403", api_key="right") as model:
+        variables = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "wrong", "EMBEDDING_MODEL": ""}
+        service = start(tmp_path, "--ingest", str(folder), **variables)
+        with service.client() as client:
+            sent = client.post("/search", json={"query": WINTER}, headers={"Prefer": "wait=20"}).json()
+            assert sent["result"]["retrieval"] == "words"
+            assert "embedding_model" in client.get("/readyz").json()["warnings"]
+        assert service.stop() == 0
+        assert "embedding_model_not_chosen" in service.log.read_text()
+
+
 @pytest.fixture
 def large(tmp_path: Path) -> Running:
     """A service without a model, with more documents than are re-embedded without being asked."""

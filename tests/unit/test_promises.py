@@ -276,13 +276,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`EMBEDDING_MODEL` likewise.": (
         "unit/worker/model/test_langchain_embeddings::ollama_embeds_a_question_and_texts_in_order",
     ),
+    "Unset, it is `text-embedding-3-small` at OpenAI": (
+        "unit/app/core/test_embedding_default::without_a_name_the_place_says_which",
+        "integration/worker/test_choice::the_listed_one_is_chosen_once_said_once_and_told_to_the_others",
+        "integration/worker/test_choice::several_are_not_clear_and_the_line_names_them",
+        "acceptance/test_model_set_later::a_base_url_alone_is_enough",
+    ),
     "`EMBEDDING_MODEL=local` needs neither key nor server:": (
         "acceptance/test_local_model::warranty_finds_guarantee_from_a_file_to_an_answer",
         "integration/worker/test_local_embeddings::without_the_extra_it_says_what_to_install",
     ),
     "`none` keeps words alone.": ("integration/worker/test_local_embeddings::none_keeps_words_alone",),
     "Your own LangChain code can search the same index:": ("integration/worker/test_langchain_store::the_page_runs",),
-    "With `EMBEDDING_MODEL` set too": (f"{WORKER}::with_an_embedding_model_retrieval_is_hybrid",),
+    "With an embedding model retrieval is hybrid": (f"{WORKER}::with_an_embedding_model_retrieval_is_hybrid",),
     "BM25 and vectors, fused (`FUSION`).": (f"{SEARCH}::each_fusion_finds_the_page",),
     "`dbsf` and `rrf` search once.": (
         "integration/worker/test_feedback::only_the_convex_fusion_of_both_halves_has_a_second_round",

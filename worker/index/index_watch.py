@@ -15,6 +15,7 @@ from app.core.services import qdrant_server
 from app.core.settings import Settings
 from worker.http.generations import find_generations
 from worker.http.qdrant import QdrantHttp
+from worker.model.choice import settled
 
 LOOK_SECONDS = 5.0
 
@@ -49,8 +50,8 @@ def watch_index(settings: Settings, connection: Redis, queues: Iterable[str], en
 
 
 def state(http: QdrantHttp, settings: Settings) -> IndexState | None:
-    """What is wrong with the index, if so. Raises as `find_generations` does."""
-    model = settings.embedding_model or ""
+    """What is wrong with the index, if so. Raises as `find_generations` and `settled` do."""
+    model = settled(settings).embedding_model or ""
     found = find_generations(http, settings.qdrant_collection)
     if found.current is None or not lacks_vectors_of(model, found.current.metadata):
         return None

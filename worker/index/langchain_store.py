@@ -18,6 +18,7 @@ from app.core.loopback import names_loopback
 from app.core.proxies import proxy_for
 from app.core.services import qdrant_server
 from app.core.settings import Settings
+from worker.model.choice import settled
 from worker.model.embeddings import ClosableEmbeddings, open_embeddings
 from worker.vectors import DENSE, METADATA, SPARSE, TEXT, SparseVector, document_vector, query_vector
 
@@ -107,9 +108,10 @@ def open_vector_store(
     """A store that reads one tenant's collection as `settings` say: hybrid with an embedding model, else BM25.
 
     What another tenant or collection holds does not exist for it, whatever filter or ids it is given. It only reads.
-    Opens no connection. Raises `ConfigurationError` when there is no Qdrant to go to.
+    Opens no connection, but where the embedding model is to be chosen, which may raise `ServiceError`. Raises
+    `ConfigurationError` when there is no Qdrant to go to.
     """
-    if embeddings is None and (ours := open_embeddings(settings)) is not None:
+    if embeddings is None and (ours := open_embeddings(settled(settings))) is not None:
         embeddings = Dense(ours)
     scoped = ScopedClient(client or open_client(settings), tenant=tenant, collection=collection)
     return QdrantVectorStore(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.index_notes import EMBEDDING_MODEL, LACKS_VECTORS, MADE_FOR
 from app.core.services import qdrant_server, redis_url
-from app.core.settings import Settings
+from app.core.settings import AUTO, Settings
 from worker.http.generations import (
     FOLLOWING,
     Generation,
@@ -72,11 +72,16 @@ def open_index(settings: Settings, *, must_tell: bool = False) -> "VectorIndex":
 
         return open_embeddings(settings)
 
+    model: str | Callable[[], str] | None = settings.embedding_model
+    if model == AUTO:
+        from worker.model.choice import choice_of
+
+        model = choice_of(settings).model
     return VectorIndex(
         http,
         settings.qdrant_collection,
-        embeddings=embeddings if settings.embedding_model else None,
-        embedding_model=settings.embedding_model,
+        embeddings=embeddings if model else None,
+        embedding_model=model,
         versions=_versions(settings, must_tell=must_tell),
     )
 
@@ -99,12 +104,13 @@ class VectorsNeededError(Exception):
 class VectorIndex:
     """Writes chunks, and lists what is there. Safe to share between threads.
 
-    `embeddings` makes the embedding model's client when it is first needed; None: BM25 alone. While the vectors of
-    another model are made, every change goes to the collection that is searched and to the one that is to follow it;
-    where a collection's vectors are another model's, chunks go without. Every method raises `ServiceError`:
-    INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when a model of the same name gives vectors of another length,
-    or one of the model's codes when embedding fails. `versions` hears of each change of a collection's content, of
-    all that change it here.
+    `embeddings` makes the embedding model's client when it is first needed; None: BM25 alone. `embedding_model`
+    names it, or tells its name where it is chosen, "" for BM25 alone after all, and is asked only where that
+    matters. While the vectors of another model are made, every change goes to the collection that is searched and
+    to the one that is to follow it; where a collection's vectors are another model's, chunks go without. Its
+    methods raise `ServiceError`: INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when a model of the same name
+    gives vectors of another length, or one of the model's codes when embedding fails. `versions` hears of each
+    change of a collection's content, of all that change it here.
     """
 
     def __init__(
@@ -113,7 +119,7 @@ class VectorIndex:
         collection: str,
         *,
         embeddings: "Callable[[], ClosableEmbeddings | None] | None" = None,
-        embedding_model: str | None = None,
+        embedding_model: "str | Callable[[], str] | None" = None,
         versions: "Versions | None" = None,
     ) -> None:
         self.http = http
@@ -122,6 +128,7 @@ class VectorIndex:
         self._path = f"/collections/{collection}"
         self._make_embeddings = embeddings
         self._embedding_model = (embedding_model or "") if embeddings is not None else ""
+        """Or what gives it."""
         self._embeddings: ClosableEmbeddings | None = None
         self._ensuring = Lock()
         self._opening = Lock()
@@ -130,17 +137,21 @@ class VectorIndex:
 
     @property
     def has_model(self) -> bool:
-        """Whether chunks have vectors of an embedding model; else retrieval is BM25 alone."""
-        return self._make_embeddings is not None
+        """Whether chunks have vectors of an embedding model; else retrieval is BM25 alone. Raises as that."""
+        return self._make_embeddings is not None and bool(self.embedding_model)
 
     @property
     def embedding_model(self) -> str:
-        """Its name; empty for none."""
-        return self._embedding_model
+        """Its name; empty for none. Where it is chosen, raises `ServiceError` when its server does not tell now."""
+        return self._embedding_model if isinstance(self._embedding_model, str) else self._embedding_model()
 
     def keeps_vectors(self) -> bool:
         """Whether a chunk's vector of our model would be kept: here, or where the index is being re-embedded."""
-        return self.has_model and any(each.model == self._embedding_model for each in self.generations())
+        return self._make_embeddings is not None and any(map(self._is_of_ours, self.generations()))
+
+    def _is_of_ours(self, collection: Generation) -> bool:
+        """Whether its vectors are our model's. One of words alone is none's, whichever is ours."""
+        return bool(collection.model) and collection.model == self.embedding_model
 
     def close(self) -> None:
         """Close the connections to Qdrant and to the embedding model."""
@@ -181,7 +192,7 @@ class VectorIndex:
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
         """The texts' dense vectors, or None when retrieval is BM25 alone."""
-        if self._make_embeddings is None or not texts:
+        if not texts or not self.has_model:
             return None
         import numpy
 
@@ -206,9 +217,9 @@ class VectorIndex:
         size = next((len(version.dense[0]) for version in versions if version.dense is not None), None)
 
         def write(collection: Generation, all_of_them: Generations) -> None:
-            if size is None and self.has_model and collection.model == self._embedding_model:
+            if size is None and self._is_of_ours(collection):
                 raise VectorsNeededError
-            fits = collection.model == self._embedding_model and collection.dense_size == size
+            fits = collection.dense_size == size and (size is None or self._is_of_ours(collection))
             if not fits:
                 self._check(all_of_them, size)
                 self._note_lack(collection)
@@ -346,7 +357,7 @@ class VectorIndex:
         current = found.current
         if size is None or current is None or found.following is not None:
             return
-        if current.model == self._embedding_model and current.dense_size != size:
+        if self._is_of_ours(current) and current.dense_size != size:
             raise ServiceError(ErrorCode.INDEX_MISMATCH)
 
     def _note_lack(self, collection: Generation) -> None:
@@ -368,7 +379,7 @@ class VectorIndex:
 
     def vector_size(self) -> int | None:
         """How long the model's vectors are: it is asked. None without a model."""
-        if self._make_embeddings is None:
+        if not self.has_model:
             return None
         return len(self._opened_embeddings().embed_query("the size of a vector"))
 
@@ -379,12 +390,12 @@ class VectorIndex:
         `BadRequestError` when there is one.
         """
         dense = {}
-        if self._make_embeddings is not None:
+        if self.has_model:
             dense[DENSE] = {"size": self.vector_size(), "distance": "Cosine"}
         wanted = {
             "vectors": dense,
             "sparse_vectors": {SPARSE: {"modifier": "idf"}},
-            "metadata": {EMBEDDING_MODEL: self._embedding_model, MADE_FOR: self.name},
+            "metadata": {EMBEDDING_MODEL: self.embedding_model, MADE_FOR: self.name},
         }
         self.http.put(f"/collections/{name}", wanted)
 

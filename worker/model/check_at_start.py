@@ -11,14 +11,18 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE
-from app.core.errors import ConfigurationError
+from app.core.errors import ConfigurationError, ServiceError
 from app.core.logging import get_logger
-from app.core.model_findings import EXPIRES_SECONDS, KEY, ModelRole, written
+from app.core.model_findings import EXPIRES_SECONDS, KEY, ModelRole, Problem, written
 from app.core.settings import Settings
+from worker.model.choice import is_to_choose, settled
 from worker.model.model_check import Finding, Server, check, servers_of
 
 AGAIN_SECONDS = 60.0
 """Between two askings of a server with which something is wrong."""
+
+CHOICE_SECONDS = 5.0
+"""As long as the embedding model is not chosen, since a server or Qdrant is away."""
 
 ROLES: dict[str, tuple[ModelRole, ...]] = {QUERY_QUEUE: tuple(ModelRole), INGEST_QUEUE: (ModelRole.EMBEDDING,)}
 """Which models the jobs of a queue need."""
@@ -30,7 +34,7 @@ def check_models(settings: Settings, connection: Redis, queues: Iterable[str], e
     """Check the models that jobs of `queues` need; returns when nothing is wrong, or with `ended`. Raises nothing."""
     asks = [role for queue in queues for role in ROLES.get(queue, ())]
     try:
-        _check(settings, connection, servers_of(settings, asks=asks), ended)
+        _check(settings, connection, asks, ended)
     except ConfigurationError as error:  # which every job will meet, and tell
         log.warning("models_not_checked", reason=str(error))
     except RedisError as error:
@@ -39,19 +43,33 @@ def check_models(settings: Settings, connection: Redis, queues: Iterable[str], e
         log.exception("models_not_checked")
 
 
-def _check(settings: Settings, connection: Redis, servers: Sequence[Server], ended: threading.Event) -> None:
-    if not servers:
+def _check(settings: Settings, connection: Redis, asks: Sequence[ModelRole], ended: threading.Event) -> None:
+    if not servers_of(settings, asks=asks):
         return
     said: set[str] = set()
     while not ended.is_set():
+        chosen = _chosen(settings) if ModelRole.EMBEDDING in asks else settings
+        servers = servers_of(chosen, asks=asks)
         found = [finding for server in servers for finding in _logged(server, check(server, settings), said)]
-        if not found:
+        if chosen.embedding_model is None and settings.embedding_model is not None:  # which the choice has said
+            found.append(Finding(ModelRole.EMBEDDING, Problem.NOT_CHOSEN, ""))
+        if not found and not is_to_choose(chosen):
             connection.delete(KEY)
             if said:
                 log.info("model_check_passed")
             return
-        connection.set(KEY, written({each.role: each.problem for each in found}), ex=EXPIRES_SECONDS)
-        ended.wait(AGAIN_SECONDS)
+        if found:
+            connection.set(KEY, written({each.role: each.problem for each in found}), ex=EXPIRES_SECONDS)
+        ended.wait(CHOICE_SECONDS if is_to_choose(chosen) else AGAIN_SECONDS)
+
+
+def _chosen(settings: Settings) -> Settings:
+    """The settings with the embedding model that was chosen, once it is."""
+    try:
+        return settled(settings)
+    except ServiceError as error:
+        log.debug("embedding_model_not_yet_chosen", reason=error.code)
+        return settings
 
 
 def _logged(server: Server, found: list[Finding], said: set[str]) -> list[Finding]:

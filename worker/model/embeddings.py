@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from app.core.providers import local_model, provider_of
-from app.core.settings import Settings
+from app.core.settings import AUTO, Settings
 from worker.http.wire import pieces
 from worker.model.batches import Batches
 from worker.model.openai_wire import OpenAiWire
@@ -45,12 +45,17 @@ class QuestionEmbeddings(ClosableEmbeddings, Protocol):
 def open_embeddings(settings: Settings) -> QuestionEmbeddings | None:
     """The client of EMBEDDING_MODEL, or None when retrieval is BM25 alone. Opens no connection.
 
-    Ours for OpenAI's protocol and for EMBEDDING_MODEL=local, LangChain's for every other provider. Raises
-    `ConfigurationError` when the package of either is not installed, or does not start as it is configured.
+    Ours for OpenAI's protocol and for EMBEDDING_MODEL=local, LangChain's for every other provider; where the model is
+    to be chosen, the first call chooses it. Raises `ConfigurationError` when the package that one needs is not
+    installed, or does not start as it is configured.
     """
     model = settings.embedding_model
     if not model:
         return None
+    if model == AUTO:
+        from worker.model.chosen_embeddings import ChosenEmbeddings
+
+        return ChosenEmbeddings(settings)
     if local_model(model):
         from worker.model.local_embeddings import LocalEmbeddings  # as does this
 
@@ -68,8 +73,8 @@ class ProviderEmbeddings:
     def __init__(self, settings: Settings, model: str) -> None:
         self._model = model
         self._asked = Asked("embeddings", model_name(model, "embeddings"))
-        url = settings.embedding_base_url or settings.openai_base_url
-        self._wire = OpenAiWire(url, settings.openai_api_key, timeout_seconds=settings.model_timeout_seconds)
+        url, seconds = settings.embedding_url, settings.model_timeout_seconds
+        self._wire = OpenAiWire(url, settings.openai_api_key, timeout_seconds=seconds)
         self._batches = Batches(BATCH_SIZE)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import orjson
 from app.core.errors import ErrorCode, ServiceError
 from app.core.model_findings import ModelRole, Problem
 from app.core.providers import provider_of
-from app.core.settings import Settings
+from app.core.settings import AUTO, Settings
 from worker.http.wire import pieces
 from worker.model.completion_stream import BYTE_ORDER_MARK
 from worker.model.openai_wire import OPENAI_URL, OpenAiWire
@@ -71,7 +71,7 @@ def servers_of(settings: Settings, *, asks: Sequence[ModelRole] = tuple(ModelRol
 
 
 def _in_use(settings: Settings) -> Iterator[tuple[ModelRole, str, str]]:
-    """The models that are asked over OpenAI's protocol."""
+    """The models that are asked over OpenAI's protocol; AUTO is the one that is still to be chosen."""
     chat, embedding, url = settings.chat_model, settings.embedding_model, settings.openai_base_url or OPENAI_URL
     if settings.has_chat_model and provider_of(chat, "chat_models") is None:
         yield ModelRole.CHAT, chat, url
@@ -143,7 +143,7 @@ def _unknown(wire: OpenAiWire, models: dict[ModelRole, str], listed: list[Any]) 
     names = [item["id"][:NAME_CHARACTERS_MAX] for item in items]
     known = {form for name in names for form in _forms(name)}
     for role, model in models.items():
-        if model.lower() not in known and not _is_found(wire, model):
+        if model != AUTO and model.lower() not in known and not _is_found(wire, model):
             shown = ", ".join(_UNSAFE.sub("?", name) for name in get_close_matches(model, names, NAMES_SHOWN, 0.0))
             words = f"it has no model {_UNSAFE.sub('?', model)} ({role.upper()}), but {shown}"
             yield Finding(role, Problem.UNKNOWN_MODEL, words)

@@ -13,7 +13,7 @@ from app.core.contract import Retrieval, SearchFilters
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
 from app.core.services import qdrant_server
-from app.core.settings import Fusion, Settings
+from app.core.settings import AUTO, Fusion, Settings
 from worker.http.generations import find_generations
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
 from worker.retrieval import feedback
@@ -26,6 +26,7 @@ from worker.runtime.measures import measures
 from worker.vectors import DENSE, METADATA, SPARSE, TEXT, Hit, SparseVector, query_vector
 
 if TYPE_CHECKING:
+    from worker.model.choice import Choice
     from worker.retrieval.rerank import Rerank
 
 DEPTH = 100
@@ -50,11 +51,13 @@ NAMED_MAX = 64
 NAMES_MAX = 10_000
 """Files of a collection whose names are looked for in questions: those with the most chunks."""
 NAME_ONLY = [f"{METADATA}.filename"]
+REFUSED = (ErrorCode.MODEL_AUTH_FAILED, ErrorCode.MODEL_REJECTED)
+"""How a server answers that has not this model, or not for this key."""
 LOOK_SECONDS = 2.0
 """How long the collection that was found is taken for the index: one that a kill has left behind looks the same."""
 
 Point = dict[str, Any]
-
+EmbedFew = Callable[[list[str]], Sequence[Sequence[float]]]
 
 log = get_logger(__name__)
 
@@ -66,7 +69,7 @@ def open_searcher(settings: Settings) -> "Searcher":
     """
     url, key = qdrant_server(settings)
     http = QdrantHttp(url, api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
-    embed, embed_few, rerank, closing = None, None, None, [http.close]
+    embed, embed_few, rerank, chosen, closing = None, None, None, None, [http.close]
     # Imported where they are needed: BM25 alone need not spend the half second.
     if settings.embedding_model:
         from worker.model.embeddings import open_embeddings
@@ -74,6 +77,10 @@ def open_searcher(settings: Settings) -> "Searcher":
         if (model := open_embeddings(settings)) is not None:
             embed, embed_few = model.embed_query, model.embed_few
             closing.append(model.close)
+        if settings.embedding_model == AUTO:
+            from worker.model.choice import choice_of
+
+            chosen = choice_of(settings)
     if settings.rerank_url:
         from worker.model.traced import traced_rerank
         from worker.retrieval.rerank import EndpointReranker
@@ -81,7 +88,7 @@ def open_searcher(settings: Settings) -> "Searcher":
         reranker = EndpointReranker(settings)
         rerank = traced_rerank(reranker, settings)
         closing.append(reranker.close)
-    return Searcher(http, settings, embed=embed, embed_few=embed_few, rerank=rerank, closing=closing)
+    return Searcher(http, settings, embed=embed, embed_few=embed_few, chosen=chosen, rerank=rerank, closing=closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +112,9 @@ class Index:
 class Searcher:
     """Finds chunks. Safe to share between threads.
 
-    `embed_few` is the embedding model's for some texts at once, None when there is none.
-    Where the collection's vectors are another model's, it searches by words. Its methods raise `ServiceError`:
+    `embed_few` is the embedding model's for some texts at once, None when there is none; `chosen` which model that
+    is, where none is named. Where the collection's vectors are another model's, it searches by words; so it does
+    where a model that nobody has named is refused. Its methods raise `ServiceError`:
     INDEX_UNAVAILABLE without Qdrant, INDEX_MISMATCH when a model of the same name gives vectors of another length,
     or one of the model's codes when embedding the question fails.
     """
@@ -117,15 +125,18 @@ class Searcher:
         settings: Settings,
         *,
         embed: Callable[[str], Sequence[float]] | None = None,
-        embed_few: Callable[[list[str]], Sequence[Sequence[float]]] | None = None,
+        embed_few: EmbedFew | None = None,
+        chosen: "Choice | None" = None,
         rerank: "Rerank | None" = None,
         closing: Iterable[Callable[[], None]] = (),
     ) -> None:
         self._http = http
         self._name = settings.qdrant_collection
         self._embed = embed
-        self.embed_few = embed_few
+        self._embed_few = embed_few
+        self._chosen = chosen
         self._embedding_model = (settings.embedding_model or "") if embed is not None else ""
+        self._is_model_named = settings.is_embedding_model_named
         self._rerank = rerank
         self._fusion = settings.fusion
         self._dense_weight = settings.fusion_dense_weight
@@ -141,6 +152,17 @@ class Searcher:
         """Close the connections to Qdrant and to the models."""
         for close in self._closing:
             close()
+
+    @property
+    def embedding_model(self) -> str:
+        """The name of the embedding model, "" for none. Raises as `Choice.model` where it is chosen."""
+        return self._chosen.model() if self._chosen is not None else self._embedding_model
+
+    @property
+    def embed_few(self) -> EmbedFew | None:
+        """The embedding model's for some texts at once; None where there is none, or none yet."""
+        is_there = self._chosen is None or bool(self._chosen.known)
+        return self._embed_few if is_there else None
 
     def search(
         self,
@@ -201,7 +223,8 @@ class Searcher:
     def _indexed(self) -> Index | None:
         """The collection to search now; None when nothing is indexed."""
         index = self._index
-        is_final = index is not None and (self._embed is None or index.has_our_vectors)
+        has_none = self._embed is None or (self._chosen is not None and self._chosen.known == "")
+        is_final = index is not None and (has_none or index.has_our_vectors)
         return index if is_final and monotonic() - self._looked_at < LOOK_SECONDS else self._look()
 
     def _look(self) -> Index | None:
@@ -210,7 +233,7 @@ class Searcher:
         if (current := found.current) is None:
             self._index = None
             return None
-        has_our_vectors = self._embed is not None and current.model == self._embedding_model
+        has_our_vectors = self._embed is not None and bool(current.model) and current.model == self.embedding_model
         index = Index(current.name, current.dense_size, has_our_vectors, found.following is not None)
         self._index, self._looked_at = index, looked_at
         return index
@@ -348,13 +371,23 @@ class Searcher:
         vectors: dict[str, Any] = {}
         if self._embed is not None and index.has_our_vectors:
             with measures().stage("embed"):
-                vector = self._embed(query)
-            if self._fits(index, vector):
+                vector = self._embedded(self._embed, query)
+            if vector is not None and self._fits(index, vector):
                 vectors[DENSE] = vector
         indices, values = query_vector(query)
         if indices:
             vectors[SPARSE] = {"indices": indices, "values": values}
         return vectors
+
+    def _embedded(self, embed: Callable[[str], Sequence[float]], query: str) -> Sequence[float] | None:
+        """The question's vector; None when a model that nobody has named is refused: a key may lack it alone."""
+        try:
+            return embed(query)
+        except ServiceError as error:
+            if self._is_model_named or error.code not in REFUSED:
+                raise
+            log.warning("embedding_refused", code=error.code, todo="set EMBEDDING_MODEL to another, or to none")
+            return None
 
     def _fits(self, index: Index, vector: Sequence[float]) -> bool:
         """Whether the collection has vectors of this size: a model's name may be given to another model.

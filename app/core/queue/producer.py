@@ -27,7 +27,7 @@ from rq.utils import now, utcformat
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from structlog.contextvars import bind_contextvars
 
-from app.core import index_notes, model_findings
+from app.core import chosen_model, index_notes, model_findings
 from app.core.contract import (
     INGEST_QUEUE,
     PAGE_QUEUE,
@@ -68,7 +68,7 @@ from app.core.queue.records import (
 from app.core.queue.usage import Spender, TokenBudgetError, spent_keys
 from app.core.queue.versions import version_keys
 from app.core.serializer import PlainSerializer
-from app.core.settings import Settings
+from app.core.settings import AUTO, Settings
 from app.core.tracing.process import tracing
 
 SUBMIT = Script(scripts.SUBMIT)
@@ -525,6 +525,17 @@ class JobQueue:
         except ResponseError:  # the key is of another type
             return {}
         return model_findings.read(kept)
+
+    async def embedding_model(self) -> str | None:
+        """The settings' embedding model, or the one that workers have chosen; None without one, or before that."""
+        model = self._settings.embedding_model
+        if model != AUTO:
+            return model
+        try:
+            kept: Any = await self._valkey.getrange(chosen_model.key_of(self._settings), 0, chosen_model.BYTES_MAX)
+        except ResponseError:  # the key is of another type
+            return None
+        return chosen_model.read(kept)
 
     async def index_state(self) -> index_notes.IndexState | None:
         """What a worker has found wrong with the index's vectors."""

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 @router.post("/embeddings", responses=error_responses(400, 401, 403, 404, 413, 415, 429, 500, 503, 504))
 async def create_embeddings(body: EmbeddingsRequest, asking: AskingDep) -> EmbeddingList:
     """The vectors of texts by the operator's EMBEDDING_MODEL, the one that documents are searched with."""
-    model = asking.api.settings.embedding_model
+    model = await asking.api.queue.embedding_model()
     if not model or body.model != model:
         message = "There is no such embedding model. GET /v1/models lists it, if the operator has set one."
         raise OpenAIError(404, message, param="model", code="model_not_found")

@@ -29,13 +29,13 @@ async def list_models(principal: Asker, api: ApiDep) -> ModelList:
     page = await AsyncCatalog(api.valkey).do(operations.page(principal.tenant, limit=PAGE_LIMIT_MAX))
     others = {document.collection for document in page.documents} - {DEFAULT_COLLECTION}
     names = [model_of(name) for name in (DEFAULT_COLLECTION, *sorted(others))]
-    return ModelList(data=[_model(name) for name in (*names, api.settings.embedding_model) if name])
+    return ModelList(data=[_model(name) for name in (*names, await api.queue.embedding_model()) if name])
 
 
 @router.get("/models/{model}", responses=error_responses(401, 403, 404, 429, 503))
 async def retrieve_model(model: str, principal: Asker, api: ApiDep) -> Model:
     """One model. A collection without documents is none, but for the default one."""
-    if model == api.settings.embedding_model:
+    if model == await api.queue.embedding_model():
         return _model(model)
     collection = collection_of(model)
     await check_collection(api.valkey, principal.tenant, collection)

@@ -355,7 +355,7 @@ def test_a_refused_key_ends_the_run_and_another_model_s_index_does_not(
         monkeypatch.setenv("EMBEDDING_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "wrong")
         assert _report(capsys, folder, code=1)["ended_by"]["code"] == "model_auth_failed"
-    monkeypatch.delenv("EMBEDDING_MODEL")
+    monkeypatch.setenv("EMBEDDING_MODEL", "none")
     _report(capsys, folder)
     monkeypatch.setenv("EMBEDDING_MODEL", "test")
     assert main([str(folder)]) == 0
