@@ -5,7 +5,7 @@ RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
 	test-parts test-services browser prometheus clients \
-	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers drill \
+	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic drill \
 	story
 
 help:  ## list the commands
@@ -111,6 +111,9 @@ bench-follow-ups: install-dev  ## how often a follow-up's page is found, by itse
 
 bench-answers: install-dev  ## what the running service answers rightly: make bench-answers questions=FILE
 	@$(RUN) -m benchmarks.answers $(questions)
+
+bench-semantic: install-dev  ## what the semantic cache gives again, and wrongly, by EMBEDDING_MODEL and by the worst model
+	@$(RUN) -m benchmarks.semantic
 
 fuzz: install-dev  ## the API against its OpenAPI document, and a hostile model's answers, for longer
 	FUZZ_EXAMPLES=200 $(RUN) -m pytest -q tests/integration/app/test_openapi.py tests/security/test_hostile_model.py

@@ -94,6 +94,8 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "history": Reader("history", valkey, History(valkey).ended).read,
     }
     metrics = _metrics(settings, waiters)
+    if metrics is not None:
+        queue.on_given = metrics.count_given
     chat_log = _chat_log(settings, valkey, queue)
     if chat_log is not None:
         upkeep["chat_log"] = chat_log.step

@@ -166,7 +166,7 @@ def kept_answers(valkey_url: str, api: str) -> dict[str, float]:
         valkey.flushall()
         valkey.eval(MAKE, 2, *keys[:2])
         found: Any = valkey.eval(LOOK, len(keys), *keys)
-        body = packed(mark, ANSWER)
+        body = packed(mark, ANSWER, job.query)
         assert body is not None
         places = (*keys, answers_key(job.tenant), "no job")
         valkey.eval(KEEP, len(places), *places, found[0], body, "none", KEEP_SECONDS, mark, where)

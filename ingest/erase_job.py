@@ -31,6 +31,7 @@ from app.core.queue.versions import changing_key, version_key
 from ingest.failures import failure_of_document
 from ingest.resources import Ingestion, open_ingestion
 from worker.resources import shared
+from worker.retrieval import semantic_cache
 from worker.runtime.boundary import Failure, boundary, note
 from worker.runtime.retries import Backoff
 
@@ -73,10 +74,11 @@ def _conversations(resources: Ingestion, tenant: str) -> int:
 
 
 def _answers(resources: Ingestion, tenant: str) -> int:
-    """Those that are kept to be given again, and the versions of the collections that they were made from."""
+    """Those that are kept to be given again, what finds them by meaning, and the versions they were made from."""
     answers = delete_keys(resources.connection, f"{answers_prefix(tenant)}*")
     places = (version_key(tenant, "*"), changing_key(tenant, "*"))
     delete_keys(resources.connection, answers_key(tenant), *places)
+    semantic_cache.erase(resources.index.http, resources.index.name, tenant)
     return answers
 
 

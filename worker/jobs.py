@@ -67,11 +67,12 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         ways: list[Retrieval] = []
         tracing().converse(job.session_id)
         resources = shared(open_answering)
-        kept = KeptAnswer(record, job, resources.settings)
+        cache = resources.semantic_cache
+        kept = KeptAnswer(record, job, resources.settings, *((cache.wording,) if cache is not None else ()))
         making.enter_context(kept.making())
         if (again := kept.found) is not None:
             told |= {"cached": again.cached, **content(resources.settings, question=job.query, answer=again.answer)}
-            return _given_again(record, again).model_dump(mode="json")
+            return _given_again(record, again, kept.looked_ms).model_dump(mode="json")
         with _turn(record, resources.budget):
             events = _events(record)
             said = _said(record, job)
@@ -79,7 +80,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
             given = answer(
                 job.query,
                 search=lambda question: _searched(
-                    resources, job.model_copy(update={"query": question}), said, ways.append
+                    resources, job.model_copy(update={"query": question}), said, ways.append, kept.vector_of(question)
                 ),
                 complete=resources.complete,
                 embed=resources.searcher.embed_few,
@@ -98,7 +99,7 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(events, DirectEvents):
             events.flush()
         measures().answered(given.mode, grounded=given.grounded, kept=given.kept, dropped=given.dropped)
-        timings = _timings(record, given.retrieval_ms, given.generation_ms)
+        timings = _timings(record, kept.looked_ms + given.retrieval_ms, given.generation_ms)
         told |= _shown_ms(timings) | {
             "mode": given.mode,
             "model": given.model,
@@ -125,13 +126,13 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         return result.model_dump(mode="json")
 
 
-def _given_again(record: Job | None, result: AnswerResult) -> AnswerResult:
-    """A kept answer, told to whoever watches."""
+def _given_again(record: Job | None, result: AnswerResult, looked_ms: float) -> AnswerResult:
+    """A kept answer, told to whoever watches; it was looked for by its meaning for so long."""
     events = _events(record)
     events.delta(result.answer)
     if isinstance(events, DirectEvents):
         events.flush()
-    return result.model_copy(update={"timings_ms": _timings(record, 0.0, 0.0)})
+    return result.model_copy(update={"timings_ms": _timings(record, looked_ms, 0.0)})
 
 
 def _said(record: Job | None, job: SearchJob) -> CollectionSettings:
@@ -229,17 +230,25 @@ def _packed(vector: Sequence[float]) -> str:
 
 
 def _searched(
-    resources: Answering, job: AnswerJob, said: CollectionSettings, on_retrieval: Callable[[Retrieval], None]
+    resources: Answering,
+    job: AnswerJob,
+    said: CollectionSettings,
+    on_retrieval: Callable[[Retrieval], None],
+    vector: Sequence[float] | None,
 ) -> list[Hit]:
-    """What is found, and for a model what stands around it."""
-    hits = _search(resources, job, said, on_retrieval)
+    """What is found, and for a model what stands around it. `vector` is the question's, if it was made."""
+    hits = _search(resources, job, said, on_retrieval, vector)
     if resources.complete is None:
         return hits
     return resources.searcher.joined(hits, tenant=job.tenant, collection=job.collection)
 
 
 def _search(
-    resources: Answering, job: SearchJob, said: CollectionSettings, on_retrieval: Callable[[Retrieval], None]
+    resources: Answering,
+    job: SearchJob,
+    said: CollectionSettings,
+    on_retrieval: Callable[[Retrieval], None],
+    vector: Sequence[float] | None = None,
 ) -> list[Hit]:
     top_k = job.top_k or said.top_k or resources.settings.top_k
     with tracing().retrieval(job.collection, top_k) as step:
@@ -251,6 +260,7 @@ def _search(
             top_k=top_k,
             filters=job.filters,
             on_retrieval=on_retrieval,
+            vector=vector,
         )
 
 

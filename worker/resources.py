@@ -20,6 +20,7 @@ from worker.answer.pipeline import Complete, Completion, OnText
 from worker.answer.prompt import Message
 from worker.http.wire import OnResponse
 from worker.retrieval.search import Searcher, open_searcher
+from worker.retrieval.semantic_cache import SemanticCache, open_semantic_cache
 from worker.runtime.budget import Budget, Limits
 from worker.runtime.measures import Asked, measures
 from worker.runtime.model_names import model_name
@@ -100,6 +101,7 @@ class Answering:
     puts a follow-up in other words: the same model, but not for longer than `REWRITE_SECONDS`.
 
     `budget` is what a job itself must ask before it calls the model: a stock worker's, when there is a limit.
+    `semantic_cache` is None where it is off.
     """
 
     settings: Settings
@@ -108,6 +110,7 @@ class Answering:
     rewrite: Complete | None = None
     closing: tuple[Callable[[], None], ...] = ()
     budget: Budget | None = None
+    semantic_cache: SemanticCache | None = None
 
     def close(self) -> None:
         """Close every connection; jobs must have ended."""
@@ -122,8 +125,11 @@ def open_answering(process: Process) -> Answering:
     """
     settings = process.settings
     budget = _budget_of_stock_worker(settings) if process.on_response is None else None
+    searcher = open_searcher(settings)
+    cache = open_semantic_cache(settings, searcher.question_vector)
+    closing = (cache.close,) if cache is not None else ()
     if not settings.has_chat_model:
-        return Answering(settings, open_searcher(settings), complete=None, budget=budget)
+        return Answering(settings, searcher, complete=None, closing=closing, budget=budget, semantic_cache=cache)
     from worker.model.manners import MannerlyModel
     from worker.model.opening import open_chat_model  # its imports are for a worker that has a model
     from worker.model.traced import traced_chat
@@ -141,11 +147,12 @@ def open_answering(process: Process) -> Answering:
     rewrite, close_rewriting = opened(settings.model_copy(update={"model_timeout_seconds": seconds}))
     return Answering(
         settings,
-        open_searcher(settings),
+        searcher,
         complete,
         rewrite=_within_budget(rewrite, may_ask),
-        closing=(close, close_rewriting),
+        closing=(close, close_rewriting, *closing),
         budget=budget,
+        semantic_cache=cache,
     )
 
 

@@ -305,6 +305,10 @@ Retrieval = Literal["hybrid", "words"]
 RETRIEVAL_NOTE = "words: the index has no vectors of the embedding model, or not yet, and was searched by words alone"
 
 
+Cached = Literal["exact", "semantic"]
+"""How an answer was found without asking the model: the same question had it before, or another wording of it."""
+
+
 class AnswerResult(Frozen):
     """What a finished question's job returns, and a chat client's task: an empty answer where there is no model."""
 
@@ -324,8 +328,16 @@ class AnswerResult(Frozen):
         max_length=QUERY_MAX_CHARACTERS,
         description="What was searched for, when the question leaned on what was said before it; else null",
     )
-    cached: Literal["exact", "semantic"] | None = Field(
-        None, description="exact: the answer that the same question was given before, while no document has changed"
+    cached: Cached | None = Field(
+        None,
+        description="exact: the answer that the same question was given before, while no document has changed; "
+        "semantic: that of `cached_question`",
+    )
+    cached_question: str | None = Field(
+        None,
+        max_length=QUERY_MAX_CHARACTERS,
+        description="Of a `semantic` answer: the question that it was given to, which has the same words but for "
+        "their forms",
     )
     retrieval: Retrieval | None = Field(None, description=RETRIEVAL_NOTE)
     timings_ms: Timings

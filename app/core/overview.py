@@ -23,12 +23,20 @@ def overview(settings: Settings) -> dict[str, object]:
         "queue": place(settings.redis_url.get_secret_value() if settings.redis_url else None) or EMBEDDED,
         "auth": _auth(settings),
         "rerank": place(settings.rerank_url) or OFF,
-        "caches": f"answers for {seconds} s" if (seconds := settings.answer_cache_ttl_seconds) else OFF,
+        "caches": _caches(settings),
         "chat_log": _chat_log(settings),
         "metrics": _metrics(settings),
         "traces": "on" if collector(os.environ) is not None else OFF,
         "questions_and_answers": "logged" if settings.log_content else "not logged",
     }
+
+
+def _caches(settings: Settings) -> str:
+    if not settings.answer_cache_ttl_seconds:
+        return OFF
+    is_semantic = settings.semantic_cache_threshold and settings.embedding_model
+    semantic = f", semantic from {settings.semantic_cache_threshold:g}" if is_semantic else ""
+    return f"answers for {settings.answer_cache_ttl_seconds} s{semantic}"
 
 
 def place(url: str | None) -> str | None:

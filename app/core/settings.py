@@ -261,6 +261,13 @@ class Settings(BaseSettings):
         description="How long an answer is given again to the same question, while no document of its collection "
         "has changed; 0: never",
     )
+    semantic_cache_threshold: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Cosine from which a kept answer is also given to another wording that has the same words but "
+        "for their forms, e.g. 0.95; needs EMBEDDING_MODEL; 0: never",
+    )
     failure_ttl_seconds: int = Field(604_800, ge=60, description="How long a failed job is kept")
     model_max_concurrency: int | None = Field(
         None, ge=1, description="Calls to the model in flight at most, over all workers; unset: no limit"

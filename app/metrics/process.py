@@ -35,6 +35,7 @@ class ApiMetrics:
         self._families = families = ApiFamilies()
         families.streams.set_function(waiters.streams)
         families.waiters.set_function(waiters.waits)
+        self._given = families.cache_requests.labels("exact", "hit")
         self._valkey = connect_for_metrics(redis_url(settings))
         families.registry.register(QueueCollector(self._valkey, settings))
         self._counted: dict[tuple[str, str | None, int | None], tuple[Counter, Histogram]] = {}
@@ -73,6 +74,10 @@ class ApiMetrics:
         requests, durations = counted
         requests.inc()
         durations.observe(seconds)
+
+    def count_given(self) -> None:
+        """A question was given a kept answer at once. Where there is none, a worker looks again, and counts that."""
+        self._given.inc()
 
     def _found(self, method: str, route: str | None, status: int | None) -> tuple[Counter, Histogram]:
         """The two series of these labels, looked for once: that takes longer than to count."""

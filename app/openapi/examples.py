@@ -57,6 +57,7 @@ RESULT: dict[str, Any] = {
     "model": "gpt-4.1",
     "usage": {"input_tokens": 812, "output_tokens": 9},
     "cached": None,
+    "cached_question": None,
     "retrieval": "hybrid",
     "standalone_question": None,
     "timings_ms": {"queued": 2.1, "retrieval": 6.4, "generation": 912.0, "total": 920.5},

@@ -26,7 +26,8 @@ async def list_collections(
     cursor: Annotated[Label | None, QueryParameter(description="A page's `next_cursor`")] = None,
 ) -> CollectionList:
     """The collections that have documents, or of which something is said, by name, a page at a time."""
-    page = await AsyncCatalog(api.valkey).do(collections.page(principal.tenant, after=cursor or "", limit=limit))
+    asked = collections.page(principal.tenant, after=cursor or "", limit=limit)
+    page = await collections.counted(AsyncCatalog(api.valkey), asked)
     model = await _embedding_model(api)
     return CollectionList(
         collections=[collection_view(collection, model) for collection in page.collections], next_cursor=page.next
@@ -40,7 +41,7 @@ async def collection(
     api: ApiDep,
 ) -> CollectionView:
     """What is said of the collection, and how much it holds. `default` is the one of whoever names none."""
-    found = await AsyncCatalog(api.valkey).do(collections.get(principal.tenant, name))
+    found = await collections.counted(AsyncCatalog(api.valkey), collections.get(principal.tenant, name))
     return collection_view(found, await _embedding_model(api))
 
 
@@ -64,7 +65,7 @@ async def put_collection(
     catalog = AsyncCatalog(api.valkey)
     if await catalog.do(collections.put(principal.tenant, name, said)):
         response.status_code = 201
-    found = await catalog.do(collections.get(principal.tenant, name))
+    found = await collections.counted(catalog, collections.get(principal.tenant, name))
     return collection_view(found, await _embedding_model(api))
 
 

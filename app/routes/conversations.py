@@ -8,7 +8,7 @@ from fastapi import Query as QueryParameter
 
 from app.auth.dependencies import AdmittedRoute, Asker
 from app.core.contract import is_label
-from app.core.queue.conversations import Conversations
+from app.core.queue.conversations import ConversationNotFoundError, Conversations, KeptTurn
 from app.core.queue.producer import JobNotFoundError
 from app.dependencies import ApiDep
 from app.routes.links import links_for
@@ -59,8 +59,10 @@ async def delete_conversation(session_id: SessionId, principal: Asker, api: ApiD
     if api.chat_log is not None and is_label(session_id):  # it may hold what has expired here
         await api.chat_log.erase_conversation(principal.tenant, session_id)
     conversations = Conversations(api.valkey)
-    found = await conversations.get(principal.tenant, session_id)
+    turns: tuple[KeptTurn, ...] = ()
+    with suppress(ConversationNotFoundError):  # its first question may be on its way
+        turns = (await conversations.get(principal.tenant, session_id)).turns
     await conversations.delete(principal.tenant, session_id)
-    for turn in found.turns:
+    for turn in turns:
         with suppress(JobNotFoundError):  # it has expired
             await api.queue.delete(turn.job_id, tenant=principal.tenant)

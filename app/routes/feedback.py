@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from app.auth.dependencies import AdmittedRoute, Asker
 from app.core.contract import AnswerJob
+from app.core.queue.erasing import check_not_erased
 from app.core.queue.producer import JobNotEndedError, JobNotFoundError
 from app.core.queue.records import KINDS
 from app.dependencies import Api, ApiDep
@@ -23,6 +24,7 @@ async def feedback(job_id: JobId, said: FeedbackRequest, principal: Asker, api: 
     It is kept in the chat log, also after the job's own record has expired; 404 where there is no chat log.
     """
     log = api.logged()
+    await check_not_erased(api.valkey, principal.tenant)
     if await _is_there(job_id, principal.tenant, api):
         await log.ended([job_id])  # its row may not have been written yet
     given = said.model_dump() | {"rated_at": datetime.now(UTC)}

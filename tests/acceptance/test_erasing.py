@@ -59,6 +59,9 @@ def service(tmp_path: Path, model: ModelServer) -> Iterator[Running]:
         OPENAI_BASE_URL=model.url,
         OPENAI_API_KEY="none",
         CHAT_MODEL="test",
+        EMBEDDING_MODEL="text-embedding-3-small",
+        ANSWER_CACHE_TTL_SECONDS="3600",
+        SEMANTIC_CACHE_THRESHOLD="0.01",
         WEBHOOK_ALLOW_PRIVATE="true",
     )
     yield running
@@ -104,6 +107,10 @@ def busy(client: httpx.Client, tenant: str, folder: Path) -> list[str]:
     ]
     for question in questions:
         jobs.append(client.post("/chat", json=question).raise_for_status().json()["job_id"])
+    assert ended(client, jobs[1])["status"] == "finished"
+    reworded = {"query": f"Hello, when does harbour of {own['text']} open, {own['question']}?"}
+    jobs.append(client.post("/chat", json=reworded).raise_for_status().json()["job_id"])
+    assert ended(client, jobs[-1])["result"]["cached"] == "semantic"
     jobs.append(client.post("/search", json={"query": own["search"]}).raise_for_status().json()["job_id"])
     response = client.post(
         "/v1/responses",

@@ -68,6 +68,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/worker/test_kept_answers::the_same_question_gets_the_same_answer_without_the_model_or_a_worker",
         "integration/worker/test_kept_answers::after_every_change_of_the_collection_the_question_is_answered_anew",
         "integration/worker/test_kept_answers::no_cache_makes_it_anew_and_no_store_leaves_what_is_kept",
+        "integration/worker/test_semantic_cache::another_wording_gets_the_answer_and_is_told_whose_it_is",
+        "integration/worker/test_semantic_cache::the_same_words_do_not_hit_below_the_cosine",
+        "unit/worker/answer/test_same_question::what_asks_for_something_else_is_another_question_whatever_a_model_says",
     ),
     "| stop |": (
         f"{WORKER}::a_cancelled_job_that_waits_never_runs",

@@ -173,10 +173,11 @@ class Searcher:
         top_k: int,
         filters: SearchFilters | None = None,
         on_retrieval: Callable[[Retrieval], None] = lambda _: None,
+        vector: Sequence[float] | None = None,
     ) -> list[Hit]:
         """The `top_k` chunks that fit `query` best, best first; none when none is about it or nothing is indexed.
 
-        `on_retrieval` is told how they were looked for.
+        `on_retrieval` is told how they were looked for. `vector` is what `question_vector` gave for the query.
         """
         where = [equals("tenant", tenant), equals("collection", collection)]
         if filters is not None:
@@ -187,7 +188,7 @@ class Searcher:
                 try:
                     is_confined = filters is not None and filters.chooses_documents
                     named = {} if is_confined else self._named(query, tenant, collection)
-                    hits, vectors = self._found(index, query, where, named, top_k)
+                    hits, vectors = self._found(index, query, vector, where, named, top_k)
                 except (NotFoundError, BadRequestError) as error:  # it may have been replaced, or made anew
                     index = self._other_than(index, error)
                 else:
@@ -197,6 +198,20 @@ class Searcher:
             log.warning("qdrant_answer_unreadable", during="search")
             raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
         return []
+
+    def question_vector(self, query: str) -> Sequence[float] | None:
+        """The vector that `search` looks for; None where it looks by words alone, or can't look now.
+
+        Raises one of the embedding model's codes.
+        """
+        try:
+            index = self._indexed()
+        except (ServiceError, KeyError, TypeError, AttributeError):  # the search says what is wrong with the index
+            return None
+        if self._embed is None or index is None or not index.has_our_vectors:
+            return None
+        with measures().stage("embed"):
+            return self._embedded(self._embed, query)
 
     def joined(self, hits: Sequence[Hit], *, tenant: str, collection: str) -> list[Hit]:
         """`hits` with the words around them in `context`, as far as CONTEXT_TOKENS goes."""
@@ -261,10 +276,16 @@ class Searcher:
             return []
 
     def _found(
-        self, index: Index, query: str, where: list[Condition], named: dict[str, float], top_k: int
+        self,
+        index: Index,
+        query: str,
+        vector: Sequence[float] | None,
+        where: list[Condition],
+        named: dict[str, float],
+        top_k: int,
     ) -> tuple[list[Hit], dict[str, Any]]:
         """The hits, and the question's vectors by which they were looked for."""
-        vectors = self._vectors(index, query)
+        vectors = self._vectors(index, query, vector)
         with measures().stage("search"):
             hits = self._searched(index, vectors, where, named, top_k)
         return (hits if self._rerank is None else self._reranked(query, hits)[:top_k]), vectors
@@ -366,12 +387,13 @@ class Searcher:
             if point in found and DENSE in found[point]
         ]
 
-    def _vectors(self, index: Index, query: str) -> dict[str, Any]:
+    def _vectors(self, index: Index, query: str, vector: Sequence[float] | None) -> dict[str, Any]:
         """The question's vector in each half that can be searched: one without a term has nothing for BM25."""
         vectors: dict[str, Any] = {}
         if self._embed is not None and index.has_our_vectors:
-            with measures().stage("embed"):
-                vector = self._embedded(self._embed, query)
+            if vector is None:
+                with measures().stage("embed"):
+                    vector = self._embedded(self._embed, query)
             if vector is not None and self._fits(index, vector):
                 vectors[DENSE] = vector
         indices, values = query_vector(query)

@@ -17,7 +17,7 @@ Became = Literal["finished", "failed", "stopped", "retried", "put_back", "lost"]
 could not be written."""
 Stage = Literal["embed", "search", "rerank"]
 Operation = Literal["chat", "embeddings", "rerank"]
-Cache = Literal["filenames", "pictures", "exact", "in_flight"]
+Cache = Literal["filenames", "pictures", "exact", "semantic", "in_flight"]
 DocumentOutcome = Literal["indexed", "unchanged", "deleted", "failed"]
 WebhookOutcome = Literal["delivered", "refused", "dropped", "failed"]
 OnText = Callable[[str], object]

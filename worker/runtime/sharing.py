@@ -99,8 +99,8 @@ return {{#found, shared}}
 """
 )
 """KEYS: lease, those that wait, scheduled, finished, open jobs, outbox. ARGV: the job that has led, tenant, time, the
-question's hash, the result, data of the event that is its only piece, seconds to keep it. How many places were looked
-at, twice over, and how many jobs have ended with the answer."""
+kept answer's hash, the result, data of the event that is its only piece, seconds to keep it. How many places were
+looked at, twice over, and how many jobs have ended with the answer."""
 
 log = get_logger(__name__)
 
@@ -141,14 +141,17 @@ class Waiting:
             with self._forgiving("give_up_lead"):
                 self._next(self._job.id)
 
-    def share(self, result: AnswerResult, *, seconds: int) -> None:
-        """End all that wait with the answer; who finds the lease gone, and is not put aside yet, does not wait."""
+    def share(self, result: AnswerResult, mark: str, *, seconds: int) -> None:
+        """End all that wait with the answer, which is kept under `mark`.
+
+        Who finds the lease gone, and is not put aside yet, does not wait.
+        """
         keys = (self.lease, self._waiting, self._scheduled, f"rq:finished:{QUERY_QUEUE}", OPEN, OUTBOX)
         _, whole = told(result)
         with self._forgiving("share"):
             looked_at, total = 1, 0
             while looked_at:
-                given = (self._job.id, self._tenant, utcformat(now()), self._mark, stored(result), whole, seconds)
+                given = (self._job.id, self._tenant, utcformat(now()), mark, stored(result), whole, seconds)
                 looked_at, shared = self._connection.eval(_SHARE, len(keys), *keys, *given)
                 total += shared
             for _ in range(total):

@@ -1,8 +1,9 @@
 """Collections of documents: what is said of each one, how much it holds, and its version.
 
 A collection is there when it has documents, or when something was said of it, before its first document too. What is
-said stands in one hash of the tenant. Names and chunks are counted once an hour from the catalog, and kept up with
-each change of it (`scripts.TALLY`), so that no list reads every document.
+said stands in one hash of the tenant. Names and chunks are counted once a day from the catalog, and kept up with
+each change of it (`scripts.TALLY`), so that no list reads every document; and it is counted in steps of some
+milliseconds, so that nobody waits for it.
 
     rag:collections:acme           what is said, by name, as JSON
     rag:collection-names:acme      a sorted set: the names, for pages in their order
@@ -12,12 +13,13 @@ each change of it (`scripts.TALLY`), so that no list reads every document.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError
 
 from app.core.contract import TOP_K_MAX, Frozen, Instructions, is_label
 from app.core.documents import scripts
+from app.core.documents.catalog import AsyncCatalog
 from app.core.documents.operations import Operation, chunks_key, names_key, order_key, record_prefix
 from app.core.errors import Limit, LimitReachedError
 from app.core.logging import get_logger
@@ -29,6 +31,8 @@ DESCRIBED_MAX = 1_000
 TITLE_MAX_CHARACTERS = 200
 DESCRIPTION_MAX_CHARACTERS = 1_000
 _VERSION = re.compile(r"[0-9]{1,20}")
+
+T = TypeVar("T")
 
 log = get_logger(__name__)
 
@@ -78,19 +82,29 @@ class CollectionPage:
     next: str | None
 
 
-def page(tenant: str, *, after: str, limit: int) -> Operation[CollectionPage]:
-    """Up to `limit` of the tenant's collections whose names come after `after`; fewer where some have gone."""
+def page(tenant: str, *, after: str, limit: int) -> Operation[CollectionPage | None]:
+    """Up to `limit` of the tenant's collections whose names come after `after`; fewer where some have gone.
+
+    None while documents are still being counted: it is to be done again, see `counted`.
+    """
     keys, prefixes = _reading(tenant)
     arguments = [*prefixes, f"({after}", limit + 1]
     return Operation(scripts.COLLECTIONS, keys, arguments, lambda reply: _page(reply, limit))
 
 
-def get(tenant: str, name: str) -> Operation[Collection]:
-    """The collection. Doing it raises `CollectionNotFoundError`."""
+def get(tenant: str, name: str) -> Operation[Collection | None]:
+    """The collection. Doing it raises `CollectionNotFoundError`. None as of `page`."""
     if not is_label(name):
         raise CollectionNotFoundError(name)
     keys, prefixes = _reading(tenant)
     return Operation(scripts.COLLECTION, keys, [*prefixes, name], lambda reply: _found(reply, name))
+
+
+async def counted(catalog: AsyncCatalog, operation: Operation[T | None]) -> T:
+    """Do `operation` until all is counted. Each step leaves Valkey to others for a moment."""
+    while (found := await catalog.do(operation)) is None:
+        pass
+    return found
 
 
 def put(tenant: str, name: str, settings: CollectionSettings) -> Operation[bool]:
@@ -126,14 +140,18 @@ def _reading(tenant: str) -> tuple[list[str], list[str | bytes | int]]:
     return keys, [order_key(tenant, ""), version_key(tenant, ""), record_prefix(tenant)]
 
 
-def _page(reply: Any, limit: int) -> CollectionPage:
+def _page(reply: Any, limit: int) -> CollectionPage | None:
+    if reply == 0:
+        return None
     looked, rows = reply
     names = [_text(name) for name in looked]
     collections = tuple(_collection(row) for row in rows if is_label(_text(row[0])))
     return CollectionPage(collections, names[limit - 1] if len(names) > limit else None)
 
 
-def _found(reply: Any, name: str) -> Collection:
+def _found(reply: Any, name: str) -> Collection | None:
+    if reply == 0:
+        return None
     if not reply:
         raise CollectionNotFoundError(name)
     return _collection(reply)

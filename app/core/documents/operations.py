@@ -85,8 +85,8 @@ def update(
     overtaken. Raises pydantic's `ValidationError` for values that no record may have.
     """
     expected = orjson.dumps(if_sha256) if if_sha256 is not None else b""
-    keys = [_record_key(tenant, document_id), *_tallies(tenant)]
-    return Operation(scripts.UPDATE, keys, [expected, *_flat(_checked(changes))], bool)
+    keys = [_record_key(tenant, document_id), *_tallies(tenant), order_key(tenant)]
+    return Operation(scripts.UPDATE, keys, [document_id, expected, *_flat(_checked(changes))], bool)
 
 
 def job_ended(tenant: str, document_id: str, *, job_id: str, error: DocumentError) -> Operation[bool]:

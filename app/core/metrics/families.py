@@ -18,6 +18,13 @@ def _build_info(registry: CollectorRegistry) -> None:
     ).set(1)
 
 
+def _cache_requests(registry: CollectorRegistry) -> Counter:
+    """Of an API process and of a worker: both look into the cache of answers."""
+    return Counter(
+        "rag_cache_requests", "Looks into a cache, by what was found", ["cache", "result"], registry=registry
+    )
+
+
 class ApiFamilies:
     """What one API process counts, in a registry of its own."""
 
@@ -37,6 +44,7 @@ class ApiFamilies:
         )
         self.streams = Gauge("rag_streams_active", "Streams that are open", registry=registry)
         self.waiters = Gauge("rag_waiters_active", "Requests that wait for a job's end", registry=registry)
+        self.cache_requests = _cache_requests(registry)
 
 
 class WorkerFamilies:
@@ -88,9 +96,7 @@ class WorkerFamilies:
             "rag_model_cost_usd", "What the model's tokens cost by MODEL_PRICES, in US dollars", ["model"],
             registry=registry,
         )  # fmt: skip
-        self.cache_requests = Counter(
-            "rag_cache_requests", "Looks into a cache, by what was found", ["cache", "result"], registry=registry
-        )
+        self.cache_requests = _cache_requests(registry)
         self.ingest_documents = Counter(
             "rag_ingest_documents", "Documents whose indexing has ended", ["outcome"], registry=registry
         )

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.core.contract import AnswerJob, AnswerResult, Timings, Usage
+from app.core.contract import AnswerJob, AnswerResult, Cached, Timings, Usage
 from app.core.queue.versions import VERSION
 from app.core.settings import Settings
 from app.core.version import VERSION as RELEASE
@@ -68,6 +68,10 @@ return 1
 at, the answer, job id, seconds to keep it, the question's hash, what the tenant's keys begin with."""
 
 
+NOTE = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'kept', ARGV[1]) end"
+"""KEYS: a job. ARGV: the hash under which the answer is kept that it was given: both go with the job."""
+
+
 def is_kept(job: object, settings: Settings) -> bool:
     """Whether the answer of such a question may be looked for or kept."""
     if settings.answer_cache_ttl_seconds == 0 or type(job) is not AnswerJob:
@@ -109,15 +113,16 @@ def answers_key(tenant: str) -> str:
     return f"rag:answers:{tenant}"
 
 
-def packed(mark: str, result: AnswerResult) -> bytes | None:
-    """The answer as it is kept; None when it is none to be kept: cut off, given before, or too long."""
+def packed(mark: str, result: AnswerResult, question: str) -> bytes | None:
+    """The answer to `question` as it is kept; None when it is none to be kept: cut off, given before, or too long."""
     if result.finish_reason != "stop" or result.cached is not None:
         return None
-    body = mark.encode() + b"\n" + result.model_dump_json().encode()
+    whole = result.model_copy(update={"cached_question": question})
+    body = mark.encode() + b"\n" + whole.model_dump_json().encode()
     return body if len(body) <= ANSWER_BYTES_MAX else None
 
 
-def unpacked(mark: str, body: object) -> AnswerResult | None:
+def unpacked(mark: str, body: object, cached: Cached = "exact") -> AnswerResult | None:
     """The answer that is kept under `mark`, as it is given again: at no cost. None for what is none of ours."""
     if not isinstance(body, bytes) or len(body) > ANSWER_BYTES_MAX or not body.startswith(mark.encode() + b"\n"):
         return None
@@ -125,10 +130,11 @@ def unpacked(mark: str, body: object) -> AnswerResult | None:
         kept = AnswerResult.model_validate_json(body[len(mark) + 1 :])
     except ValidationError:
         return None
-    return given_again(kept)
+    return given_again(kept, cached)
 
 
-def given_again(result: AnswerResult) -> AnswerResult:
-    """The answer as another question gets it: it took no time and no tokens."""
+def given_again(result: AnswerResult, cached: Cached = "exact") -> AnswerResult:
+    """The answer as another question gets it: it took no time and no tokens. The same one knows what it has asked."""
     nothing = Timings(queued=0, retrieval=0, generation=0, total=0)
-    return result.model_copy(update={"cached": "exact", "usage": Usage(), "timings_ms": nothing})
+    again = {"cached": cached, "usage": Usage(), "timings_ms": nothing}
+    return result.model_copy(update=again if cached == "semantic" else again | {"cached_question": None})

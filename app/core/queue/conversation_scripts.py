@@ -5,6 +5,9 @@ from app.core.queue.turns import BYTES_MAX, FIELDS_MAX, PLACES, TURNED
 
 DELETED_SECONDS = 7 * 86_400
 """How long it is remembered that a conversation was deleted: as long as a failed job may be sent back, by default."""
+UNBEGUN_SECONDS = 3600
+"""How long, when there was none yet: its first question may wait or run. Anybody may delete what is not there, so it
+must cost less than a question does."""
 
 KEEP = f"""{BEYOND_MAXMEMORY}
 {TURNED}
@@ -57,12 +60,18 @@ return found
 the latest used first: id, score, turns, and title with times, as `READ` has them, and where the job of
 the title was removed the oldest turn; those that have expired are passed over."""
 
-REMOVE = f"""{BEYOND_MAXMEMORY}
-redis.call('ZREM', KEYS[2], ARGV[1])
-if redis.call('UNLINK', KEYS[1]) == 0 then return 0 end
+REMOVE = f"""
 local now = redis.call('TIME')
-redis.call('SET', KEYS[3], string.format('%.0f', now[1] * 1000000 + now[2]), 'EX', {DELETED_SECONDS})
+local gone = string.format('%.0f', now[1] * 1000000 + now[2])
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.pcall('SET', KEYS[3], gone, 'EX', math.max({UNBEGUN_SECONDS}, redis.call('TTL', KEYS[3])))
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  return 0
+end
+redis.call('UNLINK', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('SET', KEYS[3], gone, 'EX', {DELETED_SECONDS})
 return 1
 """
 """KEYS: conversation, the tenant's conversations, where it is remembered that it was deleted. ARGV: its id. 1 when
-there was one."""
+there was one. One that is not there may be about to begin; that is not remembered when Valkey's memory is full."""

@@ -108,7 +108,7 @@ class Conversations:
         return Conversation(session_id, title, len(turns), _time(said[1]), _time(said[2]), turns)
 
     async def delete(self, tenant: str, session_id: str) -> None:
-        """Remove it, for good: what was asked in it and is answered later is not kept.
+        """Remove it, for good: what was asked in it and is answered later is not kept, its first question neither.
 
         Raises `ConversationNotFoundError`.
         """

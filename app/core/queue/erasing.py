@@ -4,6 +4,8 @@ So what was erased cannot come back. `SUBMIT`, `REQUEUE` and the catalog's `PUT`
 The job that erases sets it (`ingest.erase_job`); should nobody take that up again, it ends by itself.
 """
 
+from redis.asyncio import Redis
+
 
 class TenantBeingErasedError(Exception):
     """All that the tenant has is just being erased: it can have nothing new until that is done."""
@@ -11,6 +13,12 @@ class TenantBeingErasedError(Exception):
 
 class TenantNotFoundError(Exception):
     """There is no such tenant, or it is not for whoever asks to erase."""
+
+
+async def check_not_erased(valkey: "Redis", tenant: str) -> None:
+    """For what makes neither a job nor a document. Raises `TenantBeingErasedError`."""
+    if await valkey.exists(erasing_key(tenant)):
+        raise TenantBeingErasedError
 
 
 def erasing_key(tenant: str) -> str:

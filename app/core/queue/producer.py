@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -205,6 +205,8 @@ class JobQueue:
         self._depth, self._share = settings.max_queue_depth, settings.tenant_queue_depth
         self.link = Link(valkey)
         """Its connection, which the rates share."""
+        self.on_given: Callable[[], None] = lambda: None
+        """Told of each kept answer that is given again."""
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -362,6 +364,7 @@ class JobQueue:
         bind_contextvars(job_id=taken.decode())
         is_replay = outcome == b"replay"
         if not is_replay:
+            self.on_given()
             log.info("answer_given_again", kind=kind.name, queue=kind.queue, **self._shown(payload))
         return Enqueued(
             job_id=taken.decode(),

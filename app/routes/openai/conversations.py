@@ -13,6 +13,7 @@ from fastapi import APIRouter, Path, Query
 
 from app.core.contract import TURNS_READ, is_label
 from app.core.queue.conversations import Conversation, ConversationNotFoundError, Conversations
+from app.core.queue.erasing import check_not_erased
 from app.routes.links import whole_links_for
 from app.routes.openai.citations import annotations
 from app.routes.openai.errors import OpenAIError, OpenAIRoute, error_responses, unsupported
@@ -41,13 +42,14 @@ ITEMS_MAX = 100
 ConversationId = Annotated[str, Path(description="`conversation` of its responses, `session_id` of POST /chat")]
 
 
-@router.post("/conversations", responses=error_responses(400, 401, 403, 413, 415, 429, 503))
+@router.post("/conversations", responses=error_responses(400, 401, 403, 409, 413, 415, 429, 503))
 async def create_conversation(body: ConversationRequest, asking: AskingDep) -> ConversationObject:
     """A name for a conversation, which begins with the first response that has it as `conversation`."""
     if body.items:
         raise unsupported("items", "A conversation begins with its first question: send the items as its `input`.")
     if body.metadata:
         raise unsupported("metadata", "A conversation has no metadata; a response has.")
+    await check_not_erased(asking.api.valkey, asking.principal.tenant)
     return ConversationObject(id=f"{ID_PREFIX}{uuid4().hex}", created_at=int(datetime.now(UTC).timestamp()))
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from pydantic import SecretStr
 from redis import Redis
@@ -107,17 +108,40 @@ def test_documents_and_chunks_are_counted_through_every_change_of_the_catalog(
     assert counts(api) == kept, "counted anew, it is the same"
 
 
-def test_what_is_counted_is_counted_anew_within_the_hour_and_read_from_no_record_until_then(
+def test_what_is_counted_is_counted_anew_within_a_day_and_read_from_no_record_until_then(
     api: httpx.Client, valkey: Redis
 ) -> None:
     put(valkey, "d1", "a", chunks=3)
     counts(api)
     for key in (names_key("anna"), chunks_key("anna")):
-        assert 0 < valkey.ttl(key) <= scripts.STORED_SECONDS
+        assert 0 < valkey.ttl(key) <= scripts.COUNTED_SECONDS
     valkey.hset("rag:document:anna/d1", "chunks", "9")  # behind the catalog's back
     assert counts(api) == {"a": (1, 3)}
     valkey.delete(names_key("anna"))
     assert counts(api) == {"a": (1, 9)}
+
+
+def test_many_documents_are_counted_in_steps_and_what_changes_meanwhile_counts_once(
+    api: httpx.Client, valkey: Redis
+) -> None:
+    number = 2 * scripts.COUNT_BATCH + 100
+    with valkey.pipeline(transaction=False) as pipeline:
+        for n in range(number):
+            fields = record(f"d{n}", "ab"[n % 2], chunks=2).model_dump(mode="json")
+            pipeline.hset(f"rag:document:anna/d{n}", mapping={k: orjson.dumps(v) for k, v in fields.items()})
+            pipeline.zadd("rag:documents:anna", {f"d{n}": n + 1})
+            pipeline.zadd(f"rag:documents:anna/{'ab'[n % 2]}", {f"d{n}": n + 1})
+        pipeline.execute()
+    catalog = Catalog(valkey)
+    assert catalog.do(collections.page("anna", after="", limit=10)) is None
+    for n in (0, number - 2):  # counted, and not yet counted
+        catalog.do(operations.update("anna", f"d{n}", chunks=12))
+        catalog.do(operations.delete("anna", f"d{n + 1}"))
+    put(valkey, "new", "c", chunks=5)
+    found = counts(api)
+    assert found == {"a": (number // 2, number + 20), "b": (number // 2 - 2, number - 4), "c": (1, 5)}
+    valkey.delete(names_key("anna"))
+    assert counts(api) == found
 
 
 def test_the_version_changes_with_content_and_with_what_is_said(api: httpx.Client, valkey: Redis) -> None:

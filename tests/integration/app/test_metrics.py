@@ -424,6 +424,8 @@ def test_no_label_grows_with_what_strangers_send_or_write(settings: Settings, va
         "state": lambda text: text in STATES,
         "limit": lambda text: text in {"concurrency", "requests", "tokens"},
         "reader": lambda text: text in {*READERS, *OPTIONAL},
+        "cache": lambda text: text == "exact",
+        "result": lambda text: text == "hit",
         "name": lambda text: 0 < len(text) <= 128 and text.isprintable(),
         "le": lambda text: text == "+Inf" or float(text) > 0,
         "version": lambda text: text.replace(".", "").isalnum(),

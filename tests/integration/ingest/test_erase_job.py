@@ -260,14 +260,21 @@ def test_it_is_not_stopped(queue: JobQueue) -> None:
 
 
 def test_while_a_tenant_is_erased_nothing_of_its_is_taken_by_any_way(
-    valkey: Redis, valkey_url: str, queue: JobQueue, index: VectorIndex
+    valkey: Redis, valkey_url: str, queue: JobQueue, index: VectorIndex, tmp_path: Path
 ) -> None:
     key, entry = api_key("anna", tenant="acme", role="admin")
     other_key, other_entry = api_key("otto", tenant="other", role="admin")
     failed = queue.submit(AnswerJob(query="?", tenant="acme")).job_id
     valkey.hset(Job.key_for(failed), "status", JobStatus.FAILED.value)
     file = {"files": ("notes.txt", b"Some words.", "text/plain")}
-    settings = Settings(redis_url=valkey_url, api_keys=f"{entry},{other_entry}")
+    without_a_job = {
+        ("POST", f"/jobs/{failed}/requeue"): None,
+        ("POST", f"/jobs/{failed}/feedback"): {"rating": "up"},
+        ("POST", "/v1/conversations"): {},
+        ("PUT", "/collections/manuals"): {},
+    }
+    log = f"sqlite:///{tmp_path}/history.sqlite3"
+    settings = Settings(redis_url=valkey_url, api_keys=f"{entry},{other_entry}", database_url=log)
     with serving(settings) as url, httpx.Client(base_url=url, timeout=30) as client:
 
         def statuses(key: str) -> list[int]:
@@ -285,7 +292,8 @@ def test_while_a_tenant_is_erased_nothing_of_its_is_taken_by_any_way(
             )
             if key != other_key:
                 assert client.post("/v1/chat/completions", json=chat, headers=bearer(key)).status_code == 409
-                assert client.post(f"/jobs/{failed}/requeue", headers=bearer(key)).status_code == 409
+                for path, body in without_a_job.items():
+                    assert client.request(*path, json=body, headers=bearer(key)).status_code == 409, path
                 assert answers[0].json()["type"].endswith("tenant-being-erased")
             return [answer.status_code for answer in answers]
 

@@ -15,7 +15,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 
 from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE, AnswerJob, AnswerResult, EarlierTurn, JobStatus
-from app.core.queue.conversation_scripts import DELETED_SECONDS, KEEP
+from app.core.queue.conversation_scripts import DELETED_SECONDS, KEEP, UNBEGUN_SECONDS
 from app.core.queue.conversations import (
     Conversation,
     ConversationNotFoundError,
@@ -358,6 +358,40 @@ def test_a_deleted_conversation_is_not_written_by_what_was_asked_before(
     assert not valkey.hexists(f"rq:job:{running}", "turn")
     asked(settings, valkey, "How long does the warranty last?")
     assert [each.turn.question for each in kept(settings).turns] == ["How long does the warranty last?"]
+
+
+def test_one_that_is_deleted_before_its_first_answer_does_not_begin(
+    valkey: Redis, settings: Settings, model: ModelServer
+) -> None:
+    slow = with_model(settings, model, "test-ttft=500ms")
+    model.reset()
+    waiting, running = (submit(slow, valkey, query) for query in (FIRST, "Where do dogs stay?"))
+    with working(slow):
+        model.wait_until(lambda stats: stats["in_flight"] >= 1)
+        with pytest.raises(ConversationNotFoundError):
+            delete(settings)
+        for job_id in (waiting, running):
+            wait_until(lambda job_id=job_id: view(settings, valkey, job_id).status is JobStatus.FINISHED, "an answer")  # type: ignore[misc]
+    with pytest.raises(ConversationNotFoundError):
+        kept(settings)
+    assert listed(settings).conversations == []
+    assert 0 < valkey.ttl(deleted_key(DEFAULT_TENANT, "s1")) <= UNBEGUN_SECONDS
+    asked(settings, valkey, FIRST)
+    assert len(kept(settings).turns) == 1, "what is asked later begins it"
+    delete(settings)
+    with pytest.raises(ConversationNotFoundError):
+        delete(settings)
+    assert valkey.ttl(deleted_key(DEFAULT_TENANT, "s1")) > UNBEGUN_SECONDS, "the longer of both"
+
+
+def test_what_is_not_there_is_deleted_at_no_cost_when_memory_is_full(valkey: Redis, settings: Settings) -> None:
+    asked(settings, valkey, FIRST, session_id="s2")
+    with full(valkey):
+        with pytest.raises(ConversationNotFoundError):
+            delete(settings)
+        delete(settings, "s2")
+    assert not valkey.exists(deleted_key(DEFAULT_TENANT, "s1"))
+    assert valkey.exists(deleted_key(DEFAULT_TENANT, "s2")), "what there was is gone for good"
 
 
 def test_a_removed_job_takes_its_turn_along(valkey: Redis, settings: Settings) -> None:

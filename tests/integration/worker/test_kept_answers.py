@@ -22,6 +22,7 @@ from ingest.__main__ import main as ingest
 from tests.support.api import serving
 from tests.support.credentials import api_key, bearer
 from tests.support.documents import HANDBOOK, add_document
+from tests.support.metrics import samples
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from tests.support.sse import events_of
@@ -130,6 +131,15 @@ def test_every_way_of_asking_gets_it(way: str, api: httpx.Client, settings: Sett
     first_words = said.split(" [")[0]
     assert first_words in answered.text.replace("\\n", "\n")
     assert calls(model) == 1
+
+
+def test_an_api_process_counts_the_answers_that_it_gives_at_once(settings: Settings) -> None:
+    counting = settings.model_copy(update={"metrics": True})
+    with serving(counting) as url, httpx.Client(base_url=url, timeout=30, headers=bearer(ANNA)) as api:
+        for looks in range(3):
+            ask(api, settings)
+            found = samples(api.get("/metrics").text)
+            assert found["rag_cache_requests_total", frozenset({("cache", "exact"), ("result", "hit")})] == looks
 
 
 def test_a_stream_replays_it_from_its_beginning(api: httpx.Client, settings: Settings) -> None:

@@ -40,7 +40,7 @@ def test_all_that_is_set_is_shown_without_a_secret(monkeypatch: pytest.MonkeyPat
             rerank_api_key=SecretStr(SECRET),
             redis_url=SecretStr(f"rediss://user:{SECRET}@[::1]:6380/0?x={SECRET}"), jwt_secret=SecretStr(SECRET),
             api_keys=api_key("web")[1], link_secret=SecretStr(SECRET), metrics_port=9100, log_content=True,
-            answer_cache_ttl_seconds=60,
+            answer_cache_ttl_seconds=60, semantic_cache_threshold=0.95,
         )
     )  # fmt: skip
     assert shown == {
@@ -51,7 +51,7 @@ def test_all_that_is_set_is_shown_without_a_secret(monkeypatch: pytest.MonkeyPat
         "queue": "rediss://[::1]:6380",
         "auth": "keys+jwt",
         "rerank": "http://host:1",
-        "caches": "answers for 60 s",
+        "caches": "answers for 60 s, semantic from 0.95",
         "chat_log": "off",
         "metrics": "on, port 9100",
         "traces": "on",

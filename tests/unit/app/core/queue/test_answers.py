@@ -44,7 +44,7 @@ NOT_OF_ANSWERS = {
         "address_connections_max", "worker_concurrency", "ingest_concurrency", "webhook_concurrency",
         "qdrant_timeout_seconds", "model_timeout_seconds", "job_timeout_seconds", "ingest_timeout_seconds",
         "result_ttl_seconds", "failure_ttl_seconds", "conversation_ttl_seconds",
-        "answer_cache_ttl_seconds", "model_max_concurrency",
+        "answer_cache_ttl_seconds", "semantic_cache_threshold", "model_max_concurrency",
         "model_requests_per_minute", "model_tokens_per_minute", "max_attempts", "shutdown_grace_seconds",
         "max_queue_depth", "key_max_streams", "key_max_waits", "key_max_uploads", "tenant_max_documents",
         "tenant_max_stored_mb", "cancel_on_disconnect",
@@ -99,21 +99,36 @@ def _result(**changed: Any) -> AnswerResult:
 
 
 def test_a_kept_answer_is_given_again_at_no_cost() -> None:
-    body = packed("f" * 64, _result())
+    body = packed("f" * 64, _result(), "Who?")
     again = unpacked("f" * 64, body)
     assert again is not None
     assert (again.answer, again.cached, again.usage, again.timings_ms.total) == ("A.", "exact", Usage(), 0)
 
 
 @pytest.mark.parametrize(
-    "result", [_result(finish_reason="length"), _result(cached="exact"), _result(answer="x" * ANSWER_BYTES_MAX)]
+    "result",
+    [
+        _result(finish_reason="length"),
+        _result(cached="exact"),
+        _result(cached="semantic", cached_question="Who?"),
+        _result(answer="x" * ANSWER_BYTES_MAX),
+    ],
 )
 def test_an_answer_cut_off_given_before_or_too_long_is_not_kept(result: AnswerResult) -> None:
-    assert packed("f" * 64, result) is None
+    assert packed("f" * 64, result, "Who?") is None
+
+
+def test_the_same_question_is_not_told_what_it_asked_and_another_wording_is() -> None:
+    body = packed("f" * 64, _result(), "Who?")
+    same, reworded = unpacked("f" * 64, body), unpacked("f" * 64, body, "semantic")
+    assert same is not None
+    assert reworded is not None
+    assert (same.cached, same.cached_question) == ("exact", None)
+    assert (reworded.cached, reworded.cached_question, reworded.usage) == ("semantic", "Who?", Usage())
 
 
 def test_what_is_none_of_ours_is_none() -> None:
-    body = packed("f" * 64, _result())
+    body = packed("f" * 64, _result(), "Who?")
     assert body is not None
     hostile = [b"", b"\n", body[65:], body[:-1], body.replace(b'"model"', b'"models"', 1), b"e" + body[1:], None, 7,
                body + b" " * ANSWER_BYTES_MAX, b"f" * 64 + b'\n{"a":' * 9_000]  # fmt: skip
