@@ -86,8 +86,8 @@ def test_a_base_url_alone_is_enough(tmp_path: Path) -> None:
         assert third.stop() == 0
 
 
-def test_a_key_alone_that_is_refused_leaves_words(tmp_path: Path) -> None:
-    """A server that is OpenAI's by its name cannot be had here; one that refuses the listed model stands for it."""
+def test_a_server_that_refuses_the_key_leaves_words(tmp_path: Path) -> None:
+    """What is indexed is searched, and log and `/readyz` say what to set."""
     folder = documents(tmp_path / "pdfs")
     with ModelServer(knobs="error403", api_key="right") as model:
         variables = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "wrong", "EMBEDDING_MODEL": ""}

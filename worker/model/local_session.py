@@ -26,6 +26,8 @@ LOADING_SECONDS_MAX = 600.0
 POLL_SECONDS = 0.2
 """Between two looks whether a job that waits for the model is to end."""
 NAMES_SHOWN = 3
+NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""Of onnxruntime 1.32, which else tells mobile.events.data.microsoft.com that it was imported, and more."""
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 """What every model of fastembed's has beside its weights (its `load_tokenizer`)."""
 
@@ -127,6 +129,7 @@ def _files_of(name: str) -> tuple[str, ...]:
 
     Raises `ConfigurationError` for what fastembed lacks.
     """
+    os.environ.setdefault(NO_TELEMETRY, "1")  # its own call to turn it off comes too late
     from fastembed import TextEmbedding
 
     known = {str(model["model"]).lower(): model for model in TextEmbedding.list_supported_models()}

@@ -1,5 +1,8 @@
 """EMBEDDING_MODEL=local: a model of fastembed's in the worker itself, here one that the tests make."""
 
+import os
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -79,6 +82,25 @@ def test_a_folder_that_lacks_a_file_is_named_at_the_start(tmp_path: Path, missin
 def test_a_model_that_fastembed_lacks_is_named_with_those_near_it() -> None:
     with pytest.raises(ConfigurationError, match=r"bge-smal-en is none of.*near it are .*bge-small-en"):
         open_embeddings(Settings(embedding_model="local:BAAI/bge-smal-en", local_model_path=Path()))
+
+
+def test_onnxruntime_is_told_before_it_is_imported_to_tell_nobody(folder: Path) -> None:
+    """It has no other moment: what it sends is begun by its import."""
+    program = (
+        "import os, sys\n"
+        "class Seen:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'onnxruntime': print(os.environ.get('ORT_DISABLE_TELEMETRY'))\n"
+        "sys.meta_path.insert(0, Seen())\n"
+        "from app.core.settings import Settings\n"
+        "from worker.model.embeddings import open_embeddings\n"
+        f"open_embeddings(Settings(embedding_model='local', local_model_path={str(folder)!r})).embed_query('boat')\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split()[0] == "1"
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
