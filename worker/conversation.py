@@ -13,7 +13,6 @@ from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.conversation_scripts import KEEP
 from app.core.queue.conversations import as_earlier, earlier_turns, turn_fields
 from app.core.settings import Settings
-from worker.answer.follow_up import leans_on_past
 from worker.answer.pipeline import Complete
 from worker.answer.standalone import rewriting, rewritten, with_words
 from worker.runtime.intake import TakenJob
@@ -45,9 +44,7 @@ def past(job: AnswerJob, record: Job | None, settings: Settings) -> Sequence[Ear
 
 
 def understood(question: str, turns: Sequence[EarlierTurn], rewrite: Complete | None) -> Understood:
-    """What `question` means after `turns`: where it leans on them, put in other words by the model, if it can."""
-    if not turns or not leans_on_past(question):
-        return Understood(turns)
+    """What `question`, which leans on `turns`, means after them: put in other words by the model, if it can."""
     usage = Usage()
     if rewrite is not None:
         try:

@@ -3,7 +3,7 @@
 import struct
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from time import perf_counter, sleep
 from typing import Any
@@ -32,8 +32,9 @@ from app.core.logging import content
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.tracing.process import tracing
 from worker.answer import task
+from worker.answer.follow_up import leans_on_past
 from worker.answer.pipeline import answer
-from worker.conversation import keep, past, understood
+from worker.conversation import Understood, keep, past, understood
 from worker.resources import Answering, open_answering, shared
 from worker.runtime.boundary import PutBackError, boundary
 from worker.runtime.budget import Budget
@@ -67,16 +68,22 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         ways: list[Retrieval] = []
         tracing().converse(job.session_id)
         resources = shared(open_answering)
-        cache = resources.semantic_cache
-        kept = KeptAnswer(record, job, resources.settings, *((cache.wording,) if cache is not None else ()))
+        turns = past(job, record, resources.settings)
+        is_follow_up = bool(turns) and leans_on_past(job.query)
+        if is_follow_up:  # what it means is known once the model was asked for it
+            making.enter_context(_turn(record, resources.budget))
+        meant = understood(job.query, turns, resources.rewrite) if is_follow_up else Understood(turns)
+        kept = _kept(record, job, meant, resources)
         making.enter_context(kept.making())
         if (again := kept.found) is not None:
             told |= {"cached": again.cached, **content(resources.settings, question=job.query, answer=again.answer)}
-            return _given_again(record, again, kept.looked_ms).model_dump(mode="json")
-        with _turn(record, resources.budget):
+            spend(resources.settings.chat_model, meant.usage.input_tokens, meant.usage.output_tokens)
+            result = _given_again(record, again, meant, kept.looked_ms)
+            keep(job, record, result, resources.settings)
+            return result.model_dump(mode="json")
+        with nullcontext() if is_follow_up else _turn(record, resources.budget):
             events = _events(record)
             said = _said(record, job)
-            meant = understood(job.query, past(job, record, resources.settings), resources.rewrite)
             given = answer(
                 job.query,
                 search=lambda question: _searched(
@@ -126,13 +133,32 @@ def answer_question(payload: Mapping[str, Any]) -> dict[str, Any]:
         return result.model_dump(mode="json")
 
 
-def _given_again(record: Job | None, result: AnswerResult, looked_ms: float) -> AnswerResult:
+def _kept(record: Job | None, job: AnswerJob, meant: Understood, resources: Answering) -> KeptAnswer:
+    """The answer that is kept of the question as it reads by itself, whatever conversation it is asked in.
+
+    One that was given after others is not kept: the model was told those, too.
+    """
+    alone = job
+    if job.session_id is not None:
+        alone = job.model_copy(update={"session_id": None, "turns": (), "query": meant.standalone or job.query})
+    return KeptAnswer(
+        record,
+        alone,
+        resources.settings,
+        *((resources.semantic_cache.wording,) if resources.semantic_cache is not None else ()),
+        is_shared=job.session_id is None,
+        keeps=job.session_id is None or not meant.turns,
+    )
+
+
+def _given_again(record: Job | None, result: AnswerResult, meant: Understood, looked_ms: float) -> AnswerResult:
     """A kept answer, told to whoever watches; it was looked for by its meaning for so long."""
     events = _events(record)
     events.delta(result.answer)
     if isinstance(events, DirectEvents):
         events.flush()
-    return result.model_copy(update={"timings_ms": _timings(record, looked_ms, 0.0)})
+    own = {"standalone_question": meant.standalone, "usage": meant.usage}
+    return result.model_copy(update=own | {"timings_ms": _timings(record, looked_ms, 0.0)})
 
 
 def _said(record: Job | None, job: SearchJob) -> CollectionSettings:

@@ -56,7 +56,8 @@ class KeptAnswer:
     """The answer that is kept of `job`, whose record is `record`. Without a record nothing is kept.
 
     `worded` gives the question as it is known to the semantic cache, None where there is none. `looked_ms` is how
-    long that was asked.
+    long that was asked. Without `is_shared` it neither waits for others that ask the same nor lets them wait; without
+    `keeps` it is looked for alone.
     """
 
     def __init__(
@@ -65,10 +66,15 @@ class KeptAnswer:
         job: AnswerJob,
         settings: Settings,
         worded: Callable[[AnswerJob], Wording | None] = lambda _: None,
+        *,
+        is_shared: bool = True,
+        keeps: bool = True,
     ) -> None:
         self._record = record if is_kept(job, settings) else None
         self._job = job
         self._settings = settings
+        self._is_shared = is_shared
+        self._keeps = keeps
         self._version: bytes | None = None
         self._waiting: Waiting | None = None
         self._wording: Wording | None = None
@@ -90,7 +96,7 @@ class KeptAnswer:
         record = self._record
         if self._version is None or self._job.cache != "use" or self.found is not None:
             yield
-        elif not isinstance(record, TakenJob):
+        elif not self._is_shared or not isinstance(record, TakenJob):
             self.found = self._find_reworded()
             yield
         else:
@@ -105,7 +111,8 @@ class KeptAnswer:
 
     def made(self, result: AnswerResult) -> None:
         """Keep the answer, unless its collection has changed or is being changed; and give it to those that wait."""
-        self._keep(result)
+        if self._keeps:
+            self._keep(result)
         if self._waiting is not None:
             self._waiting.share(given_again(result), self._mark, seconds=self._settings.result_ttl_seconds)
 

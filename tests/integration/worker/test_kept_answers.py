@@ -197,14 +197,6 @@ def test_a_job_with_a_kept_answer_is_removed_as_any_other_and_the_answer_with_it
         assert api.get(f"/result/{jobs[removed]}").status_code == 404
 
 
-def test_a_session_and_an_answer_cut_off_are_not_kept(
-    api: httpx.Client, settings: Settings, model: ModelServer, valkey: Redis
-) -> None:
-    api.post("/chat", json={"query": QUESTION, "session_id": "s"})
-    work(settings)
-    assert not list(valkey.scan_iter("rag:answer:*"))
-
-
 def upload(settings: Settings, api: httpx.Client, _: Path) -> None:
     sent = api.post("/documents", files={"files": ("notes.txt", b"Boats are varnished in autumn.", "text/plain")})
     assert sent.status_code == 202
@@ -412,3 +404,57 @@ def test_a_stock_worker_keeps_and_gives_answers_too(
     wait_until(lambda: list(valkey.scan_iter("rag:answer:*")), "the answer is kept")
     assert ask(api, settings)["cached"] == "exact"
     assert calls(model) == 1
+
+
+def said(api: httpx.Client, settings: Settings, query: str, session_id: str | None, **headers: str) -> dict[str, Any]:
+    """The result of a question in a conversation."""
+    taken = api.post("/chat", json={"query": query, "session_id": session_id}, headers=headers).json()
+    work(settings)
+    result: dict[str, Any] = api.get(f"/result/{taken['job_id']}").json()["result"]
+    return result
+
+
+def test_the_first_question_of_a_conversation_is_given_what_is_kept_and_is_kept(
+    api: httpx.Client, settings: Settings, model: ModelServer
+) -> None:
+    """And it is a turn of the conversation."""
+    first = said(api, settings, QUESTION, "s1")
+    again = said(api, settings, QUESTION, "s2")
+    assert (first["cached"], again["cached"]) == (None, "exact")
+    assert again["answer"] == first["answer"]
+    assert ask(api, settings)["cached"] == "exact"
+    assert calls(model) == 1
+    [turn] = api.get("/conversations/s2").json()["turns"]
+    assert (turn["question"], turn["answer"]) == (QUESTION, first["answer"])
+    assert said(api, settings, QUESTION, "s3", **{"Cache-Control": "no-cache"})["cached"] is None
+
+
+def test_a_later_question_is_given_what_is_kept_when_it_reads_the_same_by_itself_and_is_not_kept(
+    api: httpx.Client, settings: Settings, model: ModelServer
+) -> None:
+    by_itself, other, follow_up = "Where do dogs stay?", "Where are dogs kept?", "And how long does it last?"
+    plain = ask(api, settings, by_itself)
+    said(api, settings, QUESTION, "s1")
+    assert said(api, settings, by_itself, "s1")["answer"] == plain["answer"]
+    assert said(api, settings, other, "s1")["cached"] is None
+    assert ask(api, settings, other)["cached"] is None, "the model was told of other questions, too"
+    made = said(api, settings, follow_up, "s1")
+    assert (made["cached"], made["standalone_question"] is None) == (None, False)
+    ask(api, settings, made["standalone_question"])
+    before = calls(model)
+    for query in (QUESTION, by_itself, other):
+        said(api, settings, query, "s4")
+    assert calls(model) == before, "each is kept by now"
+    given = said(api, settings, follow_up, "s4")
+    assert (given["cached"], given["standalone_question"]) == ("exact", made["standalone_question"])
+    assert given["usage"]["output_tokens"] > 0, "what it means was asked of the model"
+    assert len(api.get("/conversations/s4").json()["turns"]) == 4
+
+
+def test_in_a_conversation_nobody_waits_for_another(api: httpx.Client, settings: Settings, valkey: Redis) -> None:
+    """Each is a turn, which the end of another question does not write."""
+    jobs = [api.post("/chat", json={"query": QUESTION, "session_id": f"s{n}"}).json()["job_id"] for n in range(4)]
+    work(settings)
+    assert [api.get(f"/result/{job}").json()["status"] for job in jobs] == ["finished"] * 4
+    assert [len(api.get(f"/conversations/s{n}").json()["turns"]) for n in range(4)] == [1] * 4
+    assert not valkey.keys("rag:asking:*")

@@ -148,11 +148,12 @@ def test_cache_control_goes_past_it(directive: str, api: httpx.Client, settings:
     assert ask(api, settings, REWORDED, **{"Cache-Control": directive})["cached"] is None
 
 
-def test_a_question_of_a_conversation_is_not_looked_for(api: httpx.Client, settings: Settings) -> None:
+def test_the_first_question_of_a_conversation_is_looked_for_too(api: httpx.Client, settings: Settings) -> None:
     ask(api, settings)
     job = api.post("/chat", json={"query": REWORDED, "session_id": "s"}).json()["job_id"]
     work(settings)
-    assert api.get(f"/result/{job}").json()["result"]["cached"] is None
+    assert api.get(f"/result/{job}").json()["result"]["cached"] == "semantic"
+    assert len(api.get("/conversations/s").json()["turns"]) == 1
 
 
 def test_a_change_of_the_collection_ends_it(api: httpx.Client, settings: Settings, valkey: Redis) -> None:
