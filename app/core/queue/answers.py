@@ -32,7 +32,8 @@ SETTINGS = (
 )  # fmt: skip
 """Settings that an answer depends on. A test has all others, each with why it does not."""
 NOT_ASKED = frozenset({"request_id", "cache", "session_id"})
-"""Fields of a question that its answer does not depend on. One with a session's name is never kept."""
+"""Fields of a question that its answer does not depend on. The worker, which knows what was said before,
+looks for one in a conversation without the name of that."""
 
 LOOK = (
     VERSION
