@@ -52,9 +52,9 @@ test: install-dev browser prometheus  ## lint, types, imports and all tests
 # The tests in two halves of about the same length, which go on at once: those of services mostly wait for processes,
 # the others mostly compute. Each has a cache of its own, lest one write over what the other has failed.
 # What the parts' tests say is shown when they have ended, in one piece.
-PARTS := tests/unit tests/security tests/acceptance/page
+PARTS := tests/unit tests/security tests/integration/ingest tests/acceptance/page
 
-test-parts: install-dev  ## half of the tests: the parts by themselves, attacks on them, and the page
+test-parts: install-dev  ## half of the tests: the parts by themselves, attacks on them, ingestion, and the page
 	@mkdir -p .pytest_cache
 	@$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS) >.pytest_cache/$@.log 2>&1; \
 		status=$$?; cat .pytest_cache/$@.log; exit $$status

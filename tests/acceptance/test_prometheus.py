@@ -180,7 +180,9 @@ def test_every_panel_shows_something_and_an_alert_fires_when_the_workers_stop(
     told = {"url": "http://127.0.0.1:9/nobody-there"}
     for _ in range(2):  # the second finds the documents' names in the cache
         assert ask(api, "When does the harbour open in winter?", webhook=told)["status"] == "finished"
-    wait_until(lambda: watched.found('rag_cache_requests_total{result="hit"}'), "Prometheus has seen that")
+    wait_until(
+        lambda: watched.found('rag_cache_requests_total{cache="filenames", result="hit"}'), "Prometheus has seen that"
+    )
     assert ask(api, "How is a boat washed?")["status"] == "finished"  # a rise of what it has seen
 
     for query in _queries():

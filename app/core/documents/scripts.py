@@ -3,8 +3,7 @@
 They go on when its memory is full: what is then refused is the job of a new document.
 """
 
-from app.core.queue.scripts import BEYOND_MAXMEMORY
-from app.core.queue.versions import RAISING
+from app.core.queue.scripts import BEYOND_MAXMEMORY, RAISING
 
 STORED_SECONDS = 3600
 """How long the size of a tenant's documents is kept before it is counted anew, from their records."""

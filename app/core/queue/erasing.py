@@ -4,7 +4,10 @@ So what was erased cannot come back. `SUBMIT`, `REQUEUE` and the catalog's `PUT`
 The job that erases sets it (`ingest.erase_job`); should nobody take that up again, it ends by itself.
 """
 
-from redis.asyncio import Redis
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a run of `python -m ingest` that finds nothing to do should not wait for its import
+    from redis.asyncio import Redis
 
 
 class TenantBeingErasedError(Exception):

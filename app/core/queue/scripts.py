@@ -8,6 +8,20 @@ BEYOND_MAXMEMORY = "redis.call('DEL', 'rag:nothing')\n"
 """Begins a script that must not be refused when Valkey's memory is full, since it ends, frees or keeps alive what was
 taken before: Valkey refuses a first write that may need memory, but lets a script that has written end its work."""
 
+RAISING = """
+local function moment()
+  local now = redis.call('TIME')
+  return now[1] * 1000000 + now[2]
+end
+local function raise(key)
+  local last = redis.pcall('GET', key)
+  local next = moment()
+  if type(last) == 'string' and (tonumber(last) or 0) >= next then next = tonumber(last) + 1 end
+  redis.call('SET', key, string.format('%.0f', next))
+end
+"""
+"""For scripts: `moment()`, the time in microseconds, and `raise(key)` of a version."""
+
 COUNT_BATCH = 1_000
 COUNT_MILLISECONDS = 1_000
 """How long a count of a queue's jobs by tenant is used, at least."""

@@ -17,7 +17,7 @@ from redis import Redis
 
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
-from app.core.queue.scripts import BEYOND_MAXMEMORY
+from app.core.queue.scripts import BEYOND_MAXMEMORY, RAISING
 
 OF_ALL = "rag:version"
 WRITING_SECONDS_MAX = 900
@@ -27,20 +27,6 @@ Place = tuple[str, str]
 """A tenant and its collection."""
 
 log = get_logger(__name__)
-
-RAISING = """
-local function moment()
-  local now = redis.call('TIME')
-  return now[1] * 1000000 + now[2]
-end
-local function raise(key)
-  local last = redis.pcall('GET', key)
-  local next = moment()
-  if type(last) == 'string' and (tonumber(last) or 0) >= next then next = tonumber(last) + 1 end
-  redis.call('SET', key, string.format('%.0f', next))
-end
-"""
-"""For scripts: `moment()`, the time in microseconds, and `raise(key)` of a version."""
 
 VERSION = (
     RAISING

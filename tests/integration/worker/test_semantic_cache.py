@@ -99,7 +99,8 @@ def test_another_wording_gets_the_answer_and_is_told_whose_it_is(
     again = ask(api, settings, REWORDED)
     assert (first["cached"], first["cached_question"]) == (None, None)
     assert (again["cached"], again["cached_question"]) == ("semantic", QUESTION)
-    assert (again["answer"], again["citations"]) == (first["answer"], first["citations"])
+    assert again["answer"] == first["answer"]
+    assert [cited["quote"] for cited in again["citations"]] == [cited["quote"] for cited in first["citations"]]
     assert again["usage"] == {"input_tokens": 0, "output_tokens": 0}
     assert calls(model) == made
     exact = ask(api, settings)
