@@ -21,10 +21,10 @@ from rq.utils import now, utcformat
 
 from app.core.contract import QUERY_QUEUE, AnswerResult
 from app.core.logging import get_logger
-from app.core.queue.answers import ANSWER_BYTES_MAX, answers_prefix
+from app.core.queue.answers import answers_prefix
 from app.core.queue.given import FINISH, stored, told
 from app.core.queue.outbox import OPEN, OUTBOX
-from app.core.queue.scripts import BEYOND_MAXMEMORY
+from app.core.queue.scripts import ANSWER_BYTES_MAX, BEYOND_MAXMEMORY
 from worker.runtime.measures import measures
 
 WAIT_SECONDS = 30

@@ -16,14 +16,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.core.contract import AnswerJob, AnswerResult, Cached, Timings, Usage
-from app.core.queue.versions import VERSION
+from app.core.queue.scripts import ANSWER_BYTES_MAX, LOOKING, VERSION
 from app.core.settings import Settings
 from app.core.version import VERSION as RELEASE
 
 ANSWERS_MAX = 2_000
 """Kept answers of one tenant; beyond, the oldest go: some 10 MB."""
-ANSWER_BYTES_MAX = 64 << 10
-"""Of one kept answer: one in a thousand is longer, and is made anew."""
 
 SETTINGS = (
     "answer_instructions", "chat_model", "context_tokens", "embedding_base_url", "embedding_model", "fusion",
@@ -35,17 +33,8 @@ NOT_ASKED = frozenset({"request_id", "cache", "session_id"})
 """Fields of a question that its answer does not depend on. The worker, which knows what was said before,
 looks for one in a conversation without the name of that."""
 
-LOOK = (
-    VERSION
-    + f"""
-local now = version(KEYS[1], KEYS[2], KEYS[3])
-if not now or now == '' then return {{now}} end
-local kept = redis.pcall('HMGET', KEYS[4], 'version', 'answer')
-if kept.err or kept[1] ~= now or not kept[2] or #kept[2] > {ANSWER_BYTES_MAX + 100} then return {{now}} end
-return {{now, kept[2]}}
-"""
-)
-"""KEYS: those of the version, the answer. The version, as `VERSION` has it, and the answer when there is one."""
+LOOK = LOOKING + "return look(KEYS[1], KEYS[2], KEYS[3], KEYS[4])"
+"""KEYS: those of the version, the answer. What `LOOKING` finds."""
 
 KEEP = (
     VERSION

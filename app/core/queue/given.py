@@ -13,8 +13,7 @@ from app.core.contract import AnswerResult
 from app.core.events import EventType, encode
 from app.core.queue.outbox import ENDED
 from app.core.queue.pipelined import Argument
-from app.core.queue.scripts import REMEMBER, REPLAY
-from app.core.queue.versions import VERSION
+from app.core.queue.scripts import REMEMBER, REPLAY, VERSION
 from app.core.serializer import PlainSerializer
 
 FINISH = (

@@ -34,7 +34,6 @@ from app.core.contract import (
     QUERY_QUEUE,
     WEBHOOK_QUEUE,
     AnswerJob,
-    AnswerResult,
     DeleteJob,
     EraseJob,
     IngestJob,
@@ -45,7 +44,7 @@ from app.core.contract import (
 from app.core.events import log_key
 from app.core.logging import content, get_logger
 from app.core.queue import scripts
-from app.core.queue.answers import LOOK, answers_prefix, fingerprint, is_kept, unpacked
+from app.core.queue.answers import answers_prefix, fingerprint, is_kept, unpacked
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 from app.core.queue.erasures import ERASED_JOBS
 from app.core.queue.given import GIVE, finished_fields, stored, told
@@ -80,7 +79,6 @@ DELETE = Script(scripts.DELETE)
 OWN_FAILED = Script(scripts.OWN_FAILED)
 ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
 OWN = Script(scripts.OWN)
-LOOK_FOR_KEPT = Script(LOOK)
 GIVE_KEPT = Script(GIVE)
 
 DUE_BATCH = 1000
@@ -184,13 +182,15 @@ class Enqueued:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """A kept answer: the keys of what it depends on, where it stands, and the version that it has."""
+class _Place:
+    """Where a question's answer is kept: the hash of what it depends on, and the keys of version and answer."""
 
-    keys: tuple[str, ...]
-    version: bytes
     mark: str
-    result: AnswerResult
+    keys: tuple[str, ...]
+
+
+NO_KEYS = ("", "", "", "")
+"""In the place of a `_Place`'s: nothing is looked for."""
 
 
 class JobQueue:
@@ -238,46 +238,50 @@ class JobQueue:
         spender: Spender | None,
         traceparent: str | None,
     ) -> Enqueued:
-        kept = await self._kept(payload)
         settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
         fields, enqueued_at = _new_record(payload, settings, traceparent)
-        if kept is not None and (given := await self._give(kept, job_id, payload, fields, idempotency, webhook)):
-            return given
         expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
         days: list[str] = []
         if spender is not None:
             fields["asker"] = spender.name
             days = spent_keys(payload.tenant, spender.budget.days(enqueued_at))
         queue_key, scheduled_key, counts_key = _WAITING[kind.queue]
+        keys = [
+            Job.key_for(job_id),
+            queue_key,
+            idempotency.place if idempotency else "",
+            Queue.redis_queues_keys,
+            webhook_key(job_id),
+            OPEN,
+            scheduled_key,
+            counts_key,
+            "" if isinstance(payload, EraseJob) else erasing_key(payload.tenant),
+        ]
+        args = [
+            self._depth,
+            job_id,
+            _fingerprint(payload, webhook) if idempotency else "",
+            kind.result_seconds(settings) + kind.failure_seconds(settings),
+            Job.redis_job_namespace_prefix,
+            expires_at.isoformat(),
+            json.dumps(webhook.plain()) if webhook else "",
+            self._share,
+            payload.tenant,
+            spender.budget.tokens if spender else "",
+            spender.name if spender else "",
+            *chain.from_iterable(fields.items()),
+        ]
+        place = self._place_of_kept(payload)
         outcome, *rest = await self.link.run(
-            SUBMIT,
-            keys=[
-                Job.key_for(job_id),
-                queue_key,
-                idempotency.place if idempotency else "",
-                Queue.redis_queues_keys,
-                webhook_key(job_id),
-                OPEN,
-                scheduled_key,
-                counts_key,
-                "" if isinstance(payload, EraseJob) else erasing_key(payload.tenant),
-                *days,
-            ],
-            args=[
-                self._depth,
-                job_id,
-                _fingerprint(payload, webhook) if idempotency else "",
-                kind.result_seconds(settings) + kind.failure_seconds(settings),
-                Job.redis_job_namespace_prefix,
-                expires_at.isoformat(),
-                json.dumps(webhook.plain()) if webhook else "",
-                self._share,
-                payload.tenant,
-                spender.budget.tokens if spender else "",
-                spender.name if spender else "",
-                *chain.from_iterable(fields.items()),
-            ],
+            SUBMIT, keys=[*keys, *(place.keys if place else NO_KEYS), *days], args=args
         )
+        if outcome == b"kept":
+            assert place is not None
+            version, body = rest
+            given = await self._give(place, version, body, job_id, payload, fields, idempotency, webhook)
+            if given is not None:
+                return given
+            outcome, *rest = await self.link.run(SUBMIT, keys=[*keys, *NO_KEYS, *days], args=args)
         match outcome:
             case b"conflict":
                 raise IdempotencyConflictError
@@ -299,29 +303,33 @@ class JobQueue:
             is_replay=outcome == b"replay",
         )
 
-    async def _kept(self, payload: Payload) -> _Kept | None:
-        """The answer that is kept of such a question, if it may be given again."""
+    def _place_of_kept(self, payload: Payload) -> _Place | None:
+        """Where the answer to such a question is kept, if that may be given again."""
         if not isinstance(payload, AnswerJob) or not is_kept(payload, self._settings) or payload.cache != "use":
             return None
         mark = fingerprint(payload, self._settings)
-        keys = (*version_keys(payload.tenant, payload.collection), answers_prefix(payload.tenant) + mark)
-        try:
-            found = await self.link.run(LOOK_FOR_KEPT, keys=keys, args=[])
-        except ResponseError:  # what stands there is none of ours
-            return None
-        result = unpacked(mark, found[1]) if len(found) > 1 else None
-        return _Kept(keys, found[0], mark, result) if result is not None else None
+        return _Place(
+            mark, (*version_keys(payload.tenant, payload.collection), answers_prefix(payload.tenant) + mark)
+        )
 
     async def _give(
         self,
-        kept: _Kept,
+        place: _Place,
+        version: bytes,
+        body: bytes,
         job_id: str,
         payload: Payload,
         fields: dict[str, Any],
         idempotency: Idempotency | None,
         webhook: Webhook | None,
     ) -> Enqueued | None:
-        """Make a job that has ended with the kept answer; None when that is out of date now. Raises as `submit`."""
+        """Make a job that has ended with the kept answer; None when that is out of date now, or none of ours.
+
+        Raises as `submit`.
+        """
+        result = unpacked(place.mark, body)
+        if result is None:
+            return None
         settings, kind, moment = self._settings, KINDS[type(payload)], now()
         seconds = kind.result_seconds(settings)
         expires_at = moment + timedelta(seconds=seconds)
@@ -338,21 +346,21 @@ class JobQueue:
                 results_key(job_id),
                 log_key(job_id),
                 FinishedJobRegistry.key_template.format(kind.queue),
-                *kept.keys,
+                *place.keys,
                 erasing_key(payload.tenant),
             ],
             args=[
-                kept.version,
+                version,
                 job_id,
                 _fingerprint(payload, webhook) if idempotency else "",
                 seconds + kind.failure_seconds(settings),
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
-                stored(kept.result),
+                stored(result),
                 seconds,
-                *told(kept.result),
-                *chain.from_iterable((fields | finished_fields(moment) | {"kept": kept.mark}).items()),
+                *told(result),
+                *chain.from_iterable((fields | finished_fields(moment) | {"kept": place.mark}).items()),
             ],
         )
         if outcome == b"stale":

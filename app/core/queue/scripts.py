@@ -22,6 +22,40 @@ end
 """
 """For scripts: `moment()`, the time in microseconds, and `raise(key)` of a version."""
 
+WRITING_SECONDS_MAX = 900
+"""A write that takes longer is taken for a dead one's: the largest document's takes a minute."""
+ANSWER_BYTES_MAX = 64 << 10
+"""Of one kept answer: one in a thousand is longer, and is made anew."""
+
+VERSION = (
+    RAISING
+    + f"""
+local function version(all, own, changing)
+  local since = moment() - {WRITING_SECONDS_MAX} * 1000000
+  local writers = redis.pcall('ZCOUNT', changing, string.format('%.0f', since), '+inf')
+  if type(writers) ~= 'number' or writers > 0 then return false end
+  local first, second = redis.pcall('GET', all), redis.pcall('GET', own)
+  if type(first) ~= 'string' or type(second) ~= 'string' then return '' end
+  return first .. '/' .. second
+end
+"""
+)
+"""For scripts that read what is kept: the version now; '' when there is none yet, false while a change runs."""
+
+LOOKING = (
+    VERSION
+    + f"""
+local function look(all, own, changing, answer)
+  local now = version(all, own, changing)
+  if not now or now == '' then return {{now}} end
+  local kept = redis.pcall('HMGET', answer, 'version', 'answer')
+  if kept.err or kept[1] ~= now or not kept[2] or #kept[2] > {ANSWER_BYTES_MAX + 100} then return {{now}} end
+  return {{now, kept[2]}}
+end
+"""
+)
+"""For scripts that look for a kept answer: the version, as `VERSION` has it, and the answer when there is one."""
+
 COUNT_BATCH = 1_000
 COUNT_MILLISECONDS = 1_000
 """How long a count of a queue's jobs by tenant is used, at least."""
@@ -85,13 +119,18 @@ end
 SUBMIT = (
     ROOM
     + USED
+    + LOOKING
     + """
 if redis.call('EXISTS', KEYS[9]) == 1 then return {'erasing'} end
 """
     + REPLAY
     + """
+if KEYS[13] ~= '' then
+  local found = look(KEYS[10], KEYS[11], KEYS[12], KEYS[13])
+  if found[2] then return {'kept', found[1], found[2]} end
+end
 if ARGV[10] ~= '' then
-  local tokens = used(KEYS, 10, ARGV[11])
+  local tokens = used(KEYS, 14, ARGV[11])
   if tokens >= tonumber(ARGV[10]) then return {'spent', tokens} end
 end
 local position = redis.call('LLEN', KEYS[2]) + 1
@@ -114,13 +153,14 @@ redis.call('RPUSH', KEYS[2], ARGV[2])
 return {'queued', ARGV[2], position, ARGV[6]}
 """
 )
-"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue, the mark of
-the tenant's erasing, then the days of the asker's budget. ARGV: most that may wait, job id, fingerprint or '',
-seconds to keep key and webhook, prefix of job keys, when the answer expires, webhook as JSON or '', most that may
-wait of one tenant, tenant, tokens of the asker's budget or '', the asker's name, then the job's fields and values.
-What became of it: 'queued' or 'replay' with id, position and expiry; 'conflict' (the key was used with another body);
-'full' with the depth; 'share' with the tenant's; 'spent' with the tokens that are used; 'erasing' while the tenant is
-being erased."""
+"""KEYS: job, queue, idempotency, RQ's set of queues, webhook, open jobs, scheduled, counts of the queue, the mark
+of the tenant's erasing, those of the version, the kept answer or '', then the days of the asker's budget. ARGV:
+most that may wait, job id, fingerprint or '', seconds to keep key and webhook, prefix of job keys, when the
+answer expires, webhook as JSON or '', most that may wait of one tenant, tenant, tokens of the asker's budget or
+'', the asker's name, then the job's fields and values. What became of it: 'queued' or 'replay' with id,
+position and expiry; 'kept' with version and answer, which the job is to be given instead; 'conflict' (the key
+was used with another body); 'full' with the depth; 'share' with the tenant's; 'spent' with the tokens that are
+used; 'erasing' while the tenant is being erased."""
 
 CHECK_ROOM = (
     ROOM

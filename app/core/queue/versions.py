@@ -17,31 +17,14 @@ from redis import Redis
 
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
-from app.core.queue.scripts import BEYOND_MAXMEMORY, RAISING
+from app.core.queue.scripts import BEYOND_MAXMEMORY, RAISING, WRITING_SECONDS_MAX
 
 OF_ALL = "rag:version"
-WRITING_SECONDS_MAX = 900
-"""A write that takes longer is taken for a dead one's: the largest document's takes a minute."""
 
 Place = tuple[str, str]
 """A tenant and its collection."""
 
 log = get_logger(__name__)
-
-VERSION = (
-    RAISING
-    + f"""
-local function version(all, own, changing)
-  local since = moment() - {WRITING_SECONDS_MAX} * 1000000
-  local writers = redis.pcall('ZCOUNT', changing, string.format('%.0f', since), '+inf')
-  if type(writers) ~= 'number' or writers > 0 then return false end
-  local first, second = redis.pcall('GET', all), redis.pcall('GET', own)
-  if type(first) ~= 'string' or type(second) ~= 'string' then return '' end
-  return first .. '/' .. second
-end
-"""
-)
-"""For scripts that read what is kept: the version now; '' when there is none yet, false while a change runs."""
 
 BEGIN = f"""{BEYOND_MAXMEMORY}{RAISING}
 for i = 1, #KEYS, 2 do

@@ -13,9 +13,10 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 
 from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, AnswerJob
-from app.core.queue.answers import ANSWER_BYTES_MAX, ANSWERS_MAX, answers_key
+from app.core.queue.answers import ANSWERS_MAX, answers_key
 from app.core.queue.connections import connect
 from app.core.queue.outbox import OUTBOX
+from app.core.queue.scripts import ANSWER_BYTES_MAX
 from app.core.queue.versions import Versions, changing_key, raise_all, version_key
 from app.core.settings import Settings
 from ingest.__main__ import main as ingest

@@ -6,7 +6,6 @@ import pytest
 
 from app.core.contract import AnswerJob, AnswerResult, EarlierTurn, SearchFilters, Timings, Usage
 from app.core.queue.answers import (
-    ANSWER_BYTES_MAX,
     NOT_ASKED,
     SETTINGS,
     fingerprint,
@@ -14,6 +13,7 @@ from app.core.queue.answers import (
     packed,
     unpacked,
 )
+from app.core.queue.scripts import ANSWER_BYTES_MAX
 from app.core.settings import Fusion, Settings
 
 ON = Settings(answer_cache_ttl_seconds=60, env_file=None)
