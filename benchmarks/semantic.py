@@ -17,6 +17,7 @@ import numpy
 
 from app.core.settings import Settings
 from worker.answer.same_question import canonical
+from worker.model.choice import settled
 from worker.model.embeddings import open_embeddings
 
 PAIRS = Path(__file__).with_name("semantic_pairs.jsonl")
@@ -87,7 +88,7 @@ def run(settings: Settings) -> dict[str, Judged]:
 
 def main() -> int:
     """Measure and print the table, then the same as one line of JSON; 1 when the cache gives a wrong answer."""
-    settings, every = Settings(), pairs()
+    settings, every = settled(Settings()), pairs()
     may = sum(pair.same for pair in every)
     ways = run(settings)
     must_not = f"{len(every) - may} pairs that must not hit, {may} that may"

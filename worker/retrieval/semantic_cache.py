@@ -121,7 +121,9 @@ class SemanticCache:
         """Whether there is a collection of ours for vectors of this size; one of another model's is made anew."""
         if self._size == size or self._is_anothers:
             return not self._is_anothers
-        model, info = self.settings.embedding_model, self._described()
+        from worker.model.choice import settled  # its imports are for a worker that has a model
+
+        model, info = settled(self.settings).embedding_model, self._described()
         if info is not None:
             notes = noted(info)
             if notes.get(CACHE_OF) != self.settings.qdrant_collection:
