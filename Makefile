@@ -39,8 +39,8 @@ ask: install  ## ask the running service: make ask q="..."
 ingest: install  ## index data/, or make ingest path=FOLDER
 	@$(RUN) -m ingest $(or $(path),data/)
 
-key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] [rate=60/minute] [tokens=100000/day]
-	@$(RUN) -m app key --name "$(name)" $(if $(tenant),--tenant "$(tenant)") $(if $(role),--role $(role)) $(if $(rate),--rate $(rate)) $(if $(tokens),--tokens $(tokens))
+key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] [rate=60/minute] [tokens=100000/day] [weight=3]
+	@$(RUN) -m app key --name "$(name)" $(if $(tenant),--tenant "$(tenant)") $(if $(role),--role $(role)) $(if $(rate),--rate $(rate)) $(if $(tokens),--tokens $(tokens)) $(if $(weight),--weight $(weight))
 
 worker: install  ## one more worker beside the running service
 	@exec $(RUN) -m worker

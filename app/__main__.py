@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument(
         "--tokens", help="what its answers may take, e.g. 100000/day or 2000000/month; default: no limit"
     )
+    key.add_argument(
+        "--weight", type=int, default=1, help="turns it has for one of another tenant's, where both wait: 1 to 100"
+    )
     key.set_defaults(run=_key)
     ask = commands.add_parser("ask", help="ask the running service")
     ask.add_argument("question")
@@ -122,6 +125,7 @@ def _key(settings: Settings, arguments: argparse.Namespace) -> int:
             role=Role(arguments.role),
             rate=arguments.rate or None,
             tokens=arguments.tokens or None,
+            weight=arguments.weight,
         )
     except ValidationError as error:
         print(

@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     api_keys: Words | None = Field(
         None,
         description="Who may use the API, an entry a key: name:tenant:role:rate:sha256, perhaps with "
-        ":tokens=100000/day; `make key` makes one",
+        ":tokens=100000/day or :weight=3; `make key` makes one",
     )
     jwt_secret: SecretStr | None = Field(None, description="Secret of the JWTs (HS256) that the API accepts")
     jwt_jwks_url: str | None = Field(None, description="Where the public keys (RS256, ES256) of the JWTs are")
