@@ -18,7 +18,7 @@ from app.jobs import failed
 from app.routes import failed_jobs
 from tests.support.api import serving
 from tests.support.credentials import api_key, bearer
-from tests.support.queue import take_off
+from tests.support.queue import take_off, waiting
 
 ACME, ACME_ENTRY = api_key("owner", tenant="acme", role="admin", rate="9999/second")
 OTHER, OTHER_ENTRY = api_key("owner", tenant="other", role="admin", rate="9999/second")
@@ -224,9 +224,9 @@ def test_at_the_tenants_share_the_rest_stays_failed_and_the_cursor_goes_on(api: 
     assert listed(api) == ids[2::-1]
     refused = api.post("/failed-jobs/requeue", json=body | {"cursor": answer["next_cursor"]})
     assert (refused.status_code, refused.json()["type"]) == (429, "urn:problem:queue-share-full")
-    valkey.delete(
-        f"rq:queue:{QUERY_QUEUE}", *line_keys(QUERY_QUEUE), f"rag:turns:{QUERY_QUEUE}", f"rag:waiting:{QUERY_QUEUE}"
-    )
+    for job_id in waiting(valkey, QUERY_QUEUE):
+        take_off(valkey, QUERY_QUEUE, job_id)
+    valkey.delete(f"rag:waiting:{QUERY_QUEUE}")
     rest = api.post("/failed-jobs/requeue", json=body | {"cursor": answer["next_cursor"]}).json()
     assert (rest["done"], rest["next_cursor"]) == (3, None)
 

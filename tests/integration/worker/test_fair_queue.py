@@ -1,11 +1,13 @@
-"""Who is next: one tenant's flood makes no other wait, a weight is a weight, and bulk work comes behind, but comes."""
+"""Who is next: one tenant's flood makes no other wait, a weight is a weight, bulk work comes behind, but comes."""
 
 import random
 from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from redis import Redis
 from rq import SimpleWorker
 from rq.job import Job
@@ -24,12 +26,19 @@ from app.core.contract import (
 from app.core.queue.lines import HIGH_IN_A_ROW, LINED, WORKERS_A_PLACE, line_keys
 from app.core.queue.producer import QUEUES, add_to_queue, feed
 from app.core.settings import Settings
-from tests.integration.worker.test_worker import settings, with_model, working  # noqa: F401  (a fixture)
+from tests.integration.worker.test_worker import stock_settings, with_model, working
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue, waiting
+from worker.resources import end
 
 TENANTS = ("acme", "beta", "gamma")
+
+
+@pytest.fixture
+def settings(valkey_url: str, qdrant_url: str, handbook: str) -> Iterator[Settings]:
+    yield Settings(redis_url=SecretStr(valkey_url), qdrant_url=qdrant_url, qdrant_collection=handbook)
+    end()
 
 
 def ask(valkey: Redis, tenant: str, **options: Any) -> str:
@@ -76,7 +85,7 @@ def test_who_comes_new_is_next_however_many_of_another_wait(valkey: Redis) -> No
 @pytest.mark.parametrize("seed", range(6))
 def test_a_position_is_how_many_leave_before(valkey: Redis, seed: int) -> None:
     """Whatever was asked, taken and cancelled before; and all leave, once, with nothing left of them."""
-    dice, queue, ids = random.Random(seed), JobQueue(valkey, Settings()), []
+    dice, queue, ids = random.Random(seed), JobQueue(valkey, Settings()), list[str]()
     for _ in range(80):
         match dice.randrange(8):
             case 0 if ids:
@@ -111,7 +120,7 @@ def test_bulk_work_has_a_tenth_while_others_wait_and_all_else_when_none_do(valke
     places = [place for place, job_id in enumerate(left) if job_id in bulk]
     assert places[:1] == [0], "it was in RQ's list before anybody else came"
     assert set(left[: len(usual) + 11]) >= usual, "nothing else goes before them"
-    gaps = [after - before - 1 for before, after in zip(places, places[1:], strict=False)]
+    gaps = [after - before - 1 for before, after in pairwise(places)]
     assert gaps[:9] == [HIGH_IN_A_ROW] * 9
     assert set(gaps[10:]) == {0}
 
@@ -184,11 +193,12 @@ def test_what_else_may_stand_in_the_clock_breaks_no_order(valkey: Redis) -> None
 def test_a_stock_worker_is_given_all_that_wait_in_line(
     valkey: Redis,
     settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    model: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tests.integration.worker.test_worker import stock_settings
-
-    stock_settings(monkeypatch, settings)
+    stock_settings(
+        monkeypatch, with_model(settings, model, "test", model_requests_per_minute=1_000, model_max_concurrency=8)
+    )
     queue = JobQueue(valkey, settings)
     ids = [queue.submit(AnswerJob(query="harbour", tenant="default")).job_id for _ in range(12)]
     SimpleWorker([QUERY_QUEUE], connection=valkey).work(burst=True)
@@ -198,7 +208,7 @@ def test_a_stock_worker_is_given_all_that_wait_in_line(
 def test_with_a_flood_before_it_a_question_waits_for_no_more_than_a_call(
     valkey: Redis,
     settings: Settings,
-    model: ModelServer,  # noqa: F811
+    model: ModelServer,
 ) -> None:
     """A worker of eight places, all taken: of the flood, only what was in RQ's list starts before."""
     slow = with_model(settings, model, "test-latency200", worker_concurrency=8)
