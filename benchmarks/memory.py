@@ -27,11 +27,11 @@ from worker.index.vector_index import open_index
 QUESTION = "What should the lighthouse keeper do when fog comes in from the western harbour at night?"
 PAGES = (
     "When fog comes in from the western harbour at night, the lighthouse keeper should sound the horn every ninety "
-    "seconds, raise the amber lamp on the seaward gallery, wake the relief crew, and write the hour and the height of "
-    "the tide into the blue logbook.",
-    "The lighthouse keeper should, when fog comes in from the western harbour at night, ring the harbour office twice, "
-    "close the lower stair to visitors, keep a watch of two hours at the eastern window, and hand over only to "
-    "somebody who has slept and who knows the channel.",
+    "seconds, raise the amber lamp on the seaward gallery, wake the relief crew, and write the hour and the height "
+    "of the tide into the blue logbook.",
+    "The lighthouse keeper should, when fog comes in from the western harbour at night, ring the harbour office "
+    "twice, close the lower stair to visitors, keep a watch of two hours at the eastern window, and hand over only "
+    "to somebody who has slept and who knows the channel.",
 )
 """Two statements that answer equally well: the stand-in for a model gives both, each with its source."""
 MODEL = "test-ttft=200ms-gap=20ms"

@@ -11,8 +11,8 @@ from app.embedded.ports import LOOPBACK
 MEMORY_SHARE = 4
 """A quarter of the machine's memory is the queue's at most, unless VALKEY_MAXMEMORY_MB says otherwise."""
 STREAM_NODE_BYTES = 1024
-"""What a stream takes ahead for the entries to come. By default that is 4096, and a finished question, whose result RQ
-keeps in a stream of one entry, fills a quarter of it."""
+"""What a stream takes ahead for the entries to come. The default is 4096; the result of a finished question, which RQ
+keeps in a stream of one entry, fills a quarter of that."""
 HASH_VALUE_BYTES = 512
 """Up to which length of a value a hash is kept as one piece, without a table. By default it is 64, which a job's
 payload is longer than, and its record then takes twice the memory."""
