@@ -142,9 +142,7 @@ async def delete_document(
 
     Deleting it again is a 404 and changes nothing.
     """
-    await documents.remove(
-        principal.tenant, document_id, request_id=request_id_of(request), weight=principal.weight
-    )
+    await documents.remove(principal.tenant, document_id, request_id=request_id_of(request), weight=principal.weight)
 
 
 _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {

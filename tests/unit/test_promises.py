@@ -361,7 +361,6 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "integration/worker/test_fair_queue::who_comes_new_is_next_however_many_of_another_wait",
         "security/test_tenants::every_job_has_its_turn_by_the_weight_of_the_key_that_asked",
         "security/test_tenants::what_is_asked_at_low_priority_stands_behind_what_is_not",
-
         "security/test_tenants::a_flood_of_one_tenant_takes_half_of_a_queue_and_leaves_the_other",
         "security/test_tenants::a_key_that_has_as_much_open_as_it_may_is_told_of_what",
         "security/test_tenants::a_tenant_has_so_many_documents_and_is_told",
