@@ -27,6 +27,7 @@ from app.core.queue.producer import QUEUES
 from app.core.services import redis_url
 from app.core.settings import Settings
 from app.core.version import VERSION
+from app.embedded.valkey import valkey_command
 from app.main import create_app
 from tests.support import ROOT
 from tests.support.chart_schemas import CUSTOM
@@ -232,6 +233,18 @@ def test_the_chart_is_of_this_version_and_no_secret_stands_in_its_values() -> No
     assert chart["version"] == chart["appVersion"] == VERSION
     assert "dependencies" not in chart
     assert all(set(where) == {"name", "key"} for where in VALUES["secrets"].values())
+
+
+def test_the_valkey_of_the_how_to_is_set_as_the_embedded_one(tmp_path: Path) -> None:
+    """But for its memory, its place and its password, which the chart of Valkey sees to."""
+    [given] = re.findall(r"valkeyConfig: \|\n((?:  .+\n)+)", (ROOT / "docs/how-to/kubernetes.md").read_text())
+    shown = dict(line.split(maxsplit=1) for line in given.splitlines())
+    written = Path(valkey_command(tmp_path, 1)[1]).read_text()
+    ours = {name: value.strip('"') for name, value in (line.split(maxsplit=1) for line in written.splitlines())}
+    of_the_machine = {"port", "bind", "dir", "logfile", "maxmemory"}
+    assert {name: value.strip('"') for name, value in shown.items() if name != "maxmemory"} == {
+        name: value for name, value in ours.items() if name not in of_the_machine
+    }
 
 
 # -- With Helm
