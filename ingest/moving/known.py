@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -70,8 +70,9 @@ def said(
         of = key.removeprefix(prefix)
         if connection.type(key) != b"hash":
             continue
-        for raw_name, value in sorted(connection.hgetall(key).items()):
-            name = bytes(raw_name).decode(errors="replace")
+        found: Any = connection.hgetall(key)
+        for raw_name, value in sorted(found.items()):
+            name = raw_name.decode(errors="replace")
             if (
                 not is_label(of)
                 or not is_label(name)

@@ -445,7 +445,7 @@ def test_a_bomb_is_let_go_of_before_it_is_unpacked(monkeypatch: pytest.MonkeyPat
     block = json.dumps({"kind": "bytes", "data": lines.packed(b"\0" * lines.BLOCK_BYTES)}).encode()
     file = json.dumps({"kind": "file", "tenant": "t", "sha256": "0" * 64, "size_bytes": 20 << 20}).encode()
     packed = gzip.compress(b"\n".join([head, file, *[block] * 20, b""]))
-    unpacked = []
+    unpacked: list[int] = []
 
     def unpack() -> None:
         for item in reader.items(BytesIO(packed)):
