@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from app.core.contract import is_label
 from app.core.errors import ConfigurationError, ServiceError
 from app.core.logging import configure_logging
-from app.core.settings import Settings, explain
 from app.core.places import PlaceError, reading, writing
+from app.core.settings import Settings, explain
 from ingest.sync.display import Bar, Lines, display_on, shortened
 from ingest.sync.interrupts import Interrupted, interruptible
 from ingest.sync.own_qdrant import QdrantStartError
