@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 PLAIN = "redis+sentinel"
 TLS = "rediss+sentinel"
@@ -48,7 +48,7 @@ def parse_sentinel(url: str) -> SentinelAddress:
         name=unquote(name),
         is_tls=parts.scheme == TLS,
         login={theirs: query[ours] for ours, theirs in OF_SENTINELS.items() if ours in query},
-        master=urlunsplit(SplitResult(scheme, f"{login}@" if login else "", f"/{database}", rest, "")),
+        master=f"{scheme}://{login}{'@' if login else ''}/{database}?{rest}",
     )
 
 

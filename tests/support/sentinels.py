@@ -1,4 +1,4 @@
-"""A Valkey, its replica and three Sentinels, as real processes: what is killed here is taken over there."""
+"""A Valkey, its replicas and three Sentinels, as real processes: what is killed here is taken over there."""
 
 import subprocess
 from collections.abc import Iterator
@@ -47,14 +47,15 @@ class Server:
 
 
 class Watched:
-    """The master, its replica and the Sentinels. `password` is Valkey's, `sentinel_password` the Sentinels'."""
+    """The master, its replicas and the Sentinels. `password` is Valkey's, `sentinel_password` the Sentinels'."""
 
-    def __init__(self, folder: Path, *, password: str = "", sentinel_password: str = "") -> None:
+    def __init__(self, folder: Path, *, replicas: int = 1, password: str = "", sentinel_password: str = "") -> None:
         self.password, self.sentinel_password = password, sentinel_password
         secret = [f'requirepass "{password}"', f'masterauth "{password}"'] if password else []
         own = ['save ""', "appendonly yes", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1", *secret]
         self.master = Server(folder, "master", own)
-        self.replica = Server(folder, "replica", [*own, f"replicaof 127.0.0.1 {self.master.port}"])
+        following = [*own, f"replicaof 127.0.0.1 {self.master.port}"]
+        self.replicas = [Server(folder, f"replica-{number}", following) for number in range(replicas)]
         watch = [
             f"sentinel monitor {NAME} 127.0.0.1 {self.master.port} {QUORUM}",
             f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}",
@@ -65,18 +66,19 @@ class Watched:
         self.sentinels = [Server(folder, f"sentinel-{number}", watch, sentinel=True) for number in range(SENTINELS)]
 
     def start(self) -> None:
-        """Start all; returns when each Sentinel knows the replica and the others."""
+        """Start all; returns when each Sentinel knows the replicas and the others."""
         self.master.start()
         with self.client(self.master) as master:
             wait_until(master.ping, "the master answers")
-        self.replica.start()
-        with self.client(self.replica) as replica:
-            wait_until(lambda: replica.info("replication")["master_link_status"] == "up", "the replica follows")
+        for replica in self.replicas:
+            replica.start()
+        with self.client(self.master) as master:
+            wait_until(lambda: _following(master) == len(self.replicas), "the replicas follow")
         for sentinel in self.sentinels:
             sentinel.start()
         for sentinel in self.sentinels:
             with self.client(sentinel, self.sentinel_password) as client:
-                wait_until(lambda client=client: _knows_all(client), "a Sentinel knows all")  # type: ignore[misc]
+                wait_until(lambda client=client: self._is_known_to(client), "a Sentinel knows all")  # type: ignore[misc]
 
     def client(self, server: Server, password: str | None = None) -> Redis:
         """A client of one of the processes."""
@@ -84,7 +86,7 @@ class Watched:
         return Redis(port=server.port, password=secret or None, decode_responses=True)
 
     def stop(self) -> None:
-        for server in (*self.sentinels, self.replica, self.master):
+        for server in (*self.sentinels, *self.replicas, self.master):
             server.kill()
 
     @property
@@ -94,17 +96,23 @@ class Watched:
         login = f":{quote(self.password, safe='')}@" if self.password else ""
         return f"redis+sentinel://{login}{hosts}/{NAME}/0"
 
+    def _is_known_to(self, sentinel: Redis) -> bool:
+        state: Any = sentinel.sentinel_master(NAME)
+        return bool(state["num-other-sentinels"] == SENTINELS - 1 and state["num-slaves"] == len(self.replicas))
 
-def _knows_all(sentinel: Redis) -> bool:
-    state: Any = sentinel.sentinel_master(NAME)
-    return bool(state["num-other-sentinels"] == SENTINELS - 1 and state["num-slaves"] == 1)
+
+def _following(master: Redis) -> int:
+    state: Any = master.info("replication")
+    return sum(
+        value["state"] == "online" for name, value in state.items() if name.startswith("slave") and "state" in value
+    )
 
 
 @contextmanager
-def watched(folder: Path, *, password: str = "", sentinel_password: str = "") -> Iterator[Watched]:
+def watched(folder: Path, *, replicas: int = 1, password: str = "", sentinel_password: str = "") -> Iterator[Watched]:
     """All of them, running; they end with the block."""
     with ExitStack() as stack:
-        all_of_them = Watched(folder, password=password, sentinel_password=sentinel_password)
+        all_of_them = Watched(folder, replicas=replicas, password=password, sentinel_password=sentinel_password)
         stack.callback(all_of_them.stop)
         all_of_them.start()
         yield all_of_them

@@ -41,22 +41,30 @@ def tls_relays(
 
     async def close(server: asyncio.Server) -> None:
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
             task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def end(server: asyncio.Server) -> None:
+        asyncio.run_coroutine_threadsafe(close(server), loop).result(10)
 
     with ExitStack() as stack:
+        stack.callback(loop.close)
         stack.callback(thread.join)
         stack.callback(loop.call_soon_threadsafe, loop.stop)
         for name, port in ports.items():
             server = asyncio.run_coroutine_threadsafe(serve(name, port), loop).result(10)
-            stack.callback(lambda server=server: asyncio.run_coroutine_threadsafe(close(server), loop).result(10))
+            stack.callback(end, server)
             places[name] = server.sockets[0].getsockname()[1]
         yield places
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, changed: tuple[bytes, bytes]) -> None:
-    with suppress(OSError, ssl.SSLError):
-        while data := await reader.read(CHUNK_BYTES):
-            writer.write(data.replace(*changed) if changed[0] else data)
-            await writer.drain()
-    writer.close()
+    try:
+        with suppress(OSError, ssl.SSLError):
+            while data := await reader.read(CHUNK_BYTES):
+                writer.write(data.replace(*changed) if changed[0] else data)
+                await writer.drain()
+    finally:
+        writer.close()

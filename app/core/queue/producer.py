@@ -237,9 +237,9 @@ class JobQueue:
         return taken
 
     async def _make_sure(self, replicas: Replicas, taken: Enqueued, tenant: str, *, is_kept: bool) -> None:
-        """Raise `NotReplicatedError` unless enough replicas have the job; it is stopped then, and its client asks anew.
+        """Raise `NotReplicatedError` unless enough replicas have the job.
 
-        With `is_kept` it goes on: the same key will be given the same job.
+        Then it is stopped, and its client asks anew; with `is_kept` it goes on: the same key is given the same job.
         """
         if await replicas.have(Job.key_for(taken.job_id)):
             return
