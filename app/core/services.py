@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import ConfigDict, SecretStr, ValidationError, field_serializer
 
@@ -61,12 +61,13 @@ def running(data_dir: Path) -> Services | None:
 
 
 def redis_url(settings: Settings) -> str:
-    """Valkey's whole address, with passwords, so not for a log: REDIS_CA_FILE and the like stand in its query.
+    """Valkey's address with its password, so not for a log. REDIS_PASSWORD belongs to REDIS_URL, whose own wins.
 
+    What else the settings say of it, REDIS_CA_FILE and REDIS_SENTINEL_PASSWORD, stands in its query.
     Raises `ConfigurationError` when none is set and no embedded one runs.
     """
     if settings.redis_url is not None:
-        return _with_query(settings.redis_url.get_secret_value(), settings)
+        return _with_query(_with_password(settings.redis_url.get_secret_value(), settings.redis_password), settings)
     found = running(settings.data_dir)
     if found is None:
         raise ConfigurationError(_nothing_runs("Valkey", "REDIS_URL", settings.data_dir))
@@ -97,6 +98,16 @@ def _with_query(url: str, settings: Settings) -> str:
     own = parse_qs(parts.query)
     more = urlencode({name: value for name, value in said.items() if value is not None and name not in own})
     return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, more])))) if more else url
+
+
+def _with_password(url: str, password: SecretStr | None) -> str:
+    """`url` with `password`, percent-encoded, unless it has one."""
+    parts = urlsplit(url)
+    if password is None or parts.password or "password" in parse_qs(parts.query):
+        return url
+    user, _, place = parts.netloc.rpartition("@")
+    login = f"{user.removesuffix(':')}:{quote(password.get_secret_value(), safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{place}"))
 
 
 def _nothing_runs(name: str, variable: str, data_dir: Path) -> str:

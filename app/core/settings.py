@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     min_replicas_to_ack: int = Field(
         0, ge=0, le=16, description="Replicas of Valkey that must have a question before the API takes it"
     )
+    redis_password: SecretStr | None = Field(
+        None, description="Password of Valkey as it is, for a REDIS_URL that has none, e.g. redis://user@host:6379/0"
+    )
     database_url: SecretStr | None = Field(
         None,
         description="The chat log: sqlite:///path or postgresql://user:password@host/name; unset: none, but "
@@ -400,6 +403,14 @@ class Settings(BaseSettings):
         if self.min_replicas_to_ack and not scheme:
             raise ValueError("MIN_REPLICAS_TO_ACK needs REDIS_URL: the embedded Valkey has no replica")
         return self
+
+    @field_validator("redis_password")
+    @classmethod
+    def _one_line(cls, password: SecretStr | None) -> SecretStr | None:
+        """A line's end behind a password is what `echo` has put into a file or a Secret."""
+        if password is not None and not password.get_secret_value().isprintable():
+            raise ValueError("must have no line's end and no other control character")
+        return password
 
     @field_validator("database_url")
     @classmethod

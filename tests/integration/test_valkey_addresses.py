@@ -63,7 +63,8 @@ class Place:
                 "redis_url": f"{self.stores.url}?{urlencode({'sentinel_password': SENTINEL_PASSWORD})}"
             },
             "rediss+sentinel": {
-                "redis_url": f"rediss+sentinel://{login}{tls_sentinels}/{NAME}/0",
+                "redis_url": f"rediss+sentinel://{tls_sentinels}/{NAME}/0",
+                "redis_password": PASSWORD,
                 "redis_ca_file": str(self.ca),
                 "redis_sentinel_password": SENTINEL_PASSWORD,
             },
@@ -174,7 +175,7 @@ def test_a_valkey_for_whom_nobody_vouches_is_not_talked_to(place: Place, address
     settings["redis_ca_file"] = str(place.other_ca) if ca == "another's" else None
     with pytest.raises(RedisConnectionError) as refused:
         blocking_client(Settings(**settings))
-    assert "p@ss" not in str(refused.value)
+    assert PASSWORD not in str(refused.value)
     with pytest.raises(VALKEY_UNREACHABLE):
         pool_of_the_api(Settings(**settings))
 
@@ -200,45 +201,44 @@ def test_wrong_passwords_are_not_shown(place: Place) -> None:
 def test_the_commands_take_it_too(place: Place, qdrant_url: str, tmp_path: Path) -> None:
     """API, `python -m worker`, its --check, `python -m ingest`, `python -m app env`, and RQ's own commands."""
     named = place.settings("rediss+sentinel", qdrant_url=qdrant_url, qdrant_collection=f"t{uuid4().hex}")
-    named["worker_concurrency"] = 2
+    named |= {"worker_concurrency": 2, "ingest_concurrency": 1, "webhook_concurrency": 1}
     variables = environment(tmp_path / "data", **{name.upper(): str(value) for name, value in named.items()})
 
-    def run(*command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=tmp_path, env=variables | more, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False
         )
 
     exported = run(sys.executable, "-m", "app", "env")
     assert exported.returncode == 0, exported.stderr
-    shell = f"unset REDIS_CA_FILE REDIS_SENTINEL_PASSWORD\n{exported.stdout}"
-    done = run(sys.executable, "-m", "ingest", str(documents(tmp_path / "pdfs")))
-    assert done.returncode == 0, done.stderr
-    assert run(sys.executable, "-m", "worker", "--check").returncode == 1
-    with serving(Settings(**named)) as url, httpx.Client(base_url=url, timeout=10) as client:
-        with _worker(["bash", "-c", f"{shell}\nexec rq worker rag_queries"], tmp_path, variables) as log:
-            wait_until(lambda: client.get("/readyz").is_success, "the worker is there")
-            assert ask(client, "When does the harbour open in winter?")["result"]["citations"][0]["page"] == 1
-            assert run(sys.executable, "-m", "worker", "--check").returncode == 0
-            listed = run("bash", "-c", f"{shell}\nrq info --by-queue")
-            assert "rag_queries" in listed.stdout, listed.stderr
-        assert "Traceback" not in log.read_text()
-        with _worker([sys.executable, "-m", "worker"], tmp_path, variables):
-            wait_until(lambda: client.get("/readyz").is_success, "the worker is there")
-            assert ask(client, "Is every boat washed?")["status"] == "finished"
+    shell = f"unset REDIS_CA_FILE REDIS_SENTINEL_PASSWORD REDIS_PASSWORD\n{exported.stdout}"
+    rq = ["bash", "-c", f"{shell}\nexec rq worker rag_queries"]
+    with (
+        serving(Settings(**named)) as url,
+        httpx.Client(base_url=url, timeout=10) as client,
+        _worker("rq", rq, tmp_path, variables),
+        _worker("own", [sys.executable, "-m", "worker"], tmp_path, variables),
+    ):
+        done = run(sys.executable, "-m", "ingest", str(documents(tmp_path / "pdfs")))
+        assert done.returncode == 0, done.stderr
+        with connect(redis_url(Settings(**named))) as connection:
+            wait_until(lambda: connection.scard("rq:workers:rag_queries") == 4, "the workers of both are there")
+        assert run(sys.executable, "-m", "worker", "--check").returncode == 0
+        assert ask(client, "When does the harbour open in winter?")["result"]["citations"][0]["page"] == 1
 
 
 @contextmanager
-def _worker(command: list[str], folder: Path, variables: dict[str, str]) -> Iterator[Path]:
-    log = folder / "worker.log"
+def _worker(name: str, command: list[str], folder: Path, variables: dict[str, str]) -> Iterator[None]:
+    log = folder / f"{name}.log"
     with log.open("w") as output:
         worker = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
     try:
-        yield log
+        yield
     finally:
         worker.terminate()
         assert worker.wait(30) == 0, log.read_text()
-    assert "p@ss" not in log.read_text()
-    assert SENTINEL_PASSWORD not in log.read_text()
+    for secret in (PASSWORD, SENTINEL_PASSWORD, "Traceback"):
+        assert secret not in log.read_text()
 
 
 # What replicas have

@@ -22,6 +22,7 @@ WRONG: dict[str, list[str]] = {
                   "redis+sentinel://h,/hunter2", "redis+sentinel://h/m/hunter2", "redis+sentinel://h/hunter2/-1",
                   "redis+sentinel://:hunter2@h:99999,g/m", "rediss+sentinel://:hunter2@h@g/m@/x/y"],
     "redis_ca_file": ["hunter2", "/etc/hostname", "/"],
+    "redis_password": ["hunter2\n", "hunter2\0"],
     "database_url": ["hunter2", "sqlite://", "sqlite:///", "sqlite://hunter2/x", "sqlite:///:memory:?hunter2\0",
                      "mysql://u:hunter2@h/x", "postgresql://", "postgresql://u:hunter2@h:x/y",
                      "postgresql+asyncpg://u:hunter2@h/x"],
