@@ -91,6 +91,9 @@ def started(tmp_path: Path, variables: dict[str, str], *arguments: str) -> Itera
         )
     try:
         yield Workers(process, log)
+    except BaseException:
+        print(log.read_text())
+        raise
     finally:
         process.kill()  # which its children's ends follow
         process.wait(30)
@@ -141,12 +144,12 @@ def test_a_killed_process_is_started_again_and_no_question_is_lost(
 
 
 def test_a_second_signal_puts_back_what_runs_and_ends_at_once(
-    valkey: Redis, queue: JobQueue, variables: dict[str, str], tmp_path: Path
+    queue: JobQueue, variables: dict[str, str], tmp_path: Path
 ) -> None:
     ids = [taken.job_id for taken in queue.submit_many([QUESTION] * 8)]
     variables |= {"CHAT_MODEL": "test-ttft=50s", "SHUTDOWN_GRACE_SECONDS": "50", "WORKER_PROCESSES": "2"}
     with started(tmp_path, variables, "--queues", QUERY_QUEUE) as workers:
-        wait_until(lambda: len(busy_pids(valkey)) == 2, "both processes work")
+        wait_until(lambda: workers.log.read_text().count("job_started") == len(ids), "both processes work")
         workers.process.send_signal(signal.SIGINT)
         wait_until(lambda: workers.log.read_text().count("worker_stopping") == 2, "both are told")
         assert workers.process.poll() is None, "what runs has its grace"
