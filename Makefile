@@ -42,8 +42,8 @@ ingest: install  ## index data/, or make ingest path=FOLDER
 key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] [rate=60/minute] [tokens=100000/day] [weight=3]
 	@$(RUN) -m app key --name "$(name)" $(if $(tenant),--tenant "$(tenant)") $(if $(role),--role $(role)) $(if $(rate),--rate $(rate)) $(if $(tokens),--tokens $(tokens)) $(if $(weight),--weight $(weight))
 
-worker: install  ## one more worker beside the running service
-	@exec $(RUN) -m worker
+worker: install  ## one more worker beside the running service; make worker processes=auto for one a core
+	@exec $(RUN) -m worker $(if $(processes),--processes "$(processes)")
 
 test: install-dev browser prometheus  ## lint, types, imports and all tests
 	@$(MAKE) --no-print-directory -j2 lint types imports

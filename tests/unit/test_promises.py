@@ -434,7 +434,12 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "with neither variable it unpickles": (f"{OWN_JOBS}::a_stock_worker_calls_what_it_is_told",),
     "it trusts whoever can write": (f"{OWN_JOBS}::a_stock_worker_calls_what_it_is_told",),
     "One worker process keeps WORKER_CONCURRENCY": (f"{WORKER}::questions_wait_for_the_model_side_by_side",),
-    "On SIGTERM it takes no new ones": (
+    "WORKER_PROCESSES (or `python -m worker --processes auto`) starts one for each core": (
+        "acceptance/test_worker_processes::a_killed_process_is_started_again_and_no_question_is_lost",
+        "acceptance/test_metrics::the_service_and_its_workers_have_a_port_each",
+        "unit/app/core/test_worker_processes::auto_is_a_process_for_each_core",
+    ),
+    "On SIGTERM a worker takes no new ones": (
         f"{WORKER}::a_stop_lets_running_questions_finish_and_leaves_the_rest_queued",
         f"{WORKER}::when_the_grace_is_over_running_jobs_go_back_on_the_queue",
     ),
@@ -453,7 +458,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "| `worker/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
     "| `ingest/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
     "- **Metrics**:": (
-        "acceptance/test_metrics::the_service_and_its_worker_have_a_port_each",
+        "acceptance/test_metrics::the_service_and_its_workers_have_a_port_each",
         "integration/app/test_metrics::the_page_is_for_admins_whether_or_not_there_is_one",
     ),
     "Queues, workers and the model's budget are read from Valkey": (

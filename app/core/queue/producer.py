@@ -32,7 +32,7 @@ from app.core.contract import (
     INGEST_QUEUE,
     PAGE_QUEUE,
     QUERY_QUEUE,
-    WEBHOOK_QUEUE,
+    QUEUES,
     AnswerJob,
     DeleteJob,
     EraseJob,
@@ -100,7 +100,6 @@ WORKER_FIELDS = ("state", "current_job", "birth", "hostname", "pid", "last_heart
 MESSAGE_ID = "messaging.message.id"
 """A job's id as an attribute of a trace's span."""
 
-QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
 """Those whose jobs are a client's own."""
 UNSTOPPABLE = frozenset({KINDS[DeleteJob].name, KINDS[EraseJob].name})
