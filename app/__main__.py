@@ -1,4 +1,4 @@
-"""`python -m app`: the whole service on this machine. Also `env`, `env-file`, `key`, `ask`, `demo`, `history export`."""
+"""`python -m app`: the whole service on this machine. Also `env`, `env-file`, `key`, `ask`, `demo`, `history`."""
 
 import argparse
 import os
