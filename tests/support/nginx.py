@@ -1,6 +1,7 @@
 """A real nginx before a service: on a free port, in a folder of its own."""
 
 import json
+import os
 import re
 import shutil
 import ssl
@@ -105,6 +106,10 @@ class Edge:
 def edge_command(folder: Path, *more: str) -> list[str]:
     """nginx as docker compose starts it, but for the folder, of which /tmp/ is the container's."""
     words = [f"{folder}/" if word == "/tmp/" else word for word in COMPOSE_NGINX["command"][1:]]
+    if os.geteuid() == 0:
+        words[-1] += (
+            " user root;"  # nginx would make its workers another user's; the container has one from its start
+        )
     return [str(NGINX), "-e", "stderr", *words, *more]
 
 
@@ -125,7 +130,10 @@ def edge(folder: Path, **values: str) -> Iterator[Edge]:
     folder.mkdir(exist_ok=True)
     http, https = prepare_edge(folder, **values)
     plain = f"http://127.0.0.1:{http}"
-    with (folder / "stderr.log").open("w") as output, subprocess.Popen(edge_command(folder), stderr=output) as process:
+    with (
+        (folder / "stderr.log").open("w") as output,
+        subprocess.Popen(edge_command(folder), stderr=output) as process,
+    ):
         try:
             wait_until(lambda: process.poll() is not None or _lives(plain), "nginx is there")
             assert process.poll() is None, (folder / "stderr.log").read_text()
