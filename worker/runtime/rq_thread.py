@@ -292,6 +292,7 @@ class ThreadWorker(SimpleWorker):
                 commands,
                 worker=self.name,
                 events=job.events.unwritten(),
+                packed=job.events.packed() if became == "finished" else b"",
                 is_over=is_over,
                 keep_seconds=keep_seconds,
             )

@@ -84,7 +84,11 @@ for i = workers, #ARGV, 2 do
   local data = '{"attempt":' .. math.max(0, redis.call('HGET', job, 'retries_given') - left) + 1 .. '}'
   local log = 'rag:events:' .. id
   local at = string.format('%.0f', ARGV[3] * 1000)
-  local event = redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*', 't', 'job.started', 'd', data, 'at', at)
+  local event = redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*', 't', 'job.started', 'd', data, 'at', at)
+  if type(event) ~= 'string' then  -- the packed log of a job that somebody has put back by hand
+    redis.call('DEL', log)
+    event = redis.call('XADD', log, '0-*', 't', 'job.started', 'd', data, 'at', at)
+  end
   redis.call('EXPIRE', log, ARGV[6])
   local n = string.sub(event, 3)
   redis.call('PUBLISH', log, n .. ' job.started ' .. data)
@@ -113,11 +117,12 @@ IF_STARTED = (
 local state = redis.call('HMGET', KEYS[1], 'status', 'worker_name')
 if state[1] ~= 'started' then return 0 end
 local limit, keep, first, count = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-if state[2] == ARGV[1] then
-  local failed = record(KEYS[2], limit, keep, first, 8, count)
+local is_own = state[2] == ARGV[1]
+if is_own then
+  local failed = record(KEYS[2], limit, keep, first, 9, count)
   if failed then return failed end
 end
-local i = 8 + 3 * count
+local i = 9 + 3 * count
 while i <= #ARGV do
   local size = tonumber(ARGV[i])
   redis.call(unpack(ARGV, i + 1, i + size))
@@ -128,7 +133,11 @@ if ARGV[6] == '1' then
   local at = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
   local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, '0-*', 't', 'ended', 'd', '{}', 'at', at)
   redis.call('PUBLISH', KEYS[2], string.sub(id, 3) .. ' ended {}')
-  redis.call('EXPIRE', KEYS[2], keep)
+  if is_own and ARGV[8] ~= '' and id == '0-' .. first + count then
+    redis.call('SET', KEYS[2], ARGV[8], 'EX', keep)
+  else
+    redis.call('EXPIRE', KEYS[2], keep)
+  end
   ended(KEYS[4], KEYS[5], ARGV[7])
   spent(KEYS[1])
   turned(KEYS[1], ARGV[7])
@@ -137,8 +146,8 @@ return 1 + redis.call('EXISTS', KEYS[3])
 """
 )
 """KEYS: job, log, dependents, open jobs, outbox. ARGV: the worker that has run it, bound of the log, seconds to keep
-it, number of the first event, how many, 1 when the job is over, job id, the events (type, data and when), then
-commands, each behind its length.
+it, number of the first event, how many, 1 when the job is over, job id, the packed log with its end or '',
+the events (type, data and when), then commands, each behind its length.
 
 Runs RQ's own commands in one step, and only when the job has not ended meanwhile: then 1, or 2 when other jobs wait
 for this one's end; else 0."""
