@@ -1,9 +1,9 @@
 """A finished job's event log in one string, from which each event comes back as it was: its number, data and time.
 
-A job that runs has its events in a stream, to which they are added one by one. Of a finished one nothing is added any
-more, and what came word by word is one text: the string takes an eighth of the stream's memory. It is JSON, compressed:
-an array of runs, each its type and time, then its data. Pieces of text in a row are one run: the time of the first, the
-text, and how many characters each piece had. See docs/decisions/packed-events.md.
+A job that runs has its events in a stream, to which they are added one by one. To those of a finished one nothing is
+added any more, and what came word by word is one text: the string takes a sixth of the stream's memory. It is JSON,
+compressed: an array of runs, each its type and time, then its data. Pieces of text in a row are one run: the time of
+the first, the text, and how many characters each piece had. See docs/decisions/finished-jobs.md.
 """
 
 import zlib
@@ -96,8 +96,10 @@ def _run(name: str, at: int, data: Any, lengths: Sequence[int] | None = None) ->
         if not isinstance(data, dict) or lengths is not None:
             raise ValueError("no data of an event")
         return Run(event_type, at, data)
-    if not isinstance(data, str) or not isinstance(lengths, list):
-        raise ValueError("no text")
-    if not all(type(length) is int and length >= 0 for length in lengths) or sum(lengths) != len(data):
+    if not (isinstance(data, str) and isinstance(lengths, list)) or not all(
+        type(length) is int and length >= 0 for length in lengths
+    ):
+        raise TypeError("no text")
+    if sum(lengths) != len(data):
         raise ValueError("the pieces are not the text")
     return Run(event_type, at, text=data, lengths=lengths)

@@ -49,8 +49,9 @@ end
 return {record[1] or '', record[2] or '', steps}
 """
 """KEYS: job, event log. ARGV: most entries to look at, most steps, most bytes of a time, then the types of event that
-begin an attempt, are a word, and say that it has retrieved and ended, and most bytes of a packed log. When the job was
-made and sent back, and the type and time of each step: of the words the first of each attempt; or the packed log."""
+begin an attempt, are a word, and say that it has retrieved and ended, and most bytes of a packed log. When the job
+was made and sent back, and the type and time of each step: of the words the first of each attempt; or the packed
+log."""
 
 _NAMES = {
     EventType.STARTED.value: "started",

@@ -67,6 +67,17 @@ class Endings:
         """
         first, count, *said = events.arguments()
         keep = keep_seconds if keep_seconds > 0 else DEFAULT_RESULT_TTL
-        arguments: list[Any] = [worker, MAX_EVENTS, keep, first, count, int(is_over), job_id, packed, *said, *commands]
+        arguments: list[Any] = [
+            worker,
+            MAX_EVENTS,
+            keep,
+            first,
+            count,
+            int(is_over),
+            job_id,
+            packed,
+            *said,
+            *commands,
+        ]
         keys = [Job.key_for(job_id), log_key(job_id), Job.dependents_key_for(job_id), OPEN, OUTBOX]
         return Outcome(self._if_started(keys=keys, args=arguments))
