@@ -15,10 +15,10 @@ import orjson
 
 from app.core.events import MAX_EVENTS, EventType, encode
 
-PACKED_BYTES_MAX = 1 << 20
+PACKED_BYTES_MAX = 256 << 10
 """Of a string; the longest answers have 40 kB."""
-PLAIN_BYTES_MAX = 4 << 20
-"""Of what is in it: a few bytes can hold gigabytes."""
+PLAIN_BYTES_MAX = 1 << 20
+"""Of what is in it: a few bytes can hold gigabytes. A log of more stays a stream."""
 FAST = 1
 """zlib's level: more takes longer and saves little."""
 
@@ -81,7 +81,10 @@ def unpack(packed: object) -> list[Run]:
         return []
     try:
         plain = zlib.decompressobj().decompress(packed, PLAIN_BYTES_MAX)
-        runs = [_run(*parts) for parts in orjson.loads(plain)]
+        found = orjson.loads(plain)
+        if not isinstance(found, list) or len(found) > MAX_EVENTS:
+            return []
+        runs = [_run(*parts) for parts in found]
     except (zlib.error, ValueError, TypeError):
         return []
     return runs if sum(run.count for run in runs) <= MAX_EVENTS else []

@@ -138,6 +138,17 @@ def test_a_lost_job_that_has_no_attempt_left_ends_its_log(valkey: Redis, setting
     assert log_of(valkey, job_id) == [("ended", {})]
 
 
+def test_a_finished_job_that_is_put_back_by_hand_begins_its_log_anew(valkey: Redis, settings: Settings) -> None:
+    job_id = ask(valkey, settings)
+    work(settings)
+    before = log_of(valkey, job_id)
+    assert valkey.type(log_key(job_id)) == b"string"
+    valkey.hset(f"rq:job:{job_id}", "status", "queued")
+    valkey.rpush(f"rq:queue:{QUERY_QUEUE}", job_id)
+    work(settings)
+    assert log_of(valkey, job_id) == before
+
+
 def test_a_record_is_terminal_when_its_end_is_told(valkey: Redis, settings: Settings) -> None:
     seen: list[Any] = []
     with working(settings), listening(valkey) as heard:
