@@ -52,24 +52,28 @@ class Run:
             start += length
 
 
-def pack(events: Sequence[tuple[EventType, bytes, int]]) -> bytes | None:
-    """A log's events from number 1 on (type, data and time of each); None when that is too long to be packed."""
+Told = tuple[EventType, bytes | str, int]
+"""An event that is to be packed: its type, its data, which of a piece of text is the text alone, and its time."""
+
+
+def pack(events: Sequence[Told]) -> bytes | None:
+    """A log's events from number 1 on; None when that is too long to be packed."""
     if len(events) > MAX_EVENTS:
         return None
     runs: list[list[Any]] = []
     pieces: list[str] = []
     for event_type, data, at in events:
-        if event_type is not EventType.DELTA:
-            runs.append([event_type, at, orjson.Fragment(data)])
+        if isinstance(data, str):
+            if not pieces:
+                runs.append([EventType.DELTA, at])
+            pieces.append(data)
             continue
-        if not runs or runs[-1][0] is not EventType.DELTA:
+        if pieces:
+            runs[-1] += ["".join(pieces), list(map(len, pieces))]
             pieces = []
-            runs.append([event_type, at, pieces, []])
-        pieces.append(orjson.loads(data)["text"])
-        runs[-1][3].append(len(pieces[-1]))
-    for run in runs:
-        if run[0] is EventType.DELTA:
-            run[2] = "".join(run[2])
+        runs.append([event_type, at, orjson.Fragment(data)])
+    if pieces:
+        runs[-1] += ["".join(pieces), list(map(len, pieces))]
     plain = orjson.dumps(runs)
     packed = zlib.compress(plain, FAST) if len(plain) <= PLAIN_BYTES_MAX else b""
     return packed if 0 < len(packed) <= PACKED_BYTES_MAX else None

@@ -18,7 +18,7 @@ from rq.job import Job
 
 from app.core.events import APPEND, MAX_EVENTS, EventType, encode, log_key
 from app.core.logging import get_logger
-from app.core.packed_log import pack
+from app.core.packed_log import Told, pack
 from worker.runtime import scripts
 
 BATCH_SECONDS = 0.04
@@ -90,7 +90,7 @@ class EventLog:
         self._events: list[tuple[EventType, bytes, int]] = []
         self._text: list[str] = []
         self._text_at = 0
-        self._all: list[tuple[EventType, bytes, int]] | None = None
+        self._all: list[Told] | None = None
         """The whole log; None when it has events of another attempt, which only Valkey knows."""
         if begun is not None and started == 1:
             self._all = [(EventType.STARTED, *begun)]
@@ -99,7 +99,7 @@ class EventLog:
         """Add one event."""
         with self._changing:
             self._join_text()
-            self._append((kind, encode(data), _now()))
+            self._append(kind, encode(data), _now())
         self._writer.wake(self)
 
     def delta(self, text: str) -> None:
@@ -135,13 +135,14 @@ class EventLog:
 
     def _join_text(self) -> None:
         if self._text:
-            self._append((EventType.DELTA, encode({"text": "".join(self._text)}), self._text_at))
+            text = "".join(self._text)
+            self._append(EventType.DELTA, encode({"text": text}), self._text_at, text)
             self._text.clear()
 
-    def _append(self, event: tuple[EventType, bytes, int]) -> None:
-        self._events.append(event)
+    def _append(self, kind: EventType, data: bytes, at: int, text: str | None = None) -> None:
+        self._events.append((kind, data, at))
         if self._all is not None:
-            self._all.append(event)
+            self._all.append((kind, data if text is None else text, at))
 
 
 class EventWriter:

@@ -10,7 +10,7 @@ from rq.utils import utcformat
 
 from app.core.contract import AnswerResult
 from app.core.events import EventType, encode
-from app.core.packed_log import pack
+from app.core.packed_log import Told, pack
 from app.core.queue.outbox import ENDED
 from app.core.queue.pipelined import Argument
 from app.core.queue.records import result_fields
@@ -63,9 +63,9 @@ What became of it, as `SUBMIT` says it; 'stale' when the answer is not to be giv
 def told(result: AnswerResult, moment: datetime) -> bytes:
     """The packed log of a job that is given an answer: it has begun, said all of it, and ended."""
     at = round(moment.timestamp() * 1000)
-    events = [
+    events: list[Told] = [
         (EventType.STARTED, encode({"attempt": 1}), at),
-        (EventType.DELTA, whole(result), at),
+        (EventType.DELTA, result.answer, at),
         (EventType.ENDED, encode({}), at),
     ]
     packed = pack(events)
