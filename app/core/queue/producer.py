@@ -386,9 +386,9 @@ class JobQueue:
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
-                stored(result),
+                *stored(result),
                 seconds,
-                *told(result),
+                told(result, moment),
                 *chain.from_iterable((fields | finished_fields(moment) | {"kept": place.mark}).items()),
             ],
         )
