@@ -40,7 +40,8 @@ DEFINED: Object = SCHEMA["$defs"]
 FIELDS = {name.upper() for name in Settings.model_fields}
 THE_CHARTS_OWN = {
     "HOST", "PORT", "DATA_DIR", "VALKEY_MAXMEMORY_MB", "REDIS_URL", "QDRANT_URL", "OPENAI_BASE_URL", "DOCUMENTS_URL",
-    "METRICS", "METRICS_PORT", "METRICS_HOST", "TRUSTED_PROXIES", "PUBLIC_URL",
+    "METRICS", "METRICS_PORT", "METRICS_HOST", "TRUSTED_PROXIES", "PUBLIC_URL", "REDIS_CA_FILE",
+    "REDIS_SENTINEL_PASSWORD",
 }  # fmt: skip
 """Settings that have values of their own in the chart, or mean nothing there."""
 OF_LIBRARIES = {"PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
@@ -434,7 +435,7 @@ def test_what_breaks_out_of_a_program_finds_nothing_to_write_and_no_rights(optio
         assert "memory" in container["resources"]["limits"]
         assert not any("hostPath" in volume for volume in spec["volumes"])
         uid = spec["securityContext"]["runAsUser"]
-        assert f"--uid {uid} " in (ROOT / "Dockerfile").read_text()
+        assert f"USER {uid}" in (ROOT / "Dockerfile").read_text()
     for account in _of(options, "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
     assert _of(options, "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "Secret") == []
