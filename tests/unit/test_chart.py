@@ -534,6 +534,8 @@ def test_keda_counts_what_waits_and_what_runs_where_rq_keeps_it(options: tuple[s
             for queue in queues
             for what, key in (
                 ("waiting", Queue.redis_queue_namespace_prefix + queue),
+                ("lined", f"rag:line:{queue}"),
+                ("low", f"rag:line:{queue}:low"),
                 ("running", StartedJobRegistry.key_template.format(queue)),
             )
         }
