@@ -23,7 +23,6 @@ from rq.registry import StartedJobRegistry
 from app.core.contract import QUERY_QUEUE, QUEUES, AnswerJob
 from app.core.queue.answers import SETTINGS as ANSWER_SETTINGS
 from app.core.queue.answers import fingerprint
-from app.core.queue.lines import line_keys
 from app.core.services import redis_url
 from app.core.settings import Settings
 from app.core.version import VERSION
@@ -534,9 +533,9 @@ def test_keda_counts_what_waits_and_what_runs_where_rq_keeps_it(options: tuple[s
             f"{queue}_{what}": key
             for queue in queues
             for what, key in (
-                ("next", Queue.redis_queue_namespace_prefix + queue),
-                ("waiting", line_keys(queue)[0]),
-                ("bulk", line_keys(queue)[1]),
+                ("waiting", Queue.redis_queue_namespace_prefix + queue),
+                ("lined", f"rag:line:{queue}"),
+                ("low", f"rag:line:{queue}:low"),
                 ("running", StartedJobRegistry.key_template.format(queue)),
             )
         }
