@@ -79,6 +79,7 @@ TEXT = {"content": "x", "headers": {"content-type": "text/plain"}}
 PROGRAMS = ("app.cli", "app.embedded", "app.__main__")
 """They run beside the API, or start it; the embedded Qdrant has a table of its own, as Qdrant's clients want it."""
 ELSEWHERE = {
+    "app.core.places.PlaceError": "commands alone read and write archives",
     "app.chat_log.migration.NewerDatabaseError": "the log makes it a `ChatLogUnavailableError`",
     "app.core.errors.ConfigurationError": "it stops the start",
     "app.core.errors.ServiceError": "the worker's: it becomes the error of a job",
