@@ -11,6 +11,7 @@ from tests.support import ROOT
 
 README = "unit/test_readme"
 DEPLOYMENT = "unit/test_deployment"
+CHART = "unit/test_chart"
 SERVICE = "acceptance/test_service"
 MODES = "acceptance/test_services_mode"
 JOBS = "integration/app/test_jobs_api"
@@ -419,6 +420,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{DEPLOYMENT}::behind_nginx_are_two_replicas_that_publish_nothing_and_believe_it_alone",
         "acceptance/edge/test_limits::an_address_has_sixty_requests_and_another_its_own",
         "acceptance/edge/test_passing::tls_is_spoken_and_http_is_sent_there",
+    ),
+    "[The Helm chart]": (
+        f"{CHART}::every_variable_and_command_exists_in_the_code",
+        f"{CHART}::every_object_is_what_kubernetes_expects",
+        f"{CHART}::keda_counts_what_waits_and_what_runs_where_rq_keeps_it",
     ),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
     "With RQ_WORKER_CLASS=worker.ConcurrentWorker": (
