@@ -32,6 +32,7 @@ from app.main import create_app
 from tests.support import ROOT
 from tests.support.chart_schemas import CUSTOM
 from tests.support.helm import CHART, KEDA, MISSING, Object, helm, objects, rendered, run, values_file
+from tests.support.image import instructions
 
 SIZES = ("", "small", "medium", "large")
 VALUES: Object = yaml.safe_load(values_file("").read_text())
@@ -433,8 +434,8 @@ def test_what_breaks_out_of_a_program_finds_nothing_to_write_and_no_rights(optio
         assert set(container["resources"]["requests"]) == {"cpu", "memory"}
         assert "memory" in container["resources"]["limits"]
         assert not any("hostPath" in volume for volume in spec["volumes"])
-        uid = spec["securityContext"]["runAsUser"]
-        assert f"--uid {uid} " in (ROOT / "Dockerfile").read_text()
+        who = spec["securityContext"]
+        assert f"{who['runAsUser']}:{who['runAsGroup']}" in [i.rest for i in instructions() if i.name == "USER"]
     for account in _of(options, "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
     assert _of(options, "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "Secret") == []
