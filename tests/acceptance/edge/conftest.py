@@ -87,7 +87,7 @@ class Deployment:
 
 @pytest.fixture(scope="package")
 def deployment(valkey_url: str, qdrant_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Two replicas, a third that the name lacks yet, a worker, a model that writes a word each GAP_SECONDS, a document."""
+    """Two replicas, a third that the name lacks yet, a worker, a model of a word each GAP_SECONDS, a document."""
     folder = tmp_path_factory.mktemp("edge")
     with connect(valkey_url) as connection:
         connection.flushall()
