@@ -16,8 +16,13 @@ from app.core.logging import configure_logging
 from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings, explain
 
-RQ_CLASSES = {"RQ_WORKER_CLASS": "worker.ConcurrentWorker", "RQ_JOB_CLASS": "worker.OwnJob"}
-"""With these, `rq worker rag_queries`, word for word, runs this service's jobs and nothing else, many at once."""
+RQ_CLASSES = {
+    "RQ_WORKER_CLASS": "worker.ConcurrentWorker",
+    "RQ_JOB_CLASS": "worker.OwnJob",
+    "RQ_CONNECTION_CLASS": "app.core.queue.connections.ValkeyClient",
+}
+"""With these, `rq worker rag_queries`, word for word, runs this service's jobs and nothing else, many at once, on a
+Valkey that Sentinels watch too."""
 KEY_RATE = "600/minute"
 """Ten requests a second: an application's own, or twenty people who wait for an answer each and poll for it."""
 
@@ -64,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("--rate", default=KEY_RATE, help='default: %(default)s; "" leaves it to RATE_LIMIT')
     key.add_argument(
         "--tokens", help="what its answers may take, e.g. 100000/day or 2000000/month; default: no limit"
+    )
+    key.add_argument(
+        "--weight", type=int, default=1, help="turns it has for one of another tenant's, where both wait: 1 to 100"
     )
     key.set_defaults(run=_key)
     ask = commands.add_parser("ask", help="ask the running service")
@@ -148,6 +156,7 @@ def _key(settings: Settings, arguments: argparse.Namespace) -> int:
             role=Role(arguments.role),
             rate=arguments.rate or None,
             tokens=arguments.tokens or None,
+            weight=arguments.weight,
         )
     except ValidationError as error:
         print(
