@@ -165,7 +165,7 @@ def rest(name: str) -> list[str]:
 
 
 def test_the_image_runs_as_nobody_special_and_holds_all_three_packages() -> None:
-    assert rest("USER") == ["10001"]
+    assert rest("USER") == ["10001:10001"]
     assert len(rest("FROM")) == 2
     for package in ("app", "worker", "ingest"):
         assert f"{package} /srv/{package}" in rest("COPY")
