@@ -91,8 +91,8 @@ def started(tmp_path: Path, variables: dict[str, str], *arguments: str) -> Itera
         )
     try:
         yield Workers(process, log)
-    except BaseException:
-        print(log.read_text())
+    except BaseException as error:
+        error.add_note(log.read_text())
         raise
     finally:
         process.kill()  # which its children's ends follow
