@@ -11,6 +11,7 @@ from tests.support import ROOT
 
 README = "unit/test_readme"
 DEPLOYMENT = "unit/test_deployment"
+CHART = "unit/test_chart"
 SERVICE = "acceptance/test_service"
 MODES = "acceptance/test_services_mode"
 JOBS = "integration/app/test_jobs_api"
@@ -19,6 +20,7 @@ OPENAI = "integration/app/test_openai_protocol"
 ISOLATION = "integration/app/test_isolation"
 INGEST = "integration/ingest/test_ingest"
 REEMBED = "integration/ingest/test_reembed"
+MOVE = "integration/ingest/test_move"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
@@ -232,6 +234,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`--queue` shares a large folder": (
         "acceptance/test_ingest_queue::workers_index_the_folder_and_the_command_tells_what_became_of_each_file",
     ),
+    "`python -m ingest export FILE` and `import FILE` move an index": (
+        f"{MOVE}::an_index_moves_with_vectors_files_and_titles_and_nothing_is_embedded",
+    ),
     "`--repair` rebuilds the catalog": (f"{INGEST_JOBS}::repair_brings_the_catalog_back_from_the_index",),
     "`--dry-run` says what would happen": (
         f"{INGEST}::a_dry_run_tells_the_same_and_writes_nothing",
@@ -407,6 +412,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{DEPLOYMENT}::no_secret_has_a_default_and_each_says_how_to_make_it",
     ),
     "`docker compose run --rm ingest`": (f"{DEPLOYMENT}::each_command_exists",),
+    "[The Helm chart]": (
+        f"{CHART}::every_variable_and_command_exists_in_the_code",
+        f"{CHART}::every_object_is_what_kubernetes_expects",
+        f"{CHART}::keda_counts_what_waits_and_what_runs_where_rq_keeps_it",
+    ),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
     "With RQ_WORKER_CLASS=worker.ConcurrentWorker": (
         f"{MODES}::each_way_to_run_a_worker_answers",
