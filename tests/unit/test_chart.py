@@ -20,10 +20,9 @@ import yaml
 from rq import Queue
 from rq.registry import StartedJobRegistry
 
-from app.core.contract import QUERY_QUEUE, AnswerJob
+from app.core.contract import QUERY_QUEUE, QUEUES, AnswerJob
 from app.core.queue.answers import SETTINGS as ANSWER_SETTINGS
 from app.core.queue.answers import fingerprint
-from app.core.queue.producer import QUEUES
 from app.core.services import redis_url
 from app.core.settings import Settings
 from app.core.version import VERSION
