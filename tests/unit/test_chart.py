@@ -39,7 +39,7 @@ DEFINED: Object = SCHEMA["$defs"]
 FIELDS = {name.upper() for name in Settings.model_fields}
 THE_CHARTS_OWN = {
     "HOST", "PORT", "DATA_DIR", "VALKEY_MAXMEMORY_MB", "REDIS_URL", "QDRANT_URL", "OPENAI_BASE_URL", "DOCUMENTS_URL",
-    "METRICS", "METRICS_PORT", "METRICS_HOST", "TRUSTED_PROXIES", "PUBLIC_URL",
+    "METRICS", "METRICS_PORT", "METRICS_HOST", "TRUSTED_PROXIES", "PUBLIC_URL", "WORKER_PROCESSES",
 }  # fmt: skip
 """Settings that have values of their own in the chart, or mean nothing there."""
 OF_LIBRARIES = {"PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
