@@ -9,7 +9,7 @@ FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin rag && install -d -o rag /documents
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # So `rq worker rag_queries` is the worker that runs this service's own jobs and nothing else.
-ENV RQ_WORKER_CLASS=worker.ConcurrentWorker RQ_JOB_CLASS=worker.OwnJob
+ENV RQ_WORKER_CLASS=worker.ConcurrentWorker RQ_JOB_CLASS=worker.OwnJob RQ_CONNECTION_CLASS=app.core.queue.connections.ValkeyClient
 # And so that every `uvicorn` reads HTTP within the limits of `app.server`.
 ENV UVICORN_HTTP=app.server:HttpProtocol
 WORKDIR /srv

@@ -16,8 +16,13 @@ from app.core.logging import configure_logging
 from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings, explain
 
-RQ_CLASSES = {"RQ_WORKER_CLASS": "worker.ConcurrentWorker", "RQ_JOB_CLASS": "worker.OwnJob"}
-"""With these, `rq worker rag_queries`, word for word, runs this service's jobs and nothing else, many at once."""
+RQ_CLASSES = {
+    "RQ_WORKER_CLASS": "worker.ConcurrentWorker",
+    "RQ_JOB_CLASS": "worker.OwnJob",
+    "RQ_CONNECTION_CLASS": "app.core.queue.connections.ValkeyClient",
+}
+"""With these, `rq worker rag_queries`, word for word, runs this service's jobs and nothing else, many at once, on a
+Valkey that Sentinels watch too."""
 KEY_RATE = "600/minute"
 """Ten requests a second: an application's own, or twenty people who wait for an answer each and poll for it."""
 

@@ -151,6 +151,13 @@ class Site:
         with closing(open_index(self.settings)) as index:
             add_document(index, *sample_chunks())
 
+    def move_queue(self, valkey_url: str, **settings: object) -> None:
+        """Let all that is started or submitted from now on use another Valkey, which runs already."""
+        self.valkey_url = valkey_url
+        self.settings = Settings(_env_file=None, **dict(self.settings) | {"redis_url": valkey_url} | settings)
+        self.connection = self._stack.enter_context(connect(valkey_url))
+        self.queue = JobQueue(self.connection, self.settings)
+
     def reset(self) -> None:
         """Forget all jobs and all counts."""
         self.connection.flushall()

@@ -529,6 +529,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "| 429 `urn:problem:limit-reached` |": (
         "security/test_tenants::a_key_that_has_as_much_open_as_it_may_is_told_of_what",
     ),
+    "| 503 `urn:problem:queue-not-replicated` |": (
+        "integration/test_valkey_addresses::a_question_is_taken_when_a_replica_has_it",
+    ),
     "| 503 `urn:problem:queue-memory-full` |": (
         "security/test_full_memory::every_route_says_so_or_does_what_it_does",
     ),

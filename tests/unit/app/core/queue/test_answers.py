@@ -31,6 +31,7 @@ ANOTHER_SETTING: dict[str, Any] = {
 }  # fmt: skip
 NOT_OF_ANSWERS = {
     "where things are, and who may come": (
+        "redis_ca_file", "redis_sentinel_password", "min_replicas_to_ack",
         "host", "port", "data_dir", "documents_url", "redis_url", "redis_password", "qdrant_url", "qdrant_api_key",
         "openai_api_key", "rerank_api_key", "api_keys", "jwt_secret", "jwt_jwks_url", "jwt_issuer", "jwt_audience",
         "link_secret",
