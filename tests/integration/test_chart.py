@@ -27,7 +27,7 @@ return redis.call(sizes[redis.call('type', KEYS[1]).ok], KEYS[1])
 def keda(valkey: Redis) -> Any:
     """A client with the rights that the how-to gives to KEDA."""
     [rights] = re.findall(r"`(~rq:queue:.+)`", (ROOT / "docs/how-to/kubernetes.md").read_text())
-    valkey.execute_command("ACL", "SETUSER", "keda", "on", ">k", *rights.split())
+    valkey.execute_command("ACL", "SETUSER", "keda", "on", ">k", *rights.split())  # type: ignore[no-untyped-call]
     with Redis.from_url(os.environ[VALKEY].replace("//", "//keda:k@"), protocol=3) as client:
         yield client
     valkey.acl_deluser("keda")
