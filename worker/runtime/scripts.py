@@ -3,6 +3,7 @@
 Each runs as a Lua script, so that two processes can't both make a change that only one may make.
 """
 
+from app.core.queue.lines import LINES
 from app.core.queue.outbox import ENDED
 from app.core.queue.scripts import BEYOND_MAXMEMORY
 from app.core.queue.turns import TURNED
@@ -39,7 +40,9 @@ put back by hand makes room for what comes."""
 PASS_MOST = 500
 """Jobs that one step passes over at most: half a millisecond of Valkey's."""
 
-TAKE = """
+TAKE = (
+    LINES
+    + """
 local popped = ARGV[1]
 for i = 4, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 1 then
@@ -59,6 +62,10 @@ for i = workers, #ARGV, 2 do
       redis.call('LREM', KEYS[2], 1, id)
     else
       id = redis.call('LPOP', KEYS[1])
+      if not id then
+        feed(KEYS[1])
+        id = redis.call('LPOP', KEYS[1])
+      end
     end
     if not id then return {passed, taken} end
     job = 'rq:job:' .. id
@@ -104,8 +111,10 @@ for i = workers, #ARGV, 2 do
 
   taken[#taken + 1] = {id, tonumber(n), redis.call('HGETALL', job)}
 end
+feed(KEYS[1])
 return {passed, taken}
 """.replace("PASS_MOST", str(PASS_MOST))
+)
 """KEYS: queue, intermediate queue, wip, then keys that hold everybody back while they are there. ARGV: a job that
 stands in the intermediate queue already or '', now as RQ writes it, now as a number, seconds until the first
 heartbeat is due, bound of a log, seconds to keep it, how many jobs of one tenant may run here at once (0: any), how
