@@ -87,12 +87,16 @@ def writing(place: str, *, force: bool = False) -> Iterator[IO[bytes]]:
         part.unlink(missing_ok=True)  # what a killed run has left
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
     try:
-        with told(place), os.fdopen(descriptor, "wb") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+            with told(place):
+                stream.flush()
+                os.fsync(stream.fileno())
         with told(place):
             part.replace(path)
+    except OSError as error:  # the disk is full, or broken
+        part.unlink(missing_ok=True)
+        raise PlaceError(f"{place}: {error.strerror or type(error).__name__}") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise

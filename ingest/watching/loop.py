@@ -32,7 +32,7 @@ class Source:
     name: str
     folder: Path
     remote: RemoteFolder | None
-    settled: Settled = field(default_factory=Settled)
+    settled: Settled
     told: dict[str, str] = field(default_factory=dict)
     """What was said of it last, by what it is about: it is not said again in each round."""
     has_run: bool = False
@@ -44,7 +44,8 @@ def sources_of(paths: Sequence[Path | str], settings: Settings) -> list[Source]:
     for path in paths:
         remote = RemoteFolder(path, settings.data_dir) if isinstance(path, str) else None
         folder = remote.folder if remote is not None else Path(path)
-        sources.append(Source(safe_name(str(path)), folder, remote))
+        settled = Settled() if remote is None else Settled(quiet_seconds=0)
+        sources.append(Source(safe_name(str(path)), folder, remote, settled))
     return sources
 
 

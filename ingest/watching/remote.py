@@ -180,5 +180,5 @@ def _is_safe(name: str) -> bool:
 def _stamp(info: Mapping[str, Any]) -> str:
     """What changes with a file's bytes."""
     stamp = next((info[name] for name in STAMPS if info.get(name) is not None), "")
-    told = stamp.isoformat() if isinstance(stamp, datetime) else stamp  # a store may tell it as text, or as a time
+    told = stamp.timestamp() if isinstance(stamp, datetime) else stamp  # a store tells a time in this way or that
     return f"{info.get('size') or 0}:{told}"

@@ -17,10 +17,14 @@ Look = tuple[int, int]
 
 
 class Settled:
-    """Remembers the files of one folder as they were when they were last worked on, and when they were last seen."""
+    """Remembers the files of one folder as they were when they were last worked on, and when they were last seen.
 
-    def __init__(self, now: Callable[[], float] = time) -> None:
+    `quiet_seconds` is 0 where each file has its name once it is whole.
+    """
+
+    def __init__(self, now: Callable[[], float] = time, *, quiet_seconds: float = QUIET_SECONDS) -> None:
         self._now = now
+        self._quiet_seconds = quiet_seconds
         self._done: dict[str, Look] = {}
         self._seen: dict[str, tuple[Look, float]] = {}
         self.waits = False
@@ -40,8 +44,10 @@ class Settled:
             seen[file.source] = (look, since if before == look else now)
             if self._done.get(file.source) == look:
                 continue
-            is_quiet = now - status.st_mtime >= QUIET_SECONDS  # another machine's clock may be ahead: then by looks
-            if is_quiet or now - seen[file.source][1] >= QUIET_SECONDS:
+            is_quiet = (
+                now - status.st_mtime >= self._quiet_seconds
+            )  # another machine's clock may be ahead: then by looks
+            if is_quiet or now - seen[file.source][1] >= self._quiet_seconds:
                 changed.append(file)
             else:
                 self.waits = True

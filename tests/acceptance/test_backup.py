@@ -108,7 +108,7 @@ def test_a_damaged_backup_leaves_data_dir_as_it_was(stopped: tuple[Path, Path], 
     settings = Settings(_env_file=None, data_dir=tmp_path / "data")
     damaged = [whole[: len(whole) * part // 8] for part in range(8)] + [whole[:-1], whole[:-9], b"x" + whole]
     damaged += [
-        whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in range(20, len(whole), len(whole) // 16)
+        whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :] for at in range(20, len(whole), len(whole) // 16)
     ]
     for data in damaged:
         file = tmp_path / "damaged.tar.gz"
