@@ -7,10 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from app.embedded.folder_lock import FolderLock
-from tests.acceptance.conftest import Running, ask, documents, environment, start
+from tests.acceptance.conftest import Running, ask, documents, start
 from tests.support.chat_log import job_ids, rows
 from tests.support.processes import wait_until
 
@@ -85,64 +82,3 @@ def _ask_until(service: Running, ended: threading.Event) -> None:
     with service.client() as client:
         while not ended.is_set():
             ask(client, "How is a boat washed?")
-
-
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A DATA_DIR with something in it, and a backup of it."""
-    folder = tmp_path_factory.mktemp("stopped")
-    data_dir, file = folder / "data", folder / "backup.tar.gz"
-    here = Running(None, None, environment(data_dir), folder / "log")  # type: ignore[arg-type]  # nothing runs
-    done = here.command(sys.executable, "-m", "ingest", str(documents(folder / "pdfs")))
-    assert done.returncode == 0, done.stderr
-    _backup(here, file)
-    return data_dir, file
-
-
-def test_a_damaged_backup_leaves_data_dir_as_it_was(stopped: tuple[Path, Path], tmp_path: Path) -> None:
-    from app.core.settings import Settings
-    from app.embedded.backup.manifest import BackupError
-    from app.embedded.backup.restoring import restore
-
-    whole = stopped[1].read_bytes()
-    settings = Settings(_env_file=None, data_dir=tmp_path / "data")
-    damaged = [whole[: len(whole) * part // 8] for part in range(8)] + [whole[:-1], whole[:-9], b"x" + whole]
-    damaged += [
-        whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :] for at in range(20, len(whole), len(whole) // 16)
-    ]
-    for data in damaged:
-        file = tmp_path / "damaged.tar.gz"
-        file.write_bytes(data)
-        with file.open("rb") as stream, pytest.raises(BackupError):
-            restore(settings, stream, force=False, partial=False)
-        assert [path.name for path in (tmp_path / "data").iterdir()] == ["lock"]
-
-
-def test_what_is_outside_of_data_dir_is_named_and_not_passed_over(stopped: tuple[Path, Path], tmp_path: Path) -> None:
-    data_dir, _ = stopped
-    file = tmp_path / "partial.tar.gz"
-    here = Running(
-        None,  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
-        environment(data_dir, REDIS_URL="redis://127.0.0.1:9/0", DOCUMENTS_URL=str(tmp_path)),
-        tmp_path / "log",
-    )
-    done = here.command(sys.executable, "-m", "app", "backup", str(file))
-    assert done.returncode == 1
-    assert "REDIS_URL, DOCUMENTS_URL" in done.stderr
-    assert "backup.md" in done.stderr
-    assert not file.exists()
-    assert "not in it: what REDIS_URL, DOCUMENTS_URL name" in _backup(here, file, "--partial")
-
-
-def test_an_index_that_ingestion_has_open_is_not_copied_under_it(stopped: tuple[Path, Path], tmp_path: Path) -> None:
-    data_dir, _ = stopped
-    here = Running(None, None, environment(data_dir), tmp_path / "log")  # type: ignore[arg-type]
-    lock = FolderLock(data_dir / "qdrant")
-    assert lock.take()
-    try:
-        done = here.command(sys.executable, "-m", "app", "backup", str(tmp_path / "x.tar.gz"))
-    finally:
-        lock.close()
-    assert done.returncode == 1
-    assert "python -m ingest" in done.stderr
