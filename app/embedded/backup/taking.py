@@ -13,7 +13,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -126,9 +126,9 @@ class _Archive:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if error is None:
+        with suppress(OSError) if error is not None else nullcontext():  # then it is thrown away in any case
             self._tar.close()
-        self._packed.close()
+            self._packed.close()
 
     def add(self, name: str, file: IO[bytes], size: int) -> None:
         """The first `size` bytes of an open file."""
