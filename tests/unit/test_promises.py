@@ -11,6 +11,7 @@ from tests.support import ROOT
 
 README = "unit/test_readme"
 DEPLOYMENT = "unit/test_deployment"
+CHART = "unit/test_chart"
 SERVICE = "acceptance/test_service"
 MODES = "acceptance/test_services_mode"
 JOBS = "integration/app/test_jobs_api"
@@ -240,8 +241,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`--watch` follows a folder": (
         f"{WATCH}::the_command_goes_on_until_it_is_told_to_end",
         f"{WATCH}::a_folder_in_a_store_is_followed_and_only_what_changed_is_fetched",
-        "acceptance/test_backup::all_is_back_after_data_dir_was_deleted",
     ),
+    "`python -m app backup FILE` keeps all": ("acceptance/test_backup::all_is_back_after_data_dir_was_deleted",),
     "`--repair` rebuilds the catalog": (f"{INGEST_JOBS}::repair_brings_the_catalog_back_from_the_index",),
     "`--dry-run` says what would happen": (
         f"{INGEST}::a_dry_run_tells_the_same_and_writes_nothing",
@@ -417,6 +418,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{DEPLOYMENT}::no_secret_has_a_default_and_each_says_how_to_make_it",
     ),
     "`docker compose run --rm ingest`": (f"{DEPLOYMENT}::each_command_exists",),
+    "[The Helm chart]": (
+        f"{CHART}::every_variable_and_command_exists_in_the_code",
+        f"{CHART}::every_object_is_what_kubernetes_expects",
+        f"{CHART}::keda_counts_what_waits_and_what_runs_where_rq_keeps_it",
+    ),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
     "With RQ_WORKER_CLASS=worker.ConcurrentWorker": (
         f"{MODES}::each_way_to_run_a_worker_answers",
