@@ -117,7 +117,8 @@ def fill(here: Place, chunks: int, rng: random.Random) -> None:
             if len(batch) == DOCUMENTS_AT_ONCE:
                 index.write_many(batch)
                 batch = []
-        index.write_many(batch)
+        if batch:
+            index.write_many(batch)
     here.ingest("--repair")
 
 
