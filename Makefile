@@ -95,6 +95,9 @@ bench: install-dev  ## from POST to result, and cold start
 bench-index: install-dev  ## the embedded Qdrant: writes and hybrid queries
 	@$(RUN) -m benchmarks.index
 
+bench-move: install-dev  ## an index of 50,000 chunks exported, and imported elsewhere
+	@$(RUN) -m benchmarks.move
+
 bench-worker: install-dev  ## our worker beside stock RQ, Celery and arq
 	@$(RUN) -m benchmarks.worker
 

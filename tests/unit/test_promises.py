@@ -20,6 +20,7 @@ OPENAI = "integration/app/test_openai_protocol"
 ISOLATION = "integration/app/test_isolation"
 INGEST = "integration/ingest/test_ingest"
 REEMBED = "integration/ingest/test_reembed"
+WATCH = "integration/ingest/test_watch"
 MOVE = "integration/ingest/test_move"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
@@ -237,6 +238,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`python -m ingest export FILE` and `import FILE` move an index": (
         f"{MOVE}::an_index_moves_with_vectors_files_and_titles_and_nothing_is_embedded",
     ),
+    "`--watch` follows a folder": (
+        f"{WATCH}::the_command_goes_on_until_it_is_told_to_end",
+        f"{WATCH}::a_folder_in_a_store_is_followed_and_only_what_changed_is_fetched",
+    ),
+    "`python -m app backup FILE` keeps all": ("acceptance/test_backup::all_is_back_after_data_dir_was_deleted",),
     "`--repair` rebuilds the catalog": (f"{INGEST_JOBS}::repair_brings_the_catalog_back_from_the_index",),
     "`--dry-run` says what would happen": (
         f"{INGEST}::a_dry_run_tells_the_same_and_writes_nothing",
