@@ -32,6 +32,7 @@ from ingest.jobs import index_document
 from tests.integration.ingest.test_ingest_jobs import uploaded
 from tests.support import pdfs
 from tests.support.acting import ActingWorker, answer
+from tests.integration.app.test_isolation import batch_of
 from tests.support.api import serving
 from tests.support.contents import everything_in
 from tests.support.credentials import api_key, bearer
@@ -271,6 +272,8 @@ def test_while_a_tenant_is_erased_nothing_of_its_is_taken_by_any_way(
         ("POST", f"/jobs/{failed}/requeue"): None,
         ("POST", f"/jobs/{failed}/feedback"): {"rating": "up"},
         ("POST", "/v1/conversations"): {},
+        ("POST", "/v1/files"): None,
+        ("POST", "/v1/batches"): batch_of(f"file-{'0' * 32}"),
         ("PUT", "/collections/manuals"): {},
     }
     log = f"sqlite:///{tmp_path}/history.sqlite3"
