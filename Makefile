@@ -5,7 +5,7 @@ RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
 	test-parts test-services browser prometheus clients \
-	bench bench-index bench-worker bench-api bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic drill \
+	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic drill \
 	story
 
 help:  ## list the commands
@@ -93,6 +93,9 @@ bench-worker: install-dev  ## our worker beside stock RQ, Celery and arq
 
 bench-api: install-dev  ## what the API takes: requests, streams, waits
 	@$(RUN) -m benchmarks.api
+
+bench-memory: install-dev  ## what a finished question takes of Valkey's memory
+	@$(RUN) -m benchmarks.memory
 
 bench-ingest: install-dev  ## our ingest beside the usual pipeline: make bench-ingest path=FOLDER
 	@$(RUN) -m benchmarks.ingest $(path)

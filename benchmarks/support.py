@@ -18,6 +18,7 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psutil
 import pypdfium2
@@ -191,10 +192,11 @@ class Site:
         keys = worker_registration.get_keys(connection=self.connection)
         return {int(pid) for key in keys if (pid := self.connection.hget(key, "pid"))}
 
-    def submit(self, count: int, **settings: object) -> list[str]:
+    def submit(self, count: int, *, query: str = QUESTION, **settings: object) -> list[str]:
         """Put `count` questions on the queue, as an API with `settings` does; their ids in order."""
         queue = JobQueue(self.connection, self.settings.model_copy(update=settings))
-        return [taken.job_id for taken in queue.submit_many([AnswerJob(query=QUESTION)] * count)]
+        jobs = [AnswerJob(query=query, request_id=uuid4().hex) for _ in range(count)]
+        return [taken.job_id for taken in queue.submit_many(jobs)]
 
     def last_views(self, job_ids: Sequence[str], *, seconds: float) -> list[JobView | None]:
         """Wait for each job's end; what is there after `seconds` is taken as it is, None when there is no job."""

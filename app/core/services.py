@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 from pydantic import ConfigDict, SecretStr, ValidationError, field_serializer
 
@@ -60,12 +61,12 @@ def running(data_dir: Path) -> Services | None:
 
 
 def redis_url(settings: Settings) -> str:
-    """Valkey's address with its password, so not for a log.
+    """Valkey's address with its password, so not for a log. REDIS_PASSWORD belongs to REDIS_URL, whose own wins.
 
     Raises `ConfigurationError` when none is set and no embedded one runs.
     """
     if settings.redis_url is not None:
-        return settings.redis_url.get_secret_value()
+        return _with_password(settings.redis_url.get_secret_value(), settings.redis_password)
     found = running(settings.data_dir)
     if found is None:
         raise ConfigurationError(_nothing_runs("Valkey", "REDIS_URL", settings.data_dir))
@@ -84,6 +85,16 @@ def qdrant_server(settings: Settings) -> QdrantServer:
             raise ConfigurationError(_nothing_runs("Qdrant", "QDRANT_URL", settings.data_dir))
         url, key = found.qdrant_url, found.qdrant_api_key or key
     return QdrantServer(url, key.get_secret_value() if key is not None else None)
+
+
+def _with_password(url: str, password: SecretStr | None) -> str:
+    """`url` with `password`, percent-encoded, unless it has one."""
+    parts = urlsplit(url)
+    if password is None or parts.password or "password" in parse_qs(parts.query):
+        return url
+    user, _, place = parts.netloc.rpartition("@")
+    login = f"{user.removesuffix(':')}:{quote(password.get_secret_value(), safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{place}"))
 
 
 def _nothing_runs(name: str, variable: str, data_dir: Path) -> str:

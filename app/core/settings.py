@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, description="Valkey, e.g. redis://host:6379/0; unset: `python -m app` starts its own"
     )
+    redis_password: SecretStr | None = Field(
+        None, description="Password of Valkey as it is, for a REDIS_URL that has none, e.g. redis://user@host:6379/0"
+    )
     database_url: SecretStr | None = Field(
         None,
         description="The chat log: sqlite:///path or postgresql://user:password@host/name; unset: none, but "
@@ -356,6 +359,14 @@ class Settings(BaseSettings):
         if not given.startswith("unix:") and not _is_address(given, ("redis", "rediss")):
             raise ValueError("must be like redis://host:6379/0, rediss://host or unix:///path")
         return url
+
+    @field_validator("redis_password")
+    @classmethod
+    def _one_line(cls, password: SecretStr | None) -> SecretStr | None:
+        """A line's end behind a password is what `echo` has put into a file or a Secret."""
+        if password is not None and not password.get_secret_value().isprintable():
+            raise ValueError("must have no line's end and no other control character")
+        return password
 
     @field_validator("database_url")
     @classmethod

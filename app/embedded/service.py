@@ -25,7 +25,7 @@ from app.core.private_files import OTHERS
 from app.core.proxies import proxy_for
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobQueue
-from app.core.services import Services, publish, services_file
+from app.core.services import Services, publish, redis_url, services_file
 from app.core.settings import AUTO, Settings
 from app.embedded.children import Child
 from app.embedded.credentials import Credentials, credentials
@@ -138,7 +138,7 @@ class Service:
         return Services(
             pid=os.getpid(),
             http_url=http_url,
-            redis_url=given.redis_url or SecretStr(own_valkey),
+            redis_url=SecretStr(redis_url(given) if given.redis_url else own_valkey),
             qdrant_url=given.qdrant_url or f"http://{LOOPBACK}:{free_port(QDRANT_PORT)}",
             qdrant_api_key=None if given.qdrant_url else SecretStr(secrets.qdrant_api_key),
         )

@@ -10,6 +10,12 @@ from app.embedded.ports import LOOPBACK
 
 MEMORY_SHARE = 4
 """A quarter of the machine's memory is the queue's at most, unless VALKEY_MAXMEMORY_MB says otherwise."""
+STREAM_NODE_BYTES = 1024
+"""What a stream takes ahead for the entries to come. The default is 4096; the result of a finished question, which RQ
+keeps in a stream of one entry, fills a quarter of that."""
+HASH_VALUE_BYTES = 512
+"""Up to which length of a value a hash is kept as one piece, without a table. By default it is 64, which a job's
+payload is longer than, and its record then takes twice the memory."""
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """What a container may take (cgroup v2): a number of bytes, or `max`."""
 
@@ -36,6 +42,8 @@ def valkey_command(
         "save": "",
         "maxmemory": f"{maxmemory_mb}mb" if maxmemory_mb else str(_memory_bytes() // MEMORY_SHARE),
         "maxmemory-policy": "noeviction",
+        "stream-node-max-bytes": str(STREAM_NODE_BYTES),
+        "hash-max-listpack-value": str(HASH_VALUE_BYTES),
     }
     if password is not None:
         options["requirepass"] = password

@@ -15,6 +15,7 @@ WRONG: dict[str, list[str]] = {
     "webhook_secret": ["hunter2", "whsec_", "whsec_hunter2", "whsec_" + base64.b64encode(b"x" * 23).decode(),
                        "whsec_" + base64.b64encode(b"x" * 65).decode(), "whsec_" + "é" * 40, "whsec_" + "A" * 31],
     "redis_url": ["hunter2", "localhost:6379", "http://hunter2", "redis://", "redis://h:hunter2", "redis://h:99999"],
+    "redis_password": ["hunter2\n", "hunter2\0"],
     "database_url": ["hunter2", "sqlite://", "sqlite:///", "sqlite://hunter2/x", "sqlite:///:memory:?hunter2\0",
                      "mysql://u:hunter2@h/x", "postgresql://", "postgresql://u:hunter2@h:x/y",
                      "postgresql+asyncpg://u:hunter2@h/x"],

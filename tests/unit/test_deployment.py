@@ -13,6 +13,7 @@ import yaml
 
 from app.__main__ import RQ_CLASSES
 from app.core.settings import Settings
+from app.embedded.valkey import HASH_VALUE_BYTES, STREAM_NODE_BYTES
 from tests.support import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -29,6 +30,12 @@ def test_the_file_is_of_the_compose_specification() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_each_variable_is_a_setting(name: str) -> None:
     assert set(OURS[name]["environment"]) <= {field.upper() for field in Settings.model_fields}
+
+
+def test_valkey_keeps_small_things_small_as_the_embedded_one_does() -> None:
+    script = SERVICES["valkey"]["command"][-1]
+    for option in (f"stream-node-max-bytes {STREAM_NODE_BYTES}", f"hash-max-listpack-value {HASH_VALUE_BYTES}"):
+        assert option in script.splitlines()
 
 
 @pytest.mark.parametrize("name", OURS)

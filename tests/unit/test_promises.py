@@ -19,6 +19,7 @@ OPENAI = "integration/app/test_openai_protocol"
 ISOLATION = "integration/app/test_isolation"
 INGEST = "integration/ingest/test_ingest"
 REEMBED = "integration/ingest/test_reembed"
+MOVE = "integration/ingest/test_move"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
@@ -231,6 +232,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "`--queue` shares a large folder": (
         "acceptance/test_ingest_queue::workers_index_the_folder_and_the_command_tells_what_became_of_each_file",
+    ),
+    "`python -m ingest export FILE` and `import FILE` move an index": (
+        f"{MOVE}::an_index_moves_with_vectors_files_and_titles_and_nothing_is_embedded",
     ),
     "`--repair` rebuilds the catalog": (f"{INGEST_JOBS}::repair_brings_the_catalog_back_from_the_index",),
     "`--dry-run` says what would happen": (

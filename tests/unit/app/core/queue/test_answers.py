@@ -31,8 +31,9 @@ ANOTHER_SETTING: dict[str, Any] = {
 }  # fmt: skip
 NOT_OF_ANSWERS = {
     "where things are, and who may come": (
-        "host", "port", "data_dir", "documents_url", "redis_url", "qdrant_url", "qdrant_api_key", "openai_api_key",
-        "rerank_api_key", "api_keys", "jwt_secret", "jwt_jwks_url", "jwt_issuer", "jwt_audience", "link_secret",
+        "host", "port", "data_dir", "documents_url", "redis_url", "redis_password", "qdrant_url", "qdrant_api_key",
+        "openai_api_key", "rerank_api_key", "api_keys", "jwt_secret", "jwt_jwks_url", "jwt_issuer", "jwt_audience",
+        "link_secret",
         "trusted_proxies", "public_url", "cors_origins", "webhook_secret", "webhook_allow_private",
         "local_model_path",
     ),
