@@ -29,10 +29,10 @@ from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from ingest import erase_job
 from ingest.jobs import index_document
+from tests.integration.app.test_isolation import batch_of
 from tests.integration.ingest.test_ingest_jobs import uploaded
 from tests.support import pdfs
 from tests.support.acting import ActingWorker, answer
-from tests.integration.app.test_isolation import batch_of
 from tests.support.api import serving
 from tests.support.contents import everything_in
 from tests.support.credentials import api_key, bearer

@@ -115,9 +115,7 @@ def test_the_lines_of_other_routes_are_answered_as_those_answer(
         assert (refused["status_code"], refused["body"]["error"]["param"]) == (400, "stream")
 
 
-def test_embeddings_are_made_in_a_batch(
-    settings: Settings, valkey: Redis, tmp_path: Path
-) -> None:
+def test_embeddings_are_made_in_a_batch(settings: Settings, valkey: Redis, tmp_path: Path) -> None:
     embedding = settings.model_copy(update={"embedding_model": "text-embedding-3-small", "chat_model": "test"})
     with (
         serving(embedding) as url,
@@ -160,7 +158,7 @@ def test_a_file_with_wrong_lines_fails_before_anything_is_asked(
         ("invalid_json_line", 5),
     ]
     assert valkey.zcard("rq:finished:rag_queries") == 0
-    assert not [key for key in valkey.keys("rq:job:*")]
+    assert not list(valkey.keys("rq:job:*"))
 
 
 def test_a_cancelled_batch_keeps_what_is_answered_and_says_what_is_not(
@@ -245,16 +243,17 @@ def test_files_and_batches_are_their_tenants_alone(client: OpenAI, other: OpenAI
         with pytest.raises(openai.NotFoundError):
             refused_batch(batch.id)
     with pytest.raises(openai.BadRequestError) as caught:
-        other.batches.create(
-            input_file_id=batch.input_file_id, endpoint="/v1/responses", completion_window="24h"
-        )
+        other.batches.create(input_file_id=batch.input_file_id, endpoint="/v1/responses", completion_window="24h")
     assert caught.value.param == "input_file_id"
     assert list(other.files.list()) == list(other.batches.list()) == []
 
 
 @pytest.mark.parametrize(
     ("given", "param"),
-    [({"purpose": "assistants"}, "purpose"), ({"expires_after": {"anchor": "created_at", "seconds": 5}}, "expires_after")],
+    [
+        ({"purpose": "assistants"}, "purpose"),
+        ({"expires_after": {"anchor": "created_at", "seconds": 5}}, "expires_after"),
+    ],
 )
 def test_what_a_file_can_not_be_is_refused(client: OpenAI, given: dict[str, Any], param: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
@@ -262,9 +261,7 @@ def test_what_a_file_can_not_be_is_refused(client: OpenAI, given: dict[str, Any]
     assert caught.value.param == param
 
 
-def test_files_count_as_stored_bytes(
-    settings: Settings, valkey: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_count_as_stored_bytes(settings: Settings, valkey: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         serving(settings.model_copy(update={"tenant_max_stored_mb": 1})) as url,
         OpenAI(base_url=f"{url}/v1", api_key=KEYS["default"][0], max_retries=0) as client,
@@ -272,6 +269,6 @@ def test_files_count_as_stored_bytes(
         first = client.files.create(file=("a.jsonl", b"x" * 700_000), purpose="batch")
         with pytest.raises(openai.RateLimitError):
             client.files.create(file=("b.jsonl", b"x" * 700_000), purpose="batch")
-        assert len([path for path in (settings.data_dir / "documents").rglob("file-*")]) == 1
+        assert len(list((settings.data_dir / "documents").rglob("file-*"))) == 1
         client.files.delete(first.id)
         assert client.files.create(file=("b.jsonl", b"x" * 700_000), purpose="batch").bytes == 700_000
