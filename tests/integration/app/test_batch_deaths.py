@@ -6,7 +6,7 @@ in turn, is its last. Another process then goes on.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def settings(valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def mortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, bool], None]]:
+def mortal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
     """Lets the process die at its step of this number, before it is done or after it."""
     left, is_after = [10**9], [False]
 
