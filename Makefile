@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
-	test-parts test-services browser prometheus clients \
+	test-parts test-services browser prometheus clients helm \
 	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic drill \
 	story
 
@@ -71,6 +71,10 @@ prometheus: install-dev  # the tests of the alerts need it; elsewhere they are s
 clients: install-dev  ## other languages' clients of OpenAI's protocol: install those that can be, and test all
 	$(RUN) -m tests.acceptance.clients.install
 	$(RUN) -m pytest tests/acceptance/clients
+
+helm: install-dev  ## build Helm where Go is, once, and test the chart with it
+	@$(RUN) -m tests.support.helm
+	$(RUN) -m pytest tests/unit/test_chart.py
 
 lint: install-dev
 	$(BIN)/ruff check .

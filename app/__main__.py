@@ -1,4 +1,4 @@
-"""`python -m app`: the whole service on this machine. Also `env`, `key`, `ask`, `demo` and `history export`."""
+"""`python -m app`: the whole service on this machine. Also `env`, `key`, `ask`, `demo` and `history`."""
 
 import argparse
 import os
@@ -79,8 +79,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     from app.cli.history import moment
 
-    history = commands.add_parser("history", help="the chat log: `history export` writes it as CSV or JSON lines")
-    export = history.add_subparsers(required=True, metavar="export").add_parser("export", help="write it out")
+    history = commands.add_parser(
+        "history", help="the chat log: `history export` writes it as CSV or JSON lines, `history migrate` its tables"
+    ).add_subparsers(required=True, metavar="export|migrate")
+    migrate = history.add_parser("migrate", help="bring the tables of DATABASE_URL to this version's form")
+    migrate.set_defaults(run=_migrate)
+    export = history.add_parser("export", help="write it out")
     export.add_argument("--format", choices=("csv", "jsonl"), default="jsonl", help="default: %(default)s")
     export.add_argument("--tenant", help="this tenant's alone; default: everybody's")
     export.add_argument("--from", dest="since", type=moment, metavar="TIME", help="what ended then or later")
@@ -95,6 +99,12 @@ def _export(settings: Settings, arguments: argparse.Namespace) -> int:
 
     wanted = Filter(since=arguments.since, until=arguments.until, rating=arguments.rating)
     return export(settings, arguments.format, wanted, tenant=arguments.tenant)
+
+
+def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.cli.history import migrate
+
+    return migrate(settings)
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from tests.support import ROOT
 
 README = "unit/test_readme"
 DEPLOYMENT = "unit/test_deployment"
+CHART = "unit/test_chart"
 SERVICE = "acceptance/test_service"
 MODES = "acceptance/test_services_mode"
 JOBS = "integration/app/test_jobs_api"
@@ -416,6 +417,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{DEPLOYMENT}::no_secret_has_a_default_and_each_says_how_to_make_it",
     ),
     "`docker compose run --rm ingest`": (f"{DEPLOYMENT}::each_command_exists",),
+    "[The Helm chart]": (
+        f"{CHART}::every_variable_and_command_exists_in_the_code",
+        f"{CHART}::every_object_is_what_kubernetes_expects",
+        f"{CHART}::keda_counts_what_waits_and_what_runs_where_rq_keeps_it",
+    ),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
     "With RQ_WORKER_CLASS=worker.ConcurrentWorker": (
         f"{MODES}::each_way_to_run_a_worker_answers",
