@@ -5,7 +5,7 @@ RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
 	test-parts test-services browser prometheus clients helm \
-	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic drill \
+	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic bench-simulate drill \
 	story
 
 help:  ## list the commands
@@ -130,6 +130,9 @@ audit: install-dev  ## known vulnerabilities of what requirements.lock installs
 
 sbom: install-dev  ## a CycloneDX bill of materials of requirements.lock: sbom.cdx.json
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o sbom.cdx.json
+
+bench-simulate: install-dev  ## what a deployment gives, simulated, and a small real run beside it
+	@$(RUN) -m benchmarks.simulate --check
 
 drill: install-dev  ## kill, stop and starve the parts, and count the jobs
 	@$(RUN) -m benchmarks.drill

@@ -180,6 +180,47 @@ def test_a_flood_of_one_tenant_takes_half_of_a_queue_and_leaves_the_other(
         assert send(other, 99).status_code == 429
 
 
+@pytest.mark.parametrize("route", WAYS, ids=lambda route: route[1])
+def test_every_job_has_its_turn_by_the_weight_of_the_key_that_asked(
+    valkey: Redis, valkey_url: str, tmp_path: Path, route: tuple[str, str]
+) -> None:
+    queue, send = WAYS[route]
+    key, entry = api_key("heavy", tenant="heavy", role="admin", weight=3)
+    with tenants(valkey_url, tmp_path, api_keys=f"{ENTRIES},{entry}") as (acme, other):
+        other.headers.update(bearer(key))
+        for _ in range(2):
+            send(acme, 0)
+            send(other, 0)
+        weights = {job_id: valkey.hget(Job.key_for(job_id), "weight") for job_id in waiting(valkey, queue)}
+    assert set(weights.values()) == {None, b"3"}
+
+
+@pytest.mark.parametrize(("path", "low"), [
+    ("/chat", {"query": "?", "priority": "low"}),
+    ("/search", {"query": "?", "priority": "low"}),
+    ("/v1/chat/completions", {"model": "rag-queue", "messages": [{"role": "user", "content": "?"}], "stream": True}),
+    ("/v1/responses", {"model": "rag-queue", "input": "?", "background": True}),
+])  # fmt: skip
+def test_what_is_asked_at_low_priority_stands_behind_what_is_not(
+    valkey: Redis, valkey_url: str, tmp_path: Path, path: str, low: dict[str, Any]
+) -> None:
+    more = {} if "priority" in low else {"service_tier": "flex"}
+    with tenants(valkey_url, tmp_path) as (acme, other):
+        ask(acme, 1)
+        with acme.stream("POST", path, json=low | more) as answer:
+            assert answer.is_success
+            [bulk] = waiting(valkey, QUERY_QUEUE)[1:]
+            usual = ask(other, 2).json()
+            assert waiting(valkey, QUERY_QUEUE)[1:] == [usual["job_id"], bulk]
+            assert usual["position"] == 2
+
+
+def test_a_priority_that_is_none_is_refused(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    with tenants(valkey_url, tmp_path) as (acme, _):
+        answer = acme.post("/chat", json={"query": "?", "priority": "high"})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/priority")
+
+
 def test_the_refusal_says_that_it_is_the_tenants_share(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
     with tenants(valkey_url, tmp_path) as (acme, _):
         for number in range(SHARE):

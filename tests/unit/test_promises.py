@@ -367,7 +367,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "security/test_network_client::who_says_nothing_more_is_let_go_while_those_who_wait_for_us_are_not",
         "security/test_network_client::one_address_has_so_many_connections_and_another_is_served",
     ),
-    "Where there are several tenants, one has half": (
+    "Where there are several tenants, each has its turn": (
+        "integration/worker/test_fair_queue::who_comes_new_is_next_however_many_of_another_wait",
+        "security/test_tenants::every_job_has_its_turn_by_the_weight_of_the_key_that_asked",
+        "security/test_tenants::what_is_asked_at_low_priority_stands_behind_what_is_not",
         "security/test_tenants::a_flood_of_one_tenant_takes_half_of_a_queue_and_leaves_the_other",
         "security/test_tenants::a_key_that_has_as_much_open_as_it_may_is_told_of_what",
         "security/test_tenants::a_tenant_has_so_many_documents_and_is_told",
