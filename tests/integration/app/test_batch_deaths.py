@@ -103,18 +103,57 @@ def test_whatever_step_is_its_last_no_line_is_lost_or_doubled(
     assert number > 2 * LINES, "it had as many steps as it needs"
 
 
-async def lived(settings: Settings, valkey: Redis) -> bool:
+def test_two_processes_at_once_lose_and_double_nothing(settings: Settings, valkey: Redis) -> None:
+    """As when one is thought dead: its lock has ended, and it goes on."""
+    asyncio.run(lived(settings, valkey, processes=2))
+
+
+@pytest.mark.parametrize("hostile", ["{", "[]", '{"id": "x"}', "x" * 300_000, '{"id": "batch_1", "endpoint": "/x"}'])
+def test_a_record_that_is_none_of_ours_is_no_batch(settings: Settings, valkey: Redis, hostile: str) -> None:
+    batch_id = new_batch_id()
+    valkey.hset(f"rag:batch:default/{batch_id}", "record", hostile)
+    valkey.zadd("rag:batches-open", {f"default/{batch_id}": 1, "../../x/y": 2, b"\xff": 3, "no-slash": 4})
+    valkey.zadd("rag:batches:default", {batch_id: 1})
+
+    async def step() -> list[Any]:
+        async with connected(settings) as connection, aclosing(JobQueue(connection, settings)) as queue:
+            await Batches(connection, queue, settings)._round()
+            return list(await BatchStore(connection).newest("default", after=None, limit=10))
+
+    assert asyncio.run(step()) == []
+    assert not valkey.zscore("rag:batches-open", f"default/{batch_id}")
+
+
+@pytest.mark.parametrize("hostile", ["{", "[]", '{"custom_id": "x", "job_id": "../../x"}', '{"custom_id": 7}'])
+def test_a_line_that_is_none_of_ours_has_no_answer(settings: Settings, valkey: Redis, hostile: str) -> None:
+    """And the others have theirs."""
+
+    def spoil(batch_id: str) -> None:
+        valkey.hset(f"rag:batch-lines:default/{batch_id}", "99", hostile)
+
+    asyncio.run(lived(settings, valkey, spoil=spoil))
+
+
+async def lived(
+    settings: Settings, valkey: Redis, *, processes: int = 1, spoil: Callable[[str], None] | None = None
+) -> bool:
     """A batch from its beginning to its end; whether a process has died over it."""
     async with connected(settings) as connection:
         batch_id = await begun(settings, connection)
-    has_died = await work_until_over(settings, valkey, batch_id)
+    if spoil is not None:
+        spoil(batch_id)
+    has_died = await work_until_over(settings, valkey, batch_id, processes)
     async with connected(settings) as connection:
         kept = (await BatchStore(connection).get("default", batch_id)).record
-        assert (kept.status, kept.total, kept.completed, kept.failed) == ("completed", LINES, LINES - 1, 1)
+        spoiled = spoil is not None
+        assert (kept.status, kept.total, kept.completed, kept.failed) == ("completed", LINES, LINES - 1, 1 + spoiled)
         folder = settings.data_dir / "documents" / "default" / "@batches"
         files = [(folder / str(name)).read_bytes() for name in (kept.output_file_id, kept.error_file_id)]
         told = [orjson.loads(each)["custom_id"] for file in files for each in file.splitlines()]
-        assert Counter(told) == Counter(f"line-{number}" for number in range(LINES))
+        assert Counter(each for each in told if each.startswith("line-")) == Counter(
+            f"line-{number}" for number in range(LINES)
+        )
+        assert len(told) == LINES + spoiled
         assert len([key async for key in connection.scan_iter("rq:job:*")]) == LINES - 1, "each was asked once"
         assert {path.name for path in folder.iterdir()} >= {kept.output_file_id, kept.error_file_id}
         assert not list(folder.glob(f"{batch_id}.*")), "no part is left"
@@ -151,15 +190,17 @@ async def begun(settings: Settings, connection: AsyncRedis) -> str:
     return record.id
 
 
-async def work_until_over(settings: Settings, valkey: Redis, batch_id: str) -> bool:
+async def work_until_over(settings: Settings, valkey: Redis, batch_id: str, processes: int) -> bool:
     """Processes bring the batch on, one after the other's death, while a worker answers."""
     has_died, worker = False, ActingWorker(valkey)
     while True:
         async with connected(settings) as connection, aclosing(JobQueue(connection, settings)) as queue:
-            process = Batches(connection, queue, settings)
+            alive = [Batches(connection, queue, settings) for _ in range(processes)]
             try:
                 while valkey.zcard("rag:batches-open"):
-                    await process._round()
+                    if processes > 1:
+                        valkey.delete(f"rag:batch-lock:default/{batch_id}")
+                    await asyncio.gather(*(process._round() for process in alive))
                     while waiting(valkey, "rag_queries"):
                         job_id = worker.take()
                         worker.start(job_id)

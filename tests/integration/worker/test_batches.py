@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -202,6 +203,28 @@ def test_what_is_not_done_in_time_has_expired(
     assert counts is not None
     assert (counts.total, counts.completed, counts.failed) == (5, 0, 5)
     assert valkey.zcard("rag:line:rag_queries:low") == valkey.llen("rq:queue:rag_queries") == 0
+
+
+def test_lines_wait_at_low_priority_and_while_their_keys_budget_is_spent(
+    settings: Settings, valkey: Redis, tmp_path: Path
+) -> None:
+    key, entry = api_key("thrifty", role="ask", tokens="1/day", weight=7)
+    with (
+        serving(settings.model_copy(update={"api_keys": (entry,)})) as url,
+        OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client,
+    ):
+        batch = create(client, tmp_path, [line(number) for number in range(3)])
+        [job] = wait_until(lambda: valkey.keys("rq:job:*")[:1], "a line waits")
+        assert valkey.hmget(job, "priority", "weight", "asker") == [b"low", b"7", b"thrifty"]
+        valkey.hset(f"rag:spent:{datetime.now(UTC):%Y-%m-%d}:default", "thrifty", 2)
+        second = create(client, tmp_path, [line(number) for number in range(3)])
+        wait_until(lambda: client.batches.retrieve(second.id).status == "in_progress", "it has begun")
+        with working(settings):
+            wait_until(lambda: client.batches.retrieve(batch.id).status == "completed", "the first is answered")
+        assert len(valkey.keys("rq:job:*")) == 3
+        assert client.batches.retrieve(second.id).status == "in_progress"
+        valkey.delete(f"rag:spent:{datetime.now(UTC):%Y-%m-%d}:default")
+        wait_until(lambda: len(valkey.keys("rq:job:*")) == 6, "the budget is whole again, and its lines are asked")
 
 
 def test_what_a_batch_has_left_in_valkey_goes_soon(
