@@ -112,7 +112,7 @@ def test_two_processes_at_once_lose_and_double_nothing(settings: Settings, valke
 def test_a_record_that_is_none_of_ours_is_no_batch(settings: Settings, valkey: Redis, hostile: str) -> None:
     batch_id = new_batch_id()
     valkey.hset(f"rag:batch:default/{batch_id}", "record", hostile)
-    valkey.zadd("rag:batches-open", {f"default/{batch_id}": 1, "../../x/y": 2, b"\xff": 3, "no-slash": 4})
+    valkey.zadd("rag:batches-open", {f"default/{batch_id}".encode(): 1, b"../../x/y": 2, b"\xff": 3, b"no-slash": 4})
     valkey.zadd("rag:batches:default", {batch_id: 1})
 
     async def step() -> list[Any]:
