@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from app import middleware
 from app.auth import dependencies as auth
+from app.batches.runner import Batches
 from app.core.logging import configure_logging, get_logger
 from app.core.overview import overview
 from app.core.proxies import proxy_for
@@ -94,6 +95,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
         "documents": Reader("documents", valkey, DocumentJobs(valkey).ended).read,
         "history": Reader("history", valkey, History(valkey).ended).read,
+        "batches": Batches(valkey, queue, settings).step,
     }
     metrics = _metrics(settings, waiters)
     if metrics is not None:
@@ -141,6 +143,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     openai.install(app)
     auth.install(app, settings, queue.link)
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
+    larger[openai.FILES_PATH] = openai.FILE_FORM.body_bytes_max
     app.add_middleware(BodyLimitMiddleware, larger=larger)
     app.add_middleware(HeadMiddleware)
     for routes in (

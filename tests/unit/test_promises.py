@@ -26,6 +26,7 @@ INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
 WORKER = "integration/worker/test_worker"
+BATCHES = "integration/worker/test_batches"
 CONVERSATIONS = "integration/worker/test_conversations"
 COLLECTIONS = "integration/app/test_collections"
 SAID = "integration/worker/test_collections"
@@ -106,6 +107,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`previous_response_id` continues a response, and may fork": (
         "integration/app/test_openai_conversations::a_response_continues_another_with_all_that_was_said_before",
         "integration/app/test_openai_conversations::a_chain_forks_and_each_branch_is_its_own",
+    ),
+    "`/v1/files` and `/v1/batches` answer": (
+        f"{BATCHES}::the_official_package_drives_a_batch_from_its_file_to_its_answers",
+        "unit/app/batches/test_lines::more_lines_than_a_batch_may_have_are_refused",
     ),
     "What a chat client asks for itself": (
         "acceptance/clients/test_open_webui::a_request_of_open_webui_gets_what_it_can_use",
