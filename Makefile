@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
-	test-parts test-services browser prometheus clients \
+.PHONY: help install install-dev run demo ask ingest key env worker test lint types imports lock fuzz audit sbom clean \
+	test-parts test-services browser prometheus clients helm \
 	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic bench-simulate drill \
 	story
 
@@ -42,8 +42,11 @@ ingest: install  ## index data/, or make ingest path=FOLDER
 key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] [rate=60/minute] [tokens=100000/day] [weight=3]
 	@$(RUN) -m app key --name "$(name)" $(if $(tenant),--tenant "$(tenant)") $(if $(role),--role $(role)) $(if $(rate),--rate $(rate)) $(if $(tokens),--tokens $(tokens)) $(if $(weight),--weight $(weight))
 
-worker: install  ## one more worker beside the running service
-	@exec $(RUN) -m worker
+env: install  ## write .env for docker compose: a key and passwords, where it has none yet
+	@$(RUN) -m app env-file
+
+worker: install  ## one more worker beside the running service; make worker processes=auto for one a core
+	@exec $(RUN) -m worker $(if $(processes),--processes "$(processes)")
 
 test: install-dev browser prometheus  ## lint, types, imports and all tests
 	@$(MAKE) --no-print-directory -j2 lint types imports
@@ -71,6 +74,10 @@ prometheus: install-dev  # the tests of the alerts need it; elsewhere they are s
 clients: install-dev  ## other languages' clients of OpenAI's protocol: install those that can be, and test all
 	$(RUN) -m tests.acceptance.clients.install
 	$(RUN) -m pytest tests/acceptance/clients
+
+helm: install-dev  ## build Helm where Go is, once, and test the chart with it
+	@$(RUN) -m tests.support.helm
+	$(RUN) -m pytest tests/unit/test_chart.py
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""`python -m app`: the whole service on this machine. Also `env`, `key`, `ask`, `demo` and `history export`."""
+"""`python -m app`: the whole service on this machine. Also `env`, `env-file`, `key`, `ask`, `demo`, `history`."""
 
 import argparse
 import os
@@ -16,8 +16,13 @@ from app.core.logging import configure_logging
 from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings, explain
 
-RQ_CLASSES = {"RQ_WORKER_CLASS": "worker.ConcurrentWorker", "RQ_JOB_CLASS": "worker.OwnJob"}
-"""With these, `rq worker rag_queries`, word for word, runs this service's jobs and nothing else, many at once."""
+RQ_CLASSES = {
+    "RQ_WORKER_CLASS": "worker.ConcurrentWorker",
+    "RQ_JOB_CLASS": "worker.OwnJob",
+    "RQ_CONNECTION_CLASS": "app.core.queue.connections.ValkeyClient",
+}
+"""With these, `rq worker rag_queries`, word for word, runs this service's jobs and nothing else, many at once, on a
+Valkey that Sentinels watch too."""
 KEY_RATE = "600/minute"
 """Ten requests a second: an application's own, or twenty people who wait for an answer each and poll for it."""
 
@@ -50,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         "env", help="print exports for `rq` and other programs: the running service's addresses and keys, its worker"
     )
     env.set_defaults(run=_env)
+    env_file = commands.add_parser(
+        "env-file", help="write .env for docker compose: a key and passwords, where it has none yet"
+    )
+    env_file.add_argument("--path", type=Path, default=Path(".env"), help="default: %(default)s")
+    env_file.set_defaults(run=_env_file)
     key = commands.add_parser("key", help="make an API key, and its entry for API_KEYS")
     key.add_argument("--name", required=True, help="what logs call it, e.g. whose it is")
     key.add_argument(
@@ -79,8 +89,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     from app.cli.history import moment
 
-    history = commands.add_parser("history", help="the chat log: `history export` writes it as CSV or JSON lines")
-    export = history.add_subparsers(required=True, metavar="export").add_parser("export", help="write it out")
+    history = commands.add_parser(
+        "history", help="the chat log: `history export` writes it as CSV or JSON lines, `history migrate` its tables"
+    ).add_subparsers(required=True, metavar="export|migrate")
+    migrate = history.add_parser("migrate", help="bring the tables of DATABASE_URL to this version's form")
+    migrate.set_defaults(run=_migrate)
+    export = history.add_parser("export", help="write it out")
     export.add_argument("--format", choices=("csv", "jsonl"), default="jsonl", help="default: %(default)s")
     export.add_argument("--tenant", help="this tenant's alone; default: everybody's")
     export.add_argument("--from", dest="since", type=moment, metavar="TIME", help="what ended then or later")
@@ -95,6 +109,12 @@ def _export(settings: Settings, arguments: argparse.Namespace) -> int:
 
     wanted = Filter(since=arguments.since, until=arguments.until, rating=arguments.rating)
     return export(settings, arguments.format, wanted, tenant=arguments.tenant)
+
+
+def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.cli.history import migrate
+
+    return migrate(settings)
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -114,6 +134,17 @@ def _env(settings: Settings, arguments: argparse.Namespace) -> int:
         print(f"export QDRANT_API_KEY={quote(key)}")
     for name, value in RQ_CLASSES.items():
         print(f"export {name}={value}")
+    return 0
+
+
+def _env_file(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.cli.env_file import write_env_file
+
+    written = write_env_file(arguments.path, rate=KEY_RATE)
+    added, kept = (", ".join(names) or "nothing" for names in (written.added, written.kept))
+    print(f"{arguments.path}: added {added}; kept {kept}")
+    if written.key is not None:
+        print(f"The key of role admin, shown this once (`Authorization: Bearer ...`):\n  {written.key}")
     return 0
 
 

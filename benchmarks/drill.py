@@ -26,6 +26,7 @@ from app.embedded.ports import free_port
 from benchmarks.support import QUESTION, Process, Site, open_site, quiet_logs, sample_chunks
 from tests.support.documents import add_document
 from tests.support.processes import wait_until
+from tests.support.sentinels import DOWN_AFTER_MS, watched
 from worker.index.vector_index import open_index
 
 TOKENS = 20
@@ -199,6 +200,31 @@ def kill_valkey(site: Site, scale: float = 1) -> Report:
     return Report(tally, checks, notes)
 
 
+def sentinel_failover(site: Site, scale: float = 1) -> Report:
+    """SIGKILL the master in the middle of 500 questions that a replica has; its Sentinels name another one."""
+    jobs, replicas = scaled(500, scale), 2
+    settings = {"CHAT_MODEL": chat_model("ttft=1s"), "WORKER_CONCURRENCY": max(2, jobs // 16)}
+    with ExitStack() as stack:
+        stores = stack.enter_context(watched(site.folder, replicas=replicas))
+        site.move_queue(stores.url, min_replicas_to_ack=1)
+        for _ in range(2):
+            stack.enter_context(site.worker(**settings))
+        client = stack.enter_context(Client(site, MIN_REPLICAS_TO_ACK=1))
+        job_ids = site.submit(jobs)
+        client.start()
+        wait_for_answers(site, jobs // 4)
+        stores.master.kill()
+        api_back_after = client.wait_for_next()
+        client.stop()
+        tally = collect(site, job_ids + client.job_ids, attempts_implied=2)
+    checks = all_finished(tally) | {"the API came back by itself within 10 s": api_back_after <= 10}
+    notes = [
+        f"{len(client.job_ids)} of the jobs were taken by the API, which refused {client.refused} meanwhile",
+        f"the API took the next {api_back_after:.1f} s after the kill; a Sentinel waits {DOWN_AFTER_MS} ms here",
+    ]
+    return Report(tally, checks, notes)
+
+
 def qdrant_unavailable(site: Site, scale: float = 1) -> Report:
     """Qdrant away for 10 s in the middle of 200 jobs."""
     jobs = scaled(200, scale)
@@ -345,6 +371,7 @@ DRILLS: dict[str, Drill] = {
         terminate_past_grace,
         terminate_twice,
         kill_valkey,
+        sentinel_failover,
         qdrant_unavailable,
         model_errors,
         model_hangs,
@@ -361,11 +388,11 @@ DRILLS: dict[str, Drill] = {
 class Client:
     """A uvicorn of the site's API, and a client that asks it again and again, whatever it answers."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, **variables: object) -> None:
         port = free_port(0)
         command = [sys.executable, "-m", "uvicorn", "--http", "app.server:HttpProtocol"]
         command += ["--factory", "app.main:from_environment", "--port", str(port)]
-        self._server: Process = site.process("api", command)
+        self._server: Process = site.process("api", command, **variables)
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
         self._thread = threading.Thread(target=self._ask_on, name="client")
         self._done = threading.Event()

@@ -26,12 +26,12 @@ import structlog
 from redis import Redis
 from rq import worker_registration
 
+from app.core.children import LAUNCH
 from app.core.contract import DEFAULT_TENANT, AnswerJob
 from app.core.queue.connections import VALKEY_UNAVAILABLE, connect
 from app.core.queue.producer import JobNotFoundError
 from app.core.queue.records import JobView
 from app.core.settings import Settings
-from app.embedded.children import LAUNCH
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
 from tests.support.documents import add_document
@@ -150,6 +150,13 @@ class Site:
         wait_until(lambda: "url" in self.qdrant.output(), "Qdrant answers")
         with closing(open_index(self.settings)) as index:
             add_document(index, *sample_chunks())
+
+    def move_queue(self, valkey_url: str, **settings: object) -> None:
+        """Let all that is started or submitted from now on use another Valkey, which runs already."""
+        self.valkey_url = valkey_url
+        self.settings = Settings(_env_file=None, **dict(self.settings) | {"redis_url": valkey_url} | settings)
+        self.connection = self._stack.enter_context(connect(valkey_url))
+        self.queue = JobQueue(self.connection, self.settings)
 
     def reset(self) -> None:
         """Forget all jobs and all counts."""

@@ -1,17 +1,14 @@
-"""`python -m ingest PATH [PATH ...]`: bring the index to match files and folders.
+"""`python -m ingest PATH [PATH ...]`: bring the index to match files and folders. Also `export` and `import`.
 
 Exit codes: 0; 1 when a file failed, or the index or the model is unavailable; 2 for bad usage; 130 after Ctrl-C.
 """
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from pydantic import ValidationError
 
@@ -23,25 +20,15 @@ from app.core.tracing import process
 from ingest.indexing.reembedding_lock import AlreadyRunningError
 from ingest.reading.files import Found, UsageError, find
 from ingest.sync.display import Bar, Lines, display_on, print_report, shortened
+from ingest.sync.interrupts import EXIT_SIGNAL, Interrupted, interruptible
 from ingest.sync.own_qdrant import QdrantStartError
 from ingest.sync.report import Failure, Report
 from ingest.sync.run import Options, reembed, repair_catalog, run
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_SIGNAL = 128
-"""A command that a signal ended exits with this and the signal's number."""
-
 
 LACKS_VECTORS = "chunks without a vector of EMBEDDING_MODEL are found by words alone: run python -m ingest --reembed"
-
-
-class Interrupted(BaseException):
-    """A signal asks us to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = EXIT_SIGNAL + number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal of another encoding must not end the run
-    options = _parse(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["export"], ["import"]):
+        from ingest.moving import command
+
+        return command.main(given)
+    options = _parse(given)
     try:
         settings = Settings()
         found = _found(options, settings)
@@ -110,9 +102,8 @@ def _collection(name: str) -> str:
 
 
 def _run_until_signalled(found: Found, settings: Settings, options: argparse.Namespace, report: Report) -> int:
-    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with display_on(sys.stderr) as display:
+        with interruptible(), display_on(sys.stderr) as display:
             if options.reembed:
                 return _reembed(settings, display)
             if options.repair:
@@ -130,8 +121,6 @@ def _run_until_signalled(found: Found, settings: Settings, options: argparse.Nam
     except ConfigurationError as error:
         return _complain(str(error), code=EXIT_USAGE)
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
         process.stop()
     return EXIT_FAILED if report.has_failed else 0
 
@@ -161,11 +150,6 @@ def _conclude_reembedding(report: Report, code: int) -> int:
 def _options(given: argparse.Namespace) -> Options:
     folders = [path for path in given.paths if path.is_dir()] if given.prune else []
     return Options(collection=given.collection, prune_below=folders, dry_run=given.dry_run, queue=given.queue)
-
-
-def _interrupt(number: int, _: FrameType | None) -> NoReturn:
-    signal.signal(number, signal.SIG_DFL)  # once more ends us at once; the index bears that
-    raise Interrupted(number)
 
 
 def _conclude(report: Report, code: int, *, as_json: bool) -> int:

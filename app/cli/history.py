@@ -1,4 +1,4 @@
-"""`python -m app history export`: the chat log as CSV or JSON lines, straight from its database."""
+"""`python -m app history`: the chat log as CSV or JSON lines, straight from its database; and its tables."""
 
 import sys
 from argparse import ArgumentTypeError
@@ -44,6 +44,23 @@ def export(settings: Settings, form: str, wanted: Filter, *, tenant: str | None)
     except ChatLogUnavailableError as error:
         print(f"app: the chat log can't be read ({error.reason})", file=sys.stderr)
         return 1
+    return 0
+
+
+def migrate(settings: Settings) -> int:
+    """Make the tables, or bring them to this version's form, as a first API process would; 1 when that can't be done.
+
+    Raises `ConfigurationError` when there is no log.
+    """
+    from app.chat_log.migration import HEAD
+    from app.chat_log.store import Store
+
+    try:
+        Store(_url(settings)).close()
+    except ChatLogUnavailableError as error:
+        print(f"app: the chat log can't be migrated ({error.reason})", file=sys.stderr)
+        return 1
+    print(f"the chat log's tables are of revision {HEAD}")
     return 0
 
 

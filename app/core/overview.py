@@ -44,6 +44,9 @@ def place(url: str | None) -> str | None:
     if url is None:
         return None
     parts = urlsplit(url)
+    hosts = parts.netloc.rpartition("@")[2]
+    if "," in hosts:  # Sentinels
+        return f"{parts.scheme}://{hosts}"
     if not parts.hostname:
         return f"{parts.scheme} socket"
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import ConfigDict, SecretStr, ValidationError, field_serializer
 
@@ -63,10 +63,11 @@ def running(data_dir: Path) -> Services | None:
 def redis_url(settings: Settings) -> str:
     """Valkey's address with its password, so not for a log. REDIS_PASSWORD belongs to REDIS_URL, whose own wins.
 
+    What else the settings say of it, REDIS_CA_FILE and REDIS_SENTINEL_PASSWORD, stands in its query.
     Raises `ConfigurationError` when none is set and no embedded one runs.
     """
     if settings.redis_url is not None:
-        return _with_password(settings.redis_url.get_secret_value(), settings.redis_password)
+        return _with_query(_with_password(settings.redis_url.get_secret_value(), settings.redis_password), settings)
     found = running(settings.data_dir)
     if found is None:
         raise ConfigurationError(_nothing_runs("Valkey", "REDIS_URL", settings.data_dir))
@@ -85,6 +86,18 @@ def qdrant_server(settings: Settings) -> QdrantServer:
             raise ConfigurationError(_nothing_runs("Qdrant", "QDRANT_URL", settings.data_dir))
         url, key = found.qdrant_url, found.qdrant_api_key or key
     return QdrantServer(url, key.get_secret_value() if key is not None else None)
+
+
+def _with_query(url: str, settings: Settings) -> str:
+    """`url` with what the settings say beside it; what it says itself wins."""
+    said = {
+        "ssl_ca_certs": str(settings.redis_ca_file) if settings.redis_ca_file is not None else None,
+        "sentinel_password": settings.redis_sentinel_password and settings.redis_sentinel_password.get_secret_value(),
+    }
+    parts = urlsplit(url)
+    own = parse_qs(parts.query)
+    more = urlencode({name: value for name, value in said.items() if value is not None and name not in own})
+    return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, more])))) if more else url
 
 
 def _with_password(url: str, password: SecretStr | None) -> str:

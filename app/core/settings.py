@@ -24,18 +24,23 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import is_host, is_prefix
 from app.core.contract import Instructions, is_signing_secret
+from app.core.cores import usable_cores
 from app.core.providers import LOCAL, LOCAL_DEFAULT, OPENAI, local_model, provider_of
+from app.core.sentinel_address import is_sentinel, parse_sentinel
 
 NO_MODEL = "none"
 """EMBEDDING_MODEL that keeps retrieval to words alone."""
 AUTO = "auto"
-"""EMBEDDING_MODEL where a server is given and no model is: it is asked which there are (`worker.model.choice`)."""
+"""EMBEDDING_MODEL where a server is given and no model is: it is asked which there are (`worker.model.choice`).
+WORKER_PROCESSES: as many as there are cores."""
 OPENAI_HOST = "api.openai.com"
 OPENAI_EMBEDDINGS = "text-embedding-3-small"
 """The model there, where none is named: the cheapest of OpenAI's."""
 
 JWT_SECRET_MIN_BYTES = 32
 """As long as HS256's digest: RFC 7518, section 3.2."""
+
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 LINK_SECRET_MIN_BYTES = 32
 """As long as the digest of HMAC-SHA256."""
@@ -53,6 +58,22 @@ def _words(text: object) -> object:
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 """Several values in one variable, with commas or spaces between them."""
 
+
+PROCESSES_MAX = 256
+"""More than machines have cores for, and less than what a slip of the hand would start."""
+
+
+def _processes(number: object) -> object:
+    """As many as this process may use cores for `auto`. Raises `ValueError` without what stands there."""
+    if number == AUTO:
+        return min(usable_cores(), PROCESSES_MAX)
+    if isinstance(number, str) and not (number.isascii() and number.isdecimal()):
+        raise ValueError(f"must be {AUTO} or a number from 1 to {PROCESSES_MAX}")
+    return number
+
+
+Processes = Annotated[int, BeforeValidator(_processes)]
+"""A number of processes, or `auto`: one for each core."""
 
 _PRICE = re.compile(r"(?P<model>.+)=(?P<input>\d{1,6}(\.\d{1,9})?)/(?P<output>\d{1,6}(\.\d{1,9})?)", re.ASCII)
 
@@ -137,7 +158,18 @@ class Settings(BaseSettings):
     upload_max_files: int = Field(20, ge=1, le=100, description="Files in one upload at most")
 
     redis_url: SecretStr | None = Field(
-        None, description="Valkey, e.g. redis://host:6379/0; unset: `python -m app` starts its own"
+        None,
+        description="Valkey, e.g. redis://host:6379/0, rediss://host, or by its Sentinels "
+        "redis+sentinel://host:26379,host:26379/name/0; unset: `python -m app` starts its own",
+    )
+    redis_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that vouch for Valkey over TLS; unset: those that the system trusts"
+    )
+    redis_sentinel_password: SecretStr | None = Field(
+        None, description="Password of the Sentinels, when they want one"
+    )
+    min_replicas_to_ack: int = Field(
+        0, ge=0, le=16, description="Replicas of Valkey that must have a question before the API takes it"
     )
     redis_password: SecretStr | None = Field(
         None, description="Password of Valkey as it is, for a REDIS_URL that has none, e.g. redis://user@host:6379/0"
@@ -221,6 +253,13 @@ class Settings(BaseSettings):
     )
 
     worker_concurrency: int = Field(32, ge=1, le=1024, description="Questions one worker process answers at once")
+    worker_processes: Processes = Field(
+        1,
+        ge=1,
+        le=PROCESSES_MAX,
+        description="Worker processes that `python -m worker` and `python -m app` start, a core each; auto: one for "
+        "each core they may use",
+    )
     ingest_concurrency: int = Field(2, ge=1, le=64, description="Documents one worker process indexes at once")
     webhook_concurrency: int = Field(
         8, ge=1, le=64, description="Webhooks one worker process delivers at once, half of them of one tenant at most"
@@ -316,7 +355,8 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="Port of a process's own for /metrics, which turns METRICS on; a worker has no other, and "
-        "`python -m app` gives its worker the next one",
+        "worker processes have one each, from the next one "
+        "on under `python -m app`, else from this one on",
     )
     metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT; it asks nobody who they are")
     model_prices: Prices | None = Field(
@@ -356,9 +396,39 @@ class Settings(BaseSettings):
     @classmethod
     def _valkey_url(cls, url: SecretStr | None) -> SecretStr | None:
         given = url.get_secret_value() if url is not None else "unix:"
-        if not given.startswith("unix:") and not _is_address(given, ("redis", "rediss")):
+        try:
+            is_sentinels = is_sentinel(given) and bool(parse_sentinel(given))
+        except ValueError as error:  # whose words have nothing of the address
+            raise ValueError(str(error)) from None
+        if not given.startswith("unix:") and not is_sentinels and not _is_address(given, ("redis", "rediss")):
             raise ValueError("must be like redis://host:6379/0, rediss://host or unix:///path")
         return url
+
+    @field_validator("redis_ca_file")
+    @classmethod
+    def _certificates(cls, path: Path | None) -> Path | None:
+        """Else each connection would fail, and look like a Valkey that is away."""
+        if path is None:
+            return None
+        try:
+            is_pem = CERTIFICATE in path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"can't be read ({type(error).__name__})") from None
+        if not is_pem:
+            raise ValueError("must be a file of certificates in PEM")
+        return path.absolute()
+
+    @model_validator(mode="after")
+    def _valkey_agrees(self) -> Self:
+        """What is said of Valkey fits the Valkey that is named."""
+        scheme = self.redis_url.get_secret_value().partition(":")[0] if self.redis_url is not None else ""
+        if self.redis_ca_file is not None and not scheme.startswith("rediss"):
+            raise ValueError("REDIS_CA_FILE needs a REDIS_URL of rediss:// or rediss+sentinel://")
+        if self.redis_sentinel_password is not None and "+sentinel" not in scheme:
+            raise ValueError("REDIS_SENTINEL_PASSWORD needs a REDIS_URL of redis+sentinel:// or rediss+sentinel://")
+        if self.min_replicas_to_ack and not scheme:
+            raise ValueError("MIN_REPLICAS_TO_ACK needs REDIS_URL: the embedded Valkey has no replica")
+        return self
 
     @field_validator("redis_password")
     @classmethod

@@ -30,13 +30,12 @@ from rq.worker.base import WorkerStatus
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from app.core.budget_keys import LEASES, WINDOW_SECONDS, requests_key, tokens_keys
-from app.core.contract import QUERY_QUEUE
+from app.core.contract import QUERY_QUEUE, QUEUES
 from app.core.logging import get_logger
 from app.core.metrics.families import QUEUE_FAMILIES
 from app.core.queue.connections import connect
 from app.core.queue.lines import SINCE, line_keys
 from app.core.queue.outbox import OPTIONAL, OUTBOX, READERS, START, cursor_key
-from app.core.queue.producer import QUEUES
 from app.core.queue.records import time_of
 from app.core.settings import Settings
 from app.jobs.processes import Process, processes

@@ -28,6 +28,7 @@ from app.core.documents.collections import CollectionNotFoundError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
+from app.core.queue.acknowledged import NotReplicatedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNREACHABLE
 from app.core.queue.conversations import ConversationNotFoundError
 from app.core.queue.erasing import TenantBeingErasedError, TenantNotFoundError
@@ -365,6 +366,14 @@ TABLE: tuple[Row[Any], ...] = (
             event="valkey_unavailable",
         )
         for error in VALKEY_UNREACHABLE
+    ),
+    Row(
+        NotReplicatedError,
+        503,
+        "queue-not-replicated",
+        "Too few replicas of the queue have confirmed the job in time, so that it is not promised. Try again after "
+        "the time in Retry-After, with the same Idempotency-Key if you sent one: without a key it was stopped.",
+        headers=_retry_after(VALKEY_RETRY_SECONDS),
     ),
     Row(
         VALKEY_FULL,

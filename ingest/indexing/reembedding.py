@@ -9,8 +9,8 @@ from ingest.indexing.embedder import Embedder
 from ingest.indexing.neighbour_vectors import in_context
 from ingest.indexing.writer import EMBED_IN_FLIGHT
 from worker.http.qdrant import BadRequestError, NotFoundError
-from worker.index.migration import Migration, Point, text_to_embed
-from worker.index.points import Document
+from worker.index.migration import Migration, text_to_embed
+from worker.index.points import Document, Point
 from worker.index.vector_index import VectorIndex
 
 GROUP_CHUNKS = 128

@@ -42,6 +42,9 @@ class Display(AbstractContextManager["Display"], Protocol):
     def reembedded(self, chunks: int, total: int) -> None:
         """So many chunks of `total` have their new vector."""
 
+    def moved(self, what: str, done: int, total: int) -> None:
+        """So much of `total` is exported or imported."""
+
 
 class Lines:
     """A line for each document that changed or failed, for logs and pipes."""
@@ -71,9 +74,16 @@ class Lines:
 
     def reembedded(self, chunks: int, total: int) -> None:
         """A line now and then, and the last."""
-        if chunks == total or monotonic() - self._said_at >= LINE_SECONDS:
+        self._now_and_then(f"re-embedded {chunks:,} of {total:,} chunks", is_last=chunks == total)
+
+    def moved(self, what: str, done: int, total: int) -> None:
+        """A line now and then, and the last."""
+        self._now_and_then(f"{what}: {done:,} of {total:,}", is_last=done == total)
+
+    def _now_and_then(self, line: str, *, is_last: bool) -> None:
+        if is_last or monotonic() - self._said_at >= LINE_SECONDS:
             self._said_at = monotonic()
-            print(f"re-embedded {chunks:,} of {total:,} chunks", file=self._stream, flush=True)
+            print(line, file=self._stream, flush=True)
 
 
 class Bar:
@@ -114,7 +124,11 @@ class Bar:
 
     def reembedded(self, chunks: int, total: int) -> None:
         """Move the bar."""
-        self._progress.update(self._task, description="re-embedding chunks", completed=chunks, total=total)
+        self.moved("re-embedding chunks", chunks, total)
+
+    def moved(self, what: str, done: int, total: int) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, description=what, completed=done, total=total)
 
 
 def display_on(stream: TextIO) -> Bar | Lines:

@@ -2,7 +2,9 @@
 
 import base64
 import re
+from typing import Any
 
+import certifi
 import pytest
 from pydantic import ValidationError
 
@@ -11,10 +13,15 @@ from app.core.errors import ConfigurationError
 from app.core.settings import Settings, explain
 from app.main import create_app
 
+CA = certifi.where()
 WRONG: dict[str, list[str]] = {
     "webhook_secret": ["hunter2", "whsec_", "whsec_hunter2", "whsec_" + base64.b64encode(b"x" * 23).decode(),
                        "whsec_" + base64.b64encode(b"x" * 65).decode(), "whsec_" + "é" * 40, "whsec_" + "A" * 31],
-    "redis_url": ["hunter2", "localhost:6379", "http://hunter2", "redis://", "redis://h:hunter2", "redis://h:99999"],
+    "redis_url": ["hunter2", "localhost:6379", "http://hunter2", "redis://", "redis://h:hunter2", "redis://h:99999",
+                  "redis+sentinel://hunter2", "redis+sentinel:///hunter2", "redis+sentinel://h:hunter2/m",
+                  "redis+sentinel://h,/hunter2", "redis+sentinel://h/m/hunter2", "redis+sentinel://h/hunter2/-1",
+                  "redis+sentinel://:hunter2@h:99999,g/m", "rediss+sentinel://:hunter2@h@g/m@/x/y"],
+    "redis_ca_file": ["hunter2", "/etc/hostname", "/"],
     "redis_password": ["hunter2\n", "hunter2\0"],
     "database_url": ["hunter2", "sqlite://", "sqlite:///", "sqlite://hunter2/x", "sqlite:///:memory:?hunter2\0",
                      "mysql://u:hunter2@h/x", "postgresql://", "postgresql://u:hunter2@h:x/y",
@@ -42,6 +49,7 @@ WRONG: dict[str, list[str]] = {
     "fusion": ["hunter2"],
     "port": ["hunter2", "-1", "65536"],
     "metrics_port": ["hunter2", "-1", "65536"],
+    "worker_processes": ["hunter2", "0", "257", "-1", "1.5", "AUTO hunter2", "²"],
     "model_prices": ["hunter2", "hunter2=1", "hunter2=1/nan", "hunter2=-1/2", "=1/2", "hunter2=1/2/3",
                      "hunter2=1e9/1", "hunter2=1000000000/1"],
 }  # fmt: skip
@@ -55,6 +63,7 @@ ANY_TEXT = {
     "chat_model": "a name that the provider knows",
     "embedding_model": "a name that the provider knows",
     "local_model_path": "looked at when the model is opened, at the start",
+    "redis_sentinel_password": "asked for by the first Sentinel, at the start",
     "rerank_model": "a name that the provider knows",
     "answer_instructions": "words for a model",
     "jwt_issuer": "any name",
@@ -92,9 +101,33 @@ def test_a_signing_secret_is_taken(size: int, prefix: str) -> None:
     assert settings.webhook_secret.get_secret_value() == secret
 
 
-@pytest.mark.parametrize("url", ["redis://h", "redis://:p@h:6379/0", "rediss://u:p@h:1/2", "unix:///run/valkey.sock"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h", "redis://:p@h:6379/0", "rediss://u:p@h:1/2", "unix:///run/valkey.sock", "redis+sentinel://h/m",
+        "rediss+sentinel://u:p%2F@a:1,b,[::1]:3/m/2?sentinel_username=s",
+    ],
+)  # fmt: skip
 def test_an_address_of_valkey_is_taken(url: str) -> None:
     assert Settings(redis_url=url).redis_url is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "named"),
+    [
+        ("redis://h", {"redis_ca_file": CA}, "REDIS_CA_FILE"),
+        (None, {"redis_ca_file": CA}, "REDIS_CA_FILE"),
+        ("redis://h", {"redis_sentinel_password": "hunter2"}, "REDIS_SENTINEL_PASSWORD"),
+        (None, {"min_replicas_to_ack": 1}, "MIN_REPLICAS_TO_ACK"),
+    ],
+)
+def test_what_is_said_of_another_valkey_than_the_one_that_is_named_is_refused(
+    url: str | None, more: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(redis_url=url, **more)
+    assert named in explain(caught.value)
+    assert "hunter2" not in explain(caught.value)
 
 
 def test_keys_and_store_are_looked_at_at_the_start() -> None:

@@ -14,6 +14,7 @@ from app.core.queue.connections import connect_async
 from app.core.queue.lines import LINES, line_keys
 from app.core.queue.producer import Enqueued
 from app.core.queue.records import JobView, Payload
+from app.core.services import redis_url
 from app.core.settings import Settings
 
 T = TypeVar("T")
@@ -47,12 +48,15 @@ def on_valkey(settings: Settings, act: Callable[[AsyncRedis], Awaitable[Any]]) -
 class JobQueue:
     """`app.core.queue.producer.JobQueue`, each call run to its end, over a connection that lives as long as the call.
 
-    `valkey` tells where Valkey is.
+    `valkey` tells where Valkey is; where Sentinels tell that, the settings do.
     """
 
     def __init__(self, valkey: Redis, settings: Settings) -> None:
         where = valkey.connection_pool.connection_kwargs
-        self._url = f"redis://{where['host']}:{where['port']}/{where.get('db', 0)}"
+        is_known = "host" in where
+        self._url = (
+            f"redis://{where['host']}:{where['port']}/{where.get('db', 0)}" if is_known else redis_url(settings)
+        )
         self._settings = settings
 
     def submit(self, payload: Payload, **options: Any) -> Enqueued:

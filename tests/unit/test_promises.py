@@ -11,6 +11,7 @@ from tests.support import ROOT
 
 README = "unit/test_readme"
 DEPLOYMENT = "unit/test_deployment"
+CHART = "unit/test_chart"
 SERVICE = "acceptance/test_service"
 MODES = "acceptance/test_services_mode"
 JOBS = "integration/app/test_jobs_api"
@@ -19,6 +20,7 @@ OPENAI = "integration/app/test_openai_protocol"
 ISOLATION = "integration/app/test_isolation"
 INGEST = "integration/ingest/test_ingest"
 REEMBED = "integration/ingest/test_reembed"
+MOVE = "integration/ingest/test_move"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
@@ -232,6 +234,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`--queue` shares a large folder": (
         "acceptance/test_ingest_queue::workers_index_the_folder_and_the_command_tells_what_became_of_each_file",
     ),
+    "`python -m ingest export FILE` and `import FILE` move an index": (
+        f"{MOVE}::an_index_moves_with_vectors_files_and_titles_and_nothing_is_embedded",
+    ),
     "`--repair` rebuilds the catalog": (f"{INGEST_JOBS}::repair_brings_the_catalog_back_from_the_index",),
     "`--dry-run` says what would happen": (
         f"{INGEST}::a_dry_run_tells_the_same_and_writes_nothing",
@@ -405,11 +410,25 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "With `REDIS_URL` and `QDRANT_URL` set": (f"{MODES}::each_way_to_run_a_worker_answers",),
     "`uvicorn --http app.server:HttpProtocol": (f"{MODES}::each_way_to_run_a_worker_answers",),
-    "`docker compose` wants a key": (
+    "`docker compose` wants a key and passwords": (
         f"{DEPLOYMENT}::the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes_who_says_to_be_a_proxy",
         f"{DEPLOYMENT}::no_secret_has_a_default_and_each_says_how_to_make_it",
     ),
+    "`make env` makes those that are not there": (
+        "unit/app/cli/test_env_file::a_new_file_has_all_that_is_needed_and_is_its_owners_alone",
+        "unit/app/cli/test_env_file::what_stands_there_stays_word_for_word_and_only_the_rest_is_added",
+    ),
     "`docker compose run --rm ingest`": (f"{DEPLOYMENT}::each_command_exists",),
+    "[The Helm chart]": (
+        f"{CHART}::every_variable_and_command_exists_in_the_code",
+        f"{CHART}::every_object_is_what_kubernetes_expects",
+        f"{CHART}::keda_counts_what_waits_and_what_runs_where_rq_keeps_it",
+    ),
+    "`docker compose --profile edge up -d`": (
+        f"{DEPLOYMENT}::behind_nginx_are_two_replicas_that_publish_nothing_and_believe_it_alone",
+        "acceptance/edge/test_limits::an_address_has_sixty_requests_and_another_its_own",
+        "acceptance/edge/test_passing::tls_is_spoken_and_http_is_sent_there",
+    ),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
     "With RQ_WORKER_CLASS=worker.ConcurrentWorker": (
         f"{MODES}::each_way_to_run_a_worker_answers",
@@ -424,7 +443,12 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "with neither variable it unpickles": (f"{OWN_JOBS}::a_stock_worker_calls_what_it_is_told",),
     "it trusts whoever can write": (f"{OWN_JOBS}::a_stock_worker_calls_what_it_is_told",),
     "One worker process keeps WORKER_CONCURRENCY": (f"{WORKER}::questions_wait_for_the_model_side_by_side",),
-    "On SIGTERM it takes no new ones": (
+    "WORKER_PROCESSES (or `python -m worker --processes auto`) starts one for each core": (
+        "acceptance/test_worker_processes::a_killed_process_is_started_again_and_no_question_is_lost",
+        "acceptance/test_metrics::the_service_and_its_workers_have_a_port_each",
+        "unit/app/core/test_worker_processes::auto_is_a_process_for_each_core",
+    ),
+    "On SIGTERM a worker takes no new ones": (
         f"{WORKER}::a_stop_lets_running_questions_finish_and_leaves_the_rest_queued",
         f"{WORKER}::when_the_grace_is_over_running_jobs_go_back_on_the_queue",
     ),
@@ -443,7 +467,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "| `worker/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
     "| `ingest/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
     "- **Metrics**:": (
-        "acceptance/test_metrics::the_service_and_its_worker_have_a_port_each",
+        "acceptance/test_metrics::the_service_and_its_workers_have_a_port_each",
         "integration/app/test_metrics::the_page_is_for_admins_whether_or_not_there_is_one",
     ),
     "Queues, workers and the model's budget are read from Valkey": (
@@ -521,6 +545,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "| 429 `urn:problem:limit-reached` |": (
         "security/test_tenants::a_key_that_has_as_much_open_as_it_may_is_told_of_what",
+    ),
+    "| 503 `urn:problem:queue-not-replicated` |": (
+        "integration/test_valkey_addresses::a_question_is_taken_when_a_replica_has_it",
     ),
     "| 503 `urn:problem:queue-memory-full` |": (
         "security/test_full_memory::every_route_says_so_or_does_what_it_does",

@@ -12,14 +12,12 @@ from app.core.index_notes import MADE_FOR
 from app.core.logging import get_logger
 from worker.http.generations import FOLLOWING, Generation, aliases_of, find
 from worker.http.qdrant import NotFoundError
-from worker.index.points import Document, chunk_of, document_of, scrolled
+from worker.index.points import Document, Point, chunk_of, document_of, scrolled
 from worker.index.vector_index import SCROLL_PAGE, WRITE_BATCH, VectorIndex, finish_swap, record_id
 from worker.vectors import DENSE, METADATA, SPARSE, TEXT
 
 POINTS_PAGE = 256
 """Chunks in one read, with their words and terms: far below what Qdrant's answers may have."""
-
-Point = dict[str, Any]
 
 log = get_logger(__name__)
 

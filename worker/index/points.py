@@ -6,7 +6,10 @@ from typing import Any
 
 from app.core.logging import get_logger
 from worker.index.chunk_text import Context, embedded_text, searched_text
-from worker.vectors import DENSE, METADATA, SPARSE, TEXT, document_vector, point_id
+from worker.vectors import DENSE, METADATA, SPARSE, TEXT, SparseVector, document_vector, point_id
+
+Point = dict[str, Any]
+"""As Qdrant's JSON has it."""
 
 log = get_logger(__name__)
 
@@ -115,18 +118,22 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A document ready to be written: its record, its chunks in order, and their vectors from `embed`."""
+    """A document ready to be written: its record, its chunks in order, and their vectors from `embed`.
+
+    `sparse` are their terms' weights where they are known; else BM25 weighs them.
+    """
 
     document: Document
     chunks: Sequence[Chunk]
     dense: Sequence[Sequence[float]] | None = None
+    sparse: Sequence[SparseVector] | None = None
 
 
 def points_of(version: Version) -> Iterator[dict[str, Any]]:
     """A document's points as JSON, the last chunk first."""
     for index in range(len(version.chunks) - 1, -1, -1):
         chunk = version.chunks[index]
-        sparse = document_vector(chunk.searched)
+        sparse = document_vector(chunk.searched) if version.sparse is None else version.sparse[index]
         vector: dict[str, Any] = {SPARSE: {"indices": sparse.indices, "values": sparse.values}}
         if version.dense is not None:
             vector[DENSE] = version.dense[index]

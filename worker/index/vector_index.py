@@ -86,6 +86,37 @@ def open_index(settings: Settings, *, must_tell: bool = False) -> "VectorIndex":
     )
 
 
+def open_index_of(settings: Settings, model: str, size: int | None) -> "VectorIndex":
+    """The configured index, for chunks that come with their vectors: of `model`, so long; no model is asked.
+
+    Without a size they are found by words alone. Raises as `open_index`.
+    """
+    url, key = qdrant_server(settings)
+    http = WritingHttp(url, api_key=key, timeout_seconds=settings.qdrant_timeout_seconds)
+    embeddings = (lambda: _ReadyVectors(size)) if size is not None else None
+    versions = _versions(settings, must_tell=False)
+    name = settings.qdrant_collection
+    return VectorIndex(http, name, embeddings=embeddings, embedding_model=model, versions=versions)
+
+
+class _ReadyVectors:
+    """In the place of a model whose vectors are there already: it knows their length."""
+
+    batch_size = 0
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        raise NotImplementedError("the vectors are there")
+
+    def embed_query(self, text: str) -> list[float]:
+        return [0.0] * self._size
+
+    def close(self) -> None:
+        pass
+
+
 def _versions(settings: Settings, *, must_tell: bool) -> "Versions | None":
     try:
         address = redis_url(settings)

@@ -1,6 +1,6 @@
 """Clients of Valkey: every connection is made here, with each of its time-outs stated."""
 
-from typing import Any
+from typing import Any, Self, cast
 
 from redis import Redis
 from redis.asyncio import BlockingConnectionPool
@@ -8,9 +8,12 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
+
+from app.core.queue.sentinel import async_sentinel_client, sentinel_client
+from app.core.sentinel_address import is_sentinel
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 COMMAND_TIMEOUT_SECONDS = 5.0
@@ -19,34 +22,51 @@ HEALTH_CHECK_INTERVAL_SECONDS = 30
 API_CONNECTIONS = 1
 """What one API process needs beside its link and its subscription, for what is asked seldom."""
 
-VALKEY_UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
-"""What redis-py raises when Valkey can't be reached or is still loading its file."""
+VALKEY_UNREACHABLE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
+"""What redis-py raises when Valkey can't be reached, is still loading its file, or is a master no longer."""
 VALKEY_FULL = OutOfMemoryError
 """What it raises when Valkey is at its `maxmemory` and refuses a write."""
 VALKEY_UNAVAILABLE = (*VALKEY_UNREACHABLE, VALKEY_FULL)
 """A command that was not carried out, and may be later."""
 
 
+class ValkeyClient(Redis):
+    """redis-py's client, for every address that REDIS_URL may be: RQ's commands take it as RQ_CONNECTION_CLASS."""
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        """A pooled, lazy client; `options` are those of its connections."""
+        if is_sentinel(url):
+            return sentinel_client(url, cls, options)
+        return cast(Self, super().from_url(url, **options))
+
+
 def connect(redis_url: str, **options: Any) -> "Redis":
-    """A pooled, lazy client of Valkey with every time-out stated; `options` go to `redis.Redis.from_url`."""
+    """A pooled, lazy client of Valkey with every time-out stated; `options` go to its connections.
+
+    A connection to a master that is one no longer is made anew, as a lost one is.
+    """
     stated: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "socket_timeout": COMMAND_TIMEOUT_SECONDS,
         "health_check_interval": HEALTH_CHECK_INTERVAL_SECONDS,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
+        "retry_on_error": [ReadOnlyError],
     }
-    return Redis.from_url(redis_url, **stated | options)
+    return ValkeyClient.from_url(redis_url, **stated | options)
 
 
 def connect_async(redis_url: str) -> "AsyncRedis":
     """The API's client of Valkey: lazy, at most `API_CONNECTIONS` connections, for which calls wait their turn."""
-    pool = BlockingConnectionPool.from_url(
-        redis_url,
-        max_connections=API_CONNECTIONS,
-        timeout=COMMAND_TIMEOUT_SECONDS,
-        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        socket_timeout=COMMAND_TIMEOUT_SECONDS,
-        health_check_interval=HEALTH_CHECK_INTERVAL_SECONDS,
-        retry=AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
-    )
-    return AsyncRedis.from_pool(pool)
+    stated: dict[str, Any] = {
+        "max_connections": API_CONNECTIONS,
+        "timeout": COMMAND_TIMEOUT_SECONDS,
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "socket_timeout": COMMAND_TIMEOUT_SECONDS,
+        "health_check_interval": HEALTH_CHECK_INTERVAL_SECONDS,
+        "retry": AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
+        "retry_on_error": [ReadOnlyError],
+    }
+    if is_sentinel(redis_url):
+        return async_sentinel_client(redis_url, stated)
+    return AsyncRedis.from_pool(BlockingConnectionPool.from_url(redis_url, **stated))

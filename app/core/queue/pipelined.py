@@ -17,7 +17,7 @@ import hiredis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.core.logging import get_logger
@@ -26,6 +26,8 @@ ANSWER_SECONDS = 5.0
 """Longest wait for an answer; then the connection is given up, and all that wait on it are told."""
 WATCH_SECONDS = 0.5
 END_SECONDS = 0.2
+NO_REPLICAS = "NOREPLICAS"
+"""How a Valkey with `min-replicas-to-write` refuses while it has too few: for us it is away."""
 
 Argument = str | bytes | int | float
 
@@ -61,14 +63,20 @@ class Link:
         connection = self._connection
         if connection is None:
             connection = await self._connected()
-        if not connection.is_connected:  # it would connect again, and nobody would read what it says
-            raise RedisConnectionError("lost Valkey")
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
-        self._pending.append((answer, loop.time()))
-        self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # it takes tuples of any length
-        self._to_send.set()
-        return await answer
+        return await self._sent(connection, command)
+
+    async def call_all(self, *commands: tuple[Argument, ...]) -> list[Any]:
+        """Valkey's answers to `commands`, which go one after another over one connection. Raises as `call` does."""
+        connection = self._connection
+        if connection is None:
+            connection = await self._connected()
+        answers = await asyncio.gather(
+            *[self._sent(connection, command) for command in commands], return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers
 
     async def run(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
         """The script's answer. Raises as `call` does."""
@@ -84,6 +92,18 @@ class Link:
             await self._connection.disconnect()
         self._connection = None
         await end(*self._tasks)
+
+    def _sent(self, connection: AbstractConnection, command: tuple[Argument, ...]) -> "asyncio.Future[Any]":
+        """What will be the answer to `command`, which is on its way."""
+        if self._connection is not connection or not connection.is_connected:
+            # It would connect again, and nobody would read what it says.
+            raise RedisConnectionError("lost Valkey")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        self._pending.append((answer, loop.time()))
+        self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # it takes tuples of any length
+        self._to_send.set()
+        return answer
 
     async def _connected(self) -> AbstractConnection:
         """The connection, made once for all who wait for it."""
@@ -122,8 +142,10 @@ class Link:
                     response = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
                 except RedisConnectionError:
                     raise
+                except ReadOnlyError:  # it is a master no longer: whoever is one now is found by connecting anew
+                    raise RedisConnectionError("a master no longer") from None
                 except RedisError as error:  # Valkey's answer
-                    response = error
+                    response = error if not str(error).startswith(NO_REPLICAS) else RedisConnectionError(NO_REPLICAS)
                 answer = self._next()
                 if answer.done():  # who asked has left
                     continue

@@ -32,7 +32,7 @@ from app.core.contract import (
     INGEST_QUEUE,
     PAGE_QUEUE,
     QUERY_QUEUE,
-    WEBHOOK_QUEUE,
+    QUEUES,
     AnswerJob,
     DeleteJob,
     EraseJob,
@@ -44,6 +44,7 @@ from app.core.contract import (
 from app.core.events import log_key
 from app.core.logging import content, get_logger
 from app.core.queue import lines, scripts
+from app.core.queue.acknowledged import NotReplicatedError, Replicas
 from app.core.queue.answers import answers_prefix, fingerprint, is_kept, unpacked
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 from app.core.queue.erasures import ERASED_JOBS
@@ -99,7 +100,6 @@ WORKER_FIELDS = ("state", "current_job", "birth", "hostname", "pid", "last_heart
 MESSAGE_ID = "messaging.message.id"
 """A job's id as an attribute of a trace's span."""
 
-QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
 """Those whose jobs are a client's own."""
 UNSTOPPABLE = frozenset({KINDS[DeleteJob].name, KINDS[EraseJob].name})
@@ -207,12 +207,15 @@ class JobQueue:
         self._depth, self._share = settings.max_queue_depth, settings.tenant_queue_depth
         self.link = Link(valkey)
         """Its connection, which the rates share."""
+        self._replicas = Replicas(valkey, settings.min_replicas_to_ack) if settings.min_replicas_to_ack else None
         self.on_given: Callable[[], None] = lambda: None
         """Told of each kept answer that is given again."""
 
     async def aclose(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         await self.link.close()
+        if self._replicas is not None:
+            await self._replicas.close()
 
     async def submit(
         self,
@@ -229,15 +232,30 @@ class JobQueue:
         A tenant's jobs have their turn `weight` times (1 to 100) as often as another's; at low priority, behind all
         others.
 
-        Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, `TenantBeingErasedError`, and
-        `IdempotencyConflictError` when the key was used with another request.
+        Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, `TenantBeingErasedError`,
+        `IdempotencyConflictError` when the key was used with another request, and `NotReplicatedError`.
         """
         with tracing().send(KINDS[type(payload)].queue) as sending:
             turn: dict[str, Any] = {WEIGHT_FIELD: weight} if weight != 1 else {}
             turn |= {PRIORITY_FIELD: LOW} if priority == LOW else {}
             taken = await self._submit(payload, idempotency, webhook, spender, sending.traceparent, turn)
             sending.set(MESSAGE_ID, taken.job_id)
-            return taken
+        if self._replicas is not None and KINDS[type(payload)].name not in UNSTOPPABLE:
+            await self._make_sure(self._replicas, taken, payload.tenant, is_kept=idempotency is not None)
+        return taken
+
+    async def _make_sure(self, replicas: Replicas, taken: Enqueued, tenant: str, *, is_kept: bool) -> None:
+        """Raise `NotReplicatedError` unless enough replicas have the job.
+
+        Then it is stopped, and its client asks anew; with `is_kept` it goes on: the same key is given the same job.
+        """
+        if await replicas.have(Job.key_for(taken.job_id)):
+            return
+        if not is_kept:
+            with suppress(JobNotFoundError):
+                await self.cancel(taken.job_id, tenant=tenant)
+        log.warning("job_not_replicated", least=self._settings.min_replicas_to_ack)
+        raise NotReplicatedError
 
     async def _submit(
         self,
@@ -368,9 +386,9 @@ class JobQueue:
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
-                stored(result),
+                *stored(result),
                 seconds,
-                *told(result),
+                told(result, moment),
                 *chain.from_iterable((fields | finished_fields(moment) | {"kept": place.mark}).items()),
             ],
         )

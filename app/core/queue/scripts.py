@@ -231,6 +231,7 @@ if status == 'queued' or status == 'scheduled' or status == 'deferred' then
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('HSET', KEYS[1], 'ended_at', ARGV[2])
   canceled(KEYS[1], ARGV[1], KEYS[7], ARGV[3])
+  if redis.call('TYPE', KEYS[4]).ok == 'string' then redis.call('DEL', KEYS[4]) end
   local id = redis.call('XADD', KEYS[4], '0-*', 't', 'ended', 'd', '{}')
   redis.call('EXPIRE', KEYS[4], ARGV[3])
   redis.call('PUBLISH', KEYS[4], string.sub(id, 3) .. ' ended {}')

@@ -17,6 +17,7 @@ from app.core.contract import (
     INGEST_QUEUE,
     PAGE_QUEUE,
     QUERY_QUEUE,
+    QUEUES,
     WEBHOOK_QUEUE,
     AnswerJob,
     IngestJob,
@@ -24,7 +25,7 @@ from app.core.contract import (
     PageJob,
 )
 from app.core.queue.lines import HIGH_IN_A_ROW, LINED, WORKERS_A_PLACE, line_keys
-from app.core.queue.producer import QUEUES, add_to_queue, feed
+from app.core.queue.producer import add_to_queue, feed
 from app.core.settings import Settings
 from tests.integration.worker.test_worker import stock_settings, with_model, working
 from tests.support.model_server import ModelServer

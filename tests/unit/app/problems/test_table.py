@@ -36,6 +36,7 @@ from app.core.documents.collections import CollectionNotFoundError
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError
 from app.core.documents.operations import FileBusyError
 from app.core.errors import Limit, LimitReachedError
+from app.core.queue.acknowledged import NotReplicatedError
 from app.core.queue.connections import VALKEY_FULL, VALKEY_UNAVAILABLE, VALKEY_UNREACHABLE
 from app.core.queue.conversations import ConversationNotFoundError
 from app.core.queue.erasing import TenantBeingErasedError, TenantNotFoundError
@@ -173,6 +174,7 @@ SAMPLES = [
     ),
     Sample(QueueShareError(3), 429, "queue-share-full", {"retry-after": "10"}),
     *(Sample(error("secret"), 503, "queue-unavailable", {"retry-after": "2"}) for error in VALKEY_UNREACHABLE),
+    Sample(NotReplicatedError(), 503, "queue-not-replicated", {"retry-after": "2"}),
     Sample(VALKEY_FULL("secret"), 503, "queue-memory-full", {"retry-after": "10"}),
     Sample(DocumentNotFoundError("secret"), 404, "document-not-found"),
     Sample(CollectionNotFoundError("secret"), 404, "collection-not-found"),

@@ -31,6 +31,7 @@ ANOTHER_SETTING: dict[str, Any] = {
 }  # fmt: skip
 NOT_OF_ANSWERS = {
     "where things are, and who may come": (
+        "redis_ca_file", "redis_sentinel_password", "min_replicas_to_ack",
         "host", "port", "data_dir", "documents_url", "redis_url", "redis_password", "qdrant_url", "qdrant_api_key",
         "openai_api_key", "rerank_api_key", "api_keys", "jwt_secret", "jwt_jwks_url", "jwt_issuer", "jwt_audience",
         "link_secret",
@@ -42,7 +43,8 @@ NOT_OF_ANSWERS = {
     ),
     "how much, how often and how long": (
         "valkey_maxmemory_mb", "upload_max_mb", "upload_max_files", "rate_limit", "address_rate_limit",
-        "address_connections_max", "worker_concurrency", "ingest_concurrency", "webhook_concurrency",
+        "address_connections_max", "worker_concurrency", "worker_processes", "ingest_concurrency",
+        "webhook_concurrency",
         "qdrant_timeout_seconds", "model_timeout_seconds", "job_timeout_seconds", "ingest_timeout_seconds",
         "result_ttl_seconds", "failure_ttl_seconds", "conversation_ttl_seconds",
         "answer_cache_ttl_seconds", "semantic_cache_threshold", "model_max_concurrency",
