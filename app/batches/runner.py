@@ -292,7 +292,7 @@ class Batches:
 
     async def _fill(self, run: _Run, room: int) -> bool:
         """Put the next lines on the queue, `room` at most; whether there was one."""
-        if room < 1 or await self._queue.depth() >= self._settings.max_queue_depth // 2:
+        if room < 1 or await self._queue.depth() >= max(1, self._settings.max_queue_depth // 2):
             return False
         try:
             found = await run_in_threadpool(self._read, run, room)

@@ -17,6 +17,7 @@ from app.core.settings import Settings
 from app.routes.openai import batches as routes
 from tests.integration.worker.test_openai_worker import settings as shared_settings
 from tests.integration.worker.test_worker import working
+from tests.support import ROOT
 from tests.support.api import serving
 from tests.support.batches import QUESTION, create, ended, json_lines, line, read
 from tests.support.credentials import api_key
@@ -129,6 +130,22 @@ def test_embeddings_are_made_in_a_batch(settings: Settings, valkey: Redis, tmp_p
         plain = client.embeddings.create(model="text-embedding-3-small", input=QUESTION).data[0].embedding
     assert made["response"]["body"]["data"][0]["embedding"] == pytest.approx(plain)
     assert refused["response"]["status_code"] == 404
+
+
+def test_the_program_of_the_page_on_batches_runs_as_it_stands(
+    api: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/how-to/batches.md").read_text()
+    program = page.partition("```python\n")[2].partition("```")[0]
+    assert "http://localhost:8000/v1" in program
+    monkeypatch.chdir(tmp_path)
+    program = program.replace("http://localhost:8000/v1", api).replace("rag_…", KEYS["default"][0])
+    with working(settings):
+        exec(program.replace("time.sleep(10)", "time.sleep(0.2)"), {})
+    told = capsys.readouterr().out
+    assert "BatchRequestCounts(completed=2, failed=0, total=2)" in told
+    assert "q-0 completed" in told
+    assert "q-1 completed" in told
 
 
 def test_a_line_that_the_model_fails_is_its_own_misfortune(

@@ -76,7 +76,7 @@ CLOSE = {"connection": "close"}
 BEARER = 'Bearer realm="rag-queue"'
 TEXT = {"content": "x", "headers": {"content-type": "text/plain"}}
 
-PROGRAMS = ("app.cli", "app.embedded", "app.__main__")
+PROGRAMS = ("app.cli", "app.embedded", "app.__main__", "app.core.launch")
 """They run beside the API, or start it; the embedded Qdrant has a table of its own, as Qdrant's clients want it."""
 ELSEWHERE = {
     "app.core.places.PlaceError": "commands alone read and write archives",
