@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: help install install-dev run demo ask ingest key worker test lint types imports lock fuzz audit sbom clean \
+.PHONY: help install install-dev run demo ask ingest key env worker test lint types imports lock fuzz audit sbom clean \
 	test-parts test-services browser prometheus clients helm \
-	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic drill \
+	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic bench-simulate drill \
 	story
 
 help:  ## list the commands
@@ -39,11 +39,14 @@ ask: install  ## ask the running service: make ask q="..."
 ingest: install  ## index data/, or make ingest path=FOLDER
 	@$(RUN) -m ingest $(or $(path),data/)
 
-key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] [rate=60/minute] [tokens=100000/day]
-	@$(RUN) -m app key --name "$(name)" $(if $(tenant),--tenant "$(tenant)") $(if $(role),--role $(role)) $(if $(rate),--rate $(rate)) $(if $(tokens),--tokens $(tokens))
+key: install  ## make an API key: make key name=web [tenant=acme] [role=ingest] [rate=60/minute] [tokens=100000/day] [weight=3]
+	@$(RUN) -m app key --name "$(name)" $(if $(tenant),--tenant "$(tenant)") $(if $(role),--role $(role)) $(if $(rate),--rate $(rate)) $(if $(tokens),--tokens $(tokens)) $(if $(weight),--weight $(weight))
 
-worker: install  ## one more worker beside the running service
-	@exec $(RUN) -m worker
+env: install  ## write .env for docker compose: a key and passwords, where it has none yet
+	@$(RUN) -m app env-file
+
+worker: install  ## one more worker beside the running service; make worker processes=auto for one a core
+	@exec $(RUN) -m worker $(if $(processes),--processes "$(processes)")
 
 test: install-dev browser prometheus  ## lint, types, imports and all tests
 	@$(MAKE) --no-print-directory -j2 lint types imports
@@ -130,6 +133,9 @@ audit: install-dev  ## known vulnerabilities of what requirements.lock installs
 
 sbom: install-dev  ## a CycloneDX bill of materials of requirements.lock: sbom.cdx.json
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o sbom.cdx.json
+
+bench-simulate: install-dev  ## what a deployment gives, simulated, and a small real run beside it
+	@$(RUN) -m benchmarks.simulate --check
 
 drill: install-dev  ## kill, stop and starve the parts, and count the jobs
 	@$(RUN) -m benchmarks.drill

@@ -1,4 +1,4 @@
-"""`python -m app`: the whole service on this machine. Also `env`, `key`, `ask`, `demo` and `history`."""
+"""`python -m app`: the whole service on this machine. Also `env`, `env-file`, `key`, `ask`, `demo`, `history`."""
 
 import argparse
 import os
@@ -55,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         "env", help="print exports for `rq` and other programs: the running service's addresses and keys, its worker"
     )
     env.set_defaults(run=_env)
+    env_file = commands.add_parser(
+        "env-file", help="write .env for docker compose: a key and passwords, where it has none yet"
+    )
+    env_file.add_argument("--path", type=Path, default=Path(".env"), help="default: %(default)s")
+    env_file.set_defaults(run=_env_file)
     key = commands.add_parser("key", help="make an API key, and its entry for API_KEYS")
     key.add_argument("--name", required=True, help="what logs call it, e.g. whose it is")
     key.add_argument(
@@ -64,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("--rate", default=KEY_RATE, help='default: %(default)s; "" leaves it to RATE_LIMIT')
     key.add_argument(
         "--tokens", help="what its answers may take, e.g. 100000/day or 2000000/month; default: no limit"
+    )
+    key.add_argument(
+        "--weight", type=int, default=1, help="turns it has for one of another tenant's, where both wait: 1 to 100"
     )
     key.set_defaults(run=_key)
     ask = commands.add_parser("ask", help="ask the running service")
@@ -129,6 +137,17 @@ def _env(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _env_file(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.cli.env_file import write_env_file
+
+    written = write_env_file(arguments.path, rate=KEY_RATE)
+    added, kept = (", ".join(names) or "nothing" for names in (written.added, written.kept))
+    print(f"{arguments.path}: added {added}; kept {kept}")
+    if written.key is not None:
+        print(f"The key of role admin, shown this once (`Authorization: Bearer ...`):\n  {written.key}")
+    return 0
+
+
 def _key(settings: Settings, arguments: argparse.Namespace) -> int:
     try:
         key, entry = make_key(
@@ -137,6 +156,7 @@ def _key(settings: Settings, arguments: argparse.Namespace) -> int:
             role=Role(arguments.role),
             rate=arguments.rate or None,
             tokens=arguments.tokens or None,
+            weight=arguments.weight,
         )
     except ValidationError as error:
         print(

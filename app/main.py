@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from app.metrics.process import ApiMetrics
 
 UPKEEP_SECONDS = 1.0
+FEED_SECONDS = 0.5
+"""How often RQ's lists are filled where only stock workers run, which take no more than what stands there."""
 """Between two looks at retries that are due and at jobs that have ended."""
 GC_THRESHOLD = 10_000
 """New objects after which Python looks for garbage cycles. A request makes none that stay, and Python's own 700 made
@@ -113,7 +115,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
                 metrics.open()
             log.info("api_started", version=VERSION, **overview(settings))
             waiters.start()
-            tasks = [asyncio.create_task(_every_second(name, act)) for name, act in upkeep.items()]
+            tasks = [asyncio.create_task(_again_and_again(name, act)) for name, act in upkeep.items()]
             loop = asyncio.get_running_loop()
             async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(proxy=qdrant_proxy)) as http, valkey:
                 app.state.http = http
@@ -191,7 +193,7 @@ def _chat_log(settings: Settings, valkey: Redis, queue: JobQueue) -> "ChatLog | 
     return ChatLog(valkey, queue, settings)
 
 
-async def _every_second(name: str, act: Callable[[], Awaitable[int]]) -> None:
+async def _again_and_again(name: str, act: Callable[[], Awaitable[int]]) -> None:
     """Call `act` again and again, whatever becomes of it: what it could not do now, it does the next time."""
     while True:
         try:
@@ -200,7 +202,7 @@ async def _every_second(name: str, act: Callable[[], Awaitable[int]]) -> None:
             log.warning("valkey_unavailable", during=name, reason=type(error).__name__)
         except Exception:  # what stands in Valkey may be hostile, and the others must go on
             log.exception("upkeep_failed", during=name)
-        await asyncio.sleep(UPKEEP_SECONDS)
+        await asyncio.sleep(FEED_SECONDS if name == "enqueue_due" else UPKEEP_SECONDS)
 
 
 def from_environment() -> FastAPI:

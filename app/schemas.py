@@ -29,6 +29,7 @@ from app.core.links import Links
 from app.core.model_findings import ModelRole
 from app.core.models import QuietModel
 from app.core.queue.conversations import Conversation
+from app.core.queue.lines import Priority
 
 CREDENTIAL_MAX_CHARACTERS = 8192
 """Longer than tokens of identity providers are."""
@@ -48,6 +49,9 @@ class SearchRequest(QuietModel):
         None, min_length=1, max_length=DOCUMENT_IDS_MAX, description="Look in these documents only"
     )
     filters: SearchFilters | None = Field(None, description="Narrow it further: file names, pages, times")
+    priority: Priority = Field(
+        "normal", description="low: for bulk work; it waits behind all that is not, but for one job in ten"
+    )
 
     def plain(self) -> dict[str, Any]:
         """The fields of the job that this asks for, those that were given."""

@@ -4,7 +4,7 @@
 `uvicorn --http app.server:HttpProtocol ...`, or UVICORN_HTTP in the environment.
 """
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Transport
 from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -47,6 +47,19 @@ class Stage(Enum):
     LEAVING = auto()  # its client, to notice that its request is refused
 
 
+class Exit:
+    """A connection as an application's answer sees it: what it writes to, and may close.
+
+    uvicorn closes as soon as an answer with `Connection: close` is written. With bytes unread that resets the
+    connection, and a proxy that is still sending the body loses the answer, and tells its client of a bad gateway.
+    """
+
+    def __init__(self, protocol: "HttpProtocol", transport: Any) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = protocol.leave
+
+
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with limits on headers, on time, on pace and on the number of connections.
 
@@ -75,6 +88,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._aside_bytes = 0  # that came instead of a body's: extensions of chunks, trailers
         self._dropped_bytes = 0
         self._is_deaf = False
+        self._is_leaving = False
         self._refusal: Rejection | None = None
         self._stage_seen: Stage | None = None
         self._cycle_seen: RequestResponseCycle | None = None
@@ -94,6 +108,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Take it in, or answer at once that there are too many."""
         super().connection_made(transport)
+        self._exit = Exit(self, transport)
         if self.client is not None:
             self.address = counted_as(self.client[0], self._proxies)
         refusal = self._connections.add(self)
@@ -134,16 +149,32 @@ class HttpProtocol(HttpToolsProtocol):
         if self.is_yielding:
             self._connections.serve(self)
         HttpToolsProtocol.on_headers_complete(self)
+        self.cycle.transport = cast(Transport, self._exit)
         self.headers = NO_TRAILERS
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or wait for it: the sweep's is the timer, not one for each response."""
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if self._is_leaving or self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+
+    def leave(self) -> None:
+        """Close: at once, or where a body still comes, when its sender has had the time to read its answer.
+
+        Until then nothing is read, so that who sends has to stop, and looks.
+        """
+        cycle = self.cycle
+        is_sending = cycle is not None and cycle.response_complete and cycle.more_body
+        if not is_sending or self._is_deaf or self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self._is_deaf = self._is_leaving = True
+        self._connections.may_yield(self)
+        self.flow.pause_reading()
+        self.transport.write_eof()
 
     def resume_writing(self) -> None:
         """Its client has taken what was written: its time to do so begins anew."""

@@ -10,8 +10,8 @@ import argparse
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -19,13 +19,15 @@ from typing import TypeVar
 
 import httpx
 
-from app.core.contract import DEFAULT_TENANT, JobStatus
+from app.core.contract import DEFAULT_TENANT, AnswerJob, JobStatus
 from app.core.errors import ErrorCode
 from app.core.queue.records import JobView
 from app.embedded.ports import free_port
-from benchmarks.support import QUESTION, Process, Site, open_site, quiet_logs
+from benchmarks.support import QUESTION, Process, Site, open_site, quiet_logs, sample_chunks
+from tests.support.documents import add_document
 from tests.support.processes import wait_until
 from tests.support.sentinels import DOWN_AFTER_MS, watched
+from worker.index.vector_index import open_index
 
 TOKENS = 20
 """Length of every answer, so that the model's count of tokens tells how many answers reached their end."""
@@ -318,6 +320,47 @@ def cancel(site: Site, scale: float = 1) -> Report:
     return Report(tally, checks, [f"the last stopped after {stopped_after:.2f} s"])
 
 
+def fairness(site: Site, scale: float = 1) -> Report:
+    """10,000 questions of one tenant wait for 64 places; another tenant asks ten, one after another."""
+    places, call_seconds = scaled(64, scale), 0.5
+    settings = {"CHAT_MODEL": chat_model(f"ttft={call_seconds:g}s"), "WORKER_CONCURRENCY": places}
+    with closing(open_index(site.settings)) as index:
+        add_document(index, *sample_chunks(), tenant="another", document_id="another")
+    with site.worker(**settings) as worker:
+        site.wait_for_worker(worker)
+        alone = [_asked_by_another(site) for _ in range(5)]
+        flood = site.submit(scaled(10_000, scale * scale))  # on a smaller scale there are fewer places, too
+        wait_for_calls(site, places)
+        behind = [_asked_by_another(site) for _ in range(10 if scale == 1 else 4)]
+        still_waiting = site.queue.depth()
+        tally = collect(site, flood, seconds=PATIENCE_SECONDS + len(flood) / 20)
+    more = max(behind) - max(alone)
+    others = len(alone) + len(behind)
+    tally = replace(tally, run_twice=tally.answered - tally.finished - others)
+    checks = all_finished(tally) | {
+        "the flood was there to the end": still_waiting > 0,
+        "nobody waits for more than one call longer than alone": more <= call_seconds,
+        "none run twice": tally.run_twice == 0,
+    }
+    notes = [
+        f"alone {min(alone):.2f} to {max(alone):.2f} s, behind the flood {min(behind):.2f} to {max(behind):.2f} s, "
+        f"of which {call_seconds:g} s are the model's; {still_waiting} of the flood waited still"
+    ]
+    return Report(tally, checks, notes)
+
+
+def _asked_by_another(site: Site) -> float:
+    """Seconds from a question of another tenant's to its answer."""
+    began = monotonic()
+    job_id = site.queue.submit(AnswerJob(query=QUESTION, tenant="another")).job_id
+    wait_until(
+        lambda: site.queue.view(job_id, tenant="another").status is JobStatus.FINISHED,
+        "it is answered",
+        seconds=PATIENCE_SECONDS,
+    )
+    return monotonic() - began
+
+
 DRILLS: dict[str, Drill] = {
     drill.__name__.replace("_", "-"): drill
     for drill in (
@@ -334,6 +377,7 @@ DRILLS: dict[str, Drill] = {
         model_hangs,
         ten_thousand,
         cancel,
+        fairness,
     )
 }
 

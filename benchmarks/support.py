@@ -26,12 +26,12 @@ import structlog
 from redis import Redis
 from rq import worker_registration
 
+from app.core.children import LAUNCH
 from app.core.contract import DEFAULT_TENANT, AnswerJob
 from app.core.queue.connections import VALKEY_UNAVAILABLE, connect
 from app.core.queue.producer import JobNotFoundError
 from app.core.queue.records import JobView
 from app.core.settings import Settings
-from app.embedded.children import LAUNCH
 from app.embedded.ports import free_port
 from app.embedded.valkey import valkey_command
 from tests.support.documents import add_document

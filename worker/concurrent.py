@@ -50,6 +50,9 @@ DUE_SECONDS = 0.5
 """How often to look for retries that are due."""
 LISTEN_SECONDS = 0.25
 """How long one wait for commands lasts: what the end of the process has to wait for at most."""
+SIGNAL_SECONDS = 0.5
+"""How long the main thread waits at once. One that waits without an end misses a signal that came while it was about
+to, behind the interpreter's lock: nothing wakes it then, and the process is killed when its grace is over."""
 RECONNECT_SECONDS_MIN = 0.1
 RECONNECT_SECONDS_MAX = 2.0
 PAGES_AT_ONCE = 1
@@ -159,7 +162,8 @@ class ConcurrentWorker(SimpleWorker):
         at_once = {name: concurrency(name, settings) for name in self.queue_names()}
         log.info("worker_started", version=VERSION, concurrency=at_once, **overview(settings))
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(SIGNAL_SECONDS)
         self._health.closed()
         self._finished.set()
         for thread in background:

@@ -1,23 +1,26 @@
 """API keys: how one is made, and how API_KEYS says who may use the API.
 
 An entry of API_KEYS is `name:tenant:role:rate:sha256`, with an empty rate for RATE_LIMIT's, and behind it may stand
-what the key's answers may take of the model: `:tokens=100000/day` or `:tokens=2000000/month`. Only the key's hash
-stands there. Keys are 256 random bits, so nobody finds one by guessing, with or without its hash: a slow salted hash,
-which protects passwords that people choose, would cost each request its time and protect nothing. For the same reason
-a look-up by hash is safe: how long it takes tells something about the hash of a wrong key, nothing about a right one.
+what the key's answers may take of the model, `:tokens=100000/day` or `:tokens=2000000/month`, and how many turns the
+tenant has for one of another's where both wait, `:weight=3`. Only the key's hash stands there. Keys are 256 random
+bits, so nobody finds one by guessing, with or without its hash: a slow salted hash, which protects passwords that
+people choose, would cost each request its time and protect nothing. For the same reason a look-up by hash is safe:
+how long it takes tells something about the hash of a wrong key, nothing about a right one.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Annotated
 
-from pydantic import ConfigDict, StringConstraints, ValidationError
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from app.auth.principals import Principal, Role
 from app.core.contract import Label, Sha256
 from app.core.errors import ConfigurationError
 from app.core.models import QuietModel
+from app.core.queue.lines import WEIGHT_MAX
 from app.core.queue.usage import BUDGET
 from app.core.settings import Rate
 
@@ -26,9 +29,11 @@ PREFIX = "rag_"
 KEY_BYTES = 32
 MARK_CHARACTERS = 32
 
-TOKENS = ":tokens="
+OPTION = re.compile(r":(?=(?:tokens|weight)=)")
+"""Before what may stand behind an entry: no part of one holds an equals sign."""
 
 Tokens = Annotated[str, StringConstraints(pattern=BUDGET.pattern)]
+Weight = Annotated[int, Field(ge=1, le=WEIGHT_MAX)]
 KeyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -43,37 +48,44 @@ class KeyEntry(QuietModel):
     rate: Rate | None
     sha256: Sha256
     tokens: Tokens | None = None
+    weight: Weight = 1
 
     def __str__(self) -> str:
-        budget = f"{TOKENS}{self.tokens}" if self.tokens else ""
-        return f"{self.name}:{self.tenant}:{self.role}:{self.rate or ''}:{self.sha256}{budget}"
+        budget = f":tokens={self.tokens}" if self.tokens else ""
+        weight = f":weight={self.weight}" if self.weight != 1 else ""
+        return f"{self.name}:{self.tenant}:{self.role}:{self.rate or ''}:{self.sha256}{budget}{weight}"
 
     @classmethod
     def parse(cls, text: str) -> "KeyEntry":
         """The entry that `text` is. Raises `ValueError` (pydantic's, too)."""
-        text, mark, tokens = text.partition(TOKENS)
+        text, *options = OPTION.split(text)
+        given: dict[str, str] = {}
+        for option in options:
+            label, _, value = option.partition("=")
+            if label in given:
+                raise ValueError(f"it has {label} twice")
+            given[label] = value
         name, colon, rest = text.partition(":")
         parts = rest.rsplit(":", 3)  # a tenant may have colons, what follows it has none
         if not colon or len(parts) != 4:
             raise ValueError("it is not name:tenant:role:rate:sha256")
         tenant, role, rate, digest = parts
         return cls.model_validate(
-            {"name": name, "tenant": tenant, "role": role, "rate": rate or None, "sha256": digest}
-            | ({"tokens": tokens} if mark else {})
+            {"name": name, "tenant": tenant, "role": role, "rate": rate or None, "sha256": digest} | given
         )
 
     def principal(self) -> Principal:
         """Who the key stands for."""
-        return Principal(self.tenant, self.name, self.role, self.rate, tokens=self.tokens)
+        return Principal(self.tenant, self.name, self.role, self.rate, tokens=self.tokens, weight=self.weight)
 
 
 def make_key(
-    *, name: str, tenant: str, role: Role, rate: str | None, tokens: str | None = None
+    *, name: str, tenant: str, role: Role, rate: str | None, tokens: str | None = None, weight: int = 1
 ) -> tuple[str, KeyEntry]:
     """A new key, and the entry that makes it known. Raises `ValueError` when a part has a wrong form."""
     key = PREFIX + token_urlsafe(KEY_BYTES)
     digest = sha256(key.encode()).hexdigest()
-    return key, KeyEntry(name=name, tenant=tenant, role=role, rate=rate, sha256=digest, tokens=tokens)
+    return key, KeyEntry(name=name, tenant=tenant, role=role, rate=rate, sha256=digest, tokens=tokens, weight=weight)
 
 
 class KeyRing:

@@ -28,7 +28,8 @@ class Principal:
 
     `rate` is this principal's own limit of requests, e.g. "600/minute"; None leaves it to RATE_LIMIT. `until` is when
     what the request has shown expires (seconds since 1970); None where it does not. `tokens` is what its answers may
-    take, e.g. "100000/day"; None: any number.
+    take, e.g. "100000/day"; None: any number. `weight`, 1 to 100, is how many turns
+    its tenant has for one of another's, where both wait.
     """
 
     tenant: str
@@ -37,6 +38,7 @@ class Principal:
     rate: str | None = None
     until: int | None = field(default=None, compare=False)
     tokens: str | None = None
+    weight: int = 1
 
     @property
     def key(self) -> str:

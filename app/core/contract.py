@@ -17,6 +17,7 @@ INGEST_QUEUE = "rag_ingest"
 WEBHOOK_QUEUE = "rag_webhooks"
 PAGE_QUEUE = "rag_pages"
 """Looks at pages, which somebody waits for: a queue of its own, so that no long document is before them."""
+QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 ANSWER_JOB = "worker.jobs.answer_question"
 """A job's function, by name: the API never imports the worker. A test holds that each of these resolves."""
 TASK_JOB = "worker.jobs.do_task"

@@ -1,5 +1,6 @@
 """Reading a job's event log (`app.core.events`). What is read is checked: it goes to clients as it is."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,27 @@ import orjson
 from redis.asyncio import Redis as AsyncRedis
 
 from app.core.events import EventType, log_key
+from app.core.packed_log import PACKED_BYTES_MAX, Run, unpack
 
 READ_BATCH = 512
 EVENT_BYTES_MAX = 1 << 20
 """Of one event's data; the largest of ours, what a search has found, is some 10 kB."""
+
+READ = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'string' then
+  return redis.call('XRANGE', KEYS[1], '(0-' .. ARGV[1], '+', 'COUNT', ARGV[2])
+end
+return redis.call('STRLEN', KEYS[1]) <= tonumber(ARGV[3]) and redis.call('GET', KEYS[1]) or {}
+"""
+"""KEYS: log. ARGV: the number to begin after, how many entries, most bytes of a packed log. The entries of a stream,
+or a packed log whole."""
+
+LAST = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'string' then return redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1) end
+return redis.call('STRLEN', KEYS[1]) <= tonumber(ARGV[1]) and redis.call('GET', KEYS[1]) or {}
+"""
+"""KEYS: log. ARGV: most bytes of a packed log. The last entry of a stream, or a packed log whole."""
+
 _TYPES = {event_type.value.encode(): event_type for event_type in EventType}
 
 
@@ -32,19 +50,25 @@ class Page:
 
 
 async def read_log(valkey: "AsyncRedis", job_id: str, *, after: int) -> Page:
-    """The next `READ_BATCH` entries after number `after`; what is no event of ours is left out."""
-    entries: Any = await valkey.xrange(log_key(job_id), min=f"(0-{after}", count=READ_BATCH)
+    """The next `READ_BATCH` entries after number `after`, or all of a packed log; what is no event of ours is left
+    out."""
+    entries: Any = await valkey.eval(READ, 1, log_key(job_id), after, READ_BATCH, PACKED_BYTES_MAX)
+    if isinstance(entries, bytes):
+        events = _after(after, unpack(entries))
+        return Page(events, events[-1].n if events else 0)
     found = [_from_entry(entry_id, fields) for entry_id, fields in entries]
     return Page([event for event in found if event is not None], _number(entries[-1][0]) if entries else 0)
 
 
 async def end_number(valkey: "AsyncRedis", job_id: str) -> int:
     """The number of the last event of a job that has ended; a stock worker's log lacks its end."""
-    entries: Any = await valkey.xrevrange(log_key(job_id), count=1)
+    entries: Any = await valkey.eval(LAST, 1, log_key(job_id), PACKED_BYTES_MAX)
+    if isinstance(entries, bytes):
+        return sum(run.count for run in unpack(entries)) or 1
     if not entries:
         return 1
-    entry_id, fields = entries[0]
-    is_whole = fields.get(b"t") == EventType.ENDED.value.encode()
+    entry_id, flat = entries[0]
+    is_whole = _fields(flat).get(b"t") == EventType.ENDED.value.encode()
     return _number(entry_id) + (0 if is_whole else 1)
 
 
@@ -55,8 +79,25 @@ def from_message(message: bytes) -> Event | None:
     return _event(number, name, data)
 
 
-def _from_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Event | None:
+def _after(after: int, runs: Iterable[Run]) -> list[Event]:
+    """The events of a packed log after number `after`."""
+    found: list[Event] = []
+    number = 0
+    for run in runs:
+        if number + run.count > after:
+            numbered = enumerate(run.each(), start=number + 1)
+            found += [Event(n, run.type, data) for n, data in numbered if n > after and len(data) <= EVENT_BYTES_MAX]
+        number += run.count
+    return found
+
+
+def _from_entry(entry_id: bytes, flat: list[bytes]) -> Event | None:
+    fields = _fields(flat)
     return _event(entry_id.partition(b"-")[2], fields.get(b"t", b""), fields.get(b"d", b""))
+
+
+def _fields(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=False))
 
 
 def _number(entry_id: bytes) -> int:

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import is_host, is_prefix
 from app.core.contract import Instructions, is_signing_secret
+from app.core.cores import usable_cores
 from app.core.providers import LOCAL, LOCAL_DEFAULT, OPENAI, local_model, provider_of
 from app.core.qdrant_addresses import addresses
 from app.core.sentinel_address import is_sentinel, parse_sentinel
@@ -31,7 +32,8 @@ from app.core.sentinel_address import is_sentinel, parse_sentinel
 NO_MODEL = "none"
 """EMBEDDING_MODEL that keeps retrieval to words alone."""
 AUTO = "auto"
-"""EMBEDDING_MODEL where a server is given and no model is: it is asked which there are (`worker.model.choice`)."""
+"""EMBEDDING_MODEL where a server is given and no model is: it is asked which there are (`worker.model.choice`).
+WORKER_PROCESSES: as many as there are cores."""
 OPENAI_HOST = "api.openai.com"
 OPENAI_EMBEDDINGS = "text-embedding-3-small"
 """The model there, where none is named: the cheapest of OpenAI's."""
@@ -61,6 +63,22 @@ def _words(text: object) -> object:
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 """Several values in one variable, with commas or spaces between them."""
 
+
+PROCESSES_MAX = 256
+"""More than machines have cores for, and less than what a slip of the hand would start."""
+
+
+def _processes(number: object) -> object:
+    """As many as this process may use cores for `auto`. Raises `ValueError` without what stands there."""
+    if number == AUTO:
+        return min(usable_cores(), PROCESSES_MAX)
+    if isinstance(number, str) and not (number.isascii() and number.isdecimal()):
+        raise ValueError(f"must be {AUTO} or a number from 1 to {PROCESSES_MAX}")
+    return number
+
+
+Processes = Annotated[int, BeforeValidator(_processes)]
+"""A number of processes, or `auto`: one for each core."""
 
 _PRICE = re.compile(r"(?P<model>.+)=(?P<input>\d{1,6}(\.\d{1,9})?)/(?P<output>\d{1,6}(\.\d{1,9})?)", re.ASCII)
 
@@ -231,7 +249,7 @@ class Settings(BaseSettings):
     api_keys: Words | None = Field(
         None,
         description="Who may use the API, an entry a key: name:tenant:role:rate:sha256, perhaps with "
-        ":tokens=100000/day; `make key` makes one",
+        ":tokens=100000/day or :weight=3; `make key` makes one",
     )
     jwt_secret: SecretStr | None = Field(None, description="Secret of the JWTs (HS256) that the API accepts")
     jwt_jwks_url: str | None = Field(None, description="Where the public keys (RS256, ES256) of the JWTs are")
@@ -270,6 +288,13 @@ class Settings(BaseSettings):
     )
 
     worker_concurrency: int = Field(32, ge=1, le=1024, description="Questions one worker process answers at once")
+    worker_processes: Processes = Field(
+        1,
+        ge=1,
+        le=PROCESSES_MAX,
+        description="Worker processes that `python -m worker` and `python -m app` start, a core each; auto: one for "
+        "each core they may use",
+    )
     ingest_concurrency: int = Field(2, ge=1, le=64, description="Documents one worker process indexes at once")
     webhook_concurrency: int = Field(
         8, ge=1, le=64, description="Webhooks one worker process delivers at once, half of them of one tenant at most"
@@ -365,7 +390,8 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="Port of a process's own for /metrics, which turns METRICS on; a worker has no other, and "
-        "`python -m app` gives its worker the next one",
+        "worker processes have one each, from the next one "
+        "on under `python -m app`, else from this one on",
     )
     metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT; it asks nobody who they are")
     model_prices: Prices | None = Field(

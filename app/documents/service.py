@@ -38,6 +38,7 @@ class Place:
     tenant: str
     collection: str
     request_id: str | None = None
+    weight: int = 1
 
 
 class Documents:
@@ -87,7 +88,7 @@ class Documents:
         replaced = await self._catalog.do(put)  # nobody removes the bytes now
         try:
             await run_in_threadpool(file.draft.keep, place.tenant)
-            job_id = (await self._queue.submit(job)).job_id
+            job_id = (await self._queue.submit(job, weight=place.weight)).job_id
         except Exception:
             await self._put_back(place.tenant, record, replaced)
             raise
@@ -112,7 +113,7 @@ class Documents:
         """The tenant's documents, the newest first."""
         return await self._catalog.do(operations.page(tenant, collection=collection, after=after, limit=limit))
 
-    async def remove(self, tenant: str, document: str, *, request_id: str | None = None) -> None:
+    async def remove(self, tenant: str, document: str, *, request_id: str | None = None, weight: int = 1) -> None:
         """Forget a document and its file at once; its chunks leave the index by a job.
 
         The catalog forgets it first, so that a job which is just indexing it learns that it is overtaken. Raises
@@ -122,7 +123,7 @@ class Documents:
         await self._catalog.do(operations.delete(tenant, document))
         job = DeleteJob(tenant=tenant, collection=record.collection, document_id=document, request_id=request_id)
         try:
-            await self._queue.submit(job)
+            await self._queue.submit(job, weight=weight)
         except Exception:
             await self._catalog.do(operations.put(tenant, record))
             raise

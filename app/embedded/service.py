@@ -1,4 +1,4 @@
-"""The whole service on one machine: Valkey, Qdrant and a worker as children, HTTP in this process."""
+"""The whole service on one machine: Valkey, Qdrant and workers as children, HTTP in this process."""
 
 import asyncio
 import os
@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from app.auth.gate import check_address
 from app.chat_log.place import embedded as embedded_log
 from app.core.child_environment import QDRANT_KEY_VARIABLE, for_store, for_worker
+from app.core.children import Child
 from app.core.errors import ConfigurationError
 from app.core.index_notes import SMALL_CHUNKS, lacks_vectors_of, noted
 from app.core.logging import get_logger
@@ -28,7 +29,7 @@ from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobQueue
 from app.core.services import Services, publish, redis_url, services_file
 from app.core.settings import AUTO, Settings
-from app.embedded.children import Child
+from app.core.worker_processes import metrics_ports, worker_children
 from app.embedded.credentials import Credentials, credentials
 from app.embedded.data_dir import DataDirLock, tighten
 from app.embedded.ports import LOOPBACK, CannotListenError, free_port, listen
@@ -41,14 +42,11 @@ if TYPE_CHECKING:
 
 VALKEY_PORT = 6379
 QDRANT_PORT = 6333
-PORT_MAX = 65_535
 READY_POLL_SECONDS = 0.05
 HTTP_GRACE_SECONDS = 10
 """For the requests in flight, streams among them."""
 STORE_GRACE_SECONDS = 20.0
 """For Valkey and Qdrant to write to disk what they hold; a killed one replays its log at the next start."""
-WORKER_EXTRA_GRACE_SECONDS = 5.0
-"""Beyond its own grace, for what a worker does after its last job."""
 REEMBED_AGAIN_SECONDS = 30.0
 """Until it is looked again: the model may be back."""
 REEMBED_AGAIN_SECONDS_MAX = 600.0
@@ -107,8 +105,8 @@ class Service:
                 )
             )
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                children = self._children(services, secrets, lock.fd)
-                runner.run(self._serve(server, listener, services, children, app.state.api.queue))
+                stores, workers = self._stores(services, secrets, lock.fd), self._workers(services, lock.fd)
+                runner.run(self._serve(server, listener, services, stores, workers, app.state.api.queue))
 
     def _listener(self) -> socket.socket:
         port = self._settings.port
@@ -118,19 +116,17 @@ class Service:
             raise ConfigurationError(f"{error}; set PORT or HOST to another, e.g. PORT={port + 1}") from error
 
     def _open_metrics(self, metrics: "ApiMetrics | None", stack: ExitStack) -> None:
-        """Before a child is started: a port that can't be had is a wrong configuration. The next is the worker's."""
+        """Before a child is started: a port that can't be had is a wrong configuration. The next are the workers'."""
         port = self._settings.metrics_port
         if metrics is None or port is None:
             return
         stack.callback(metrics.close)
         metrics.open()
-        if port == PORT_MAX:
-            raise ConfigurationError(f"METRICS_PORT: the worker has the next port, and there is none after {port}")
-        if port:
+        for next_port in filter(None, metrics_ports(self._settings, others=1)):
             try:
-                listen(self._settings.metrics_host, port + 1).close()
+                listen(self._settings.metrics_host, next_port).close()
             except CannotListenError as error:
-                raise ConfigurationError(f"METRICS_PORT: {error}, the port after it, for the worker") from error
+                raise ConfigurationError(f"METRICS_PORT: {error}, a port after it, for a worker") from error
 
     def _services(self, http_url: str, secrets: Credentials) -> Services:
         """Where everything is, or will be."""
@@ -144,7 +140,7 @@ class Service:
             qdrant_api_key=None if given.qdrant_url else SecretStr(secrets.qdrant_api_key),
         )
 
-    def _children(self, services: Services, secrets: Credentials, lock_fd: int) -> list[Child]:
+    def _stores(self, services: Services, secrets: Credentials, lock_fd: int) -> list[Child]:
         """In the order of their start; they stop in the reverse. None is told a secret by its command line."""
         given, data_dir = self._settings, self._settings.data_dir
         children = []
@@ -162,20 +158,22 @@ class Service:
             command = [sys.executable, "-m", "app.embedded.qdrant", *place]
             env = for_store(os.environ) | {QDRANT_KEY_VARIABLE: secrets.qdrant_api_key}
             children.append(Child("qdrant", command, env=env, fds=[lock_fd], grace_seconds=STORE_GRACE_SECONDS))
-        grace = given.shutdown_grace_seconds + WORKER_EXTRA_GRACE_SECONDS
-        env = _environment(services, given, **_metrics_port(given))
-        worker = Child("worker", [sys.executable, "-m", "worker"], env=env, fds=[lock_fd], grace_seconds=grace)
-        return [*children, worker]
+        return children
+
+    def _workers(self, services: Services, lock_fd: int) -> list[Child]:
+        given, ports = self._settings, metrics_ports(self._settings, others=1)
+        return worker_children(given, environment=_environment(services, given), metrics_ports=ports, fds=[lock_fd])
 
     async def _serve(
         self,
         server: uvicorn.Server,
         listener: socket.socket,
         services: Services,
-        children: Sequence[Child],
+        stores: Sequence[Child],
+        workers: Sequence[Child],
         queue: JobQueue,
     ) -> None:
-        loop = asyncio.get_running_loop()
+        loop, children = asyncio.get_running_loop(), [*stores, *workers]
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, server, children)
         for child in children:
@@ -187,8 +185,9 @@ class Service:
             print("stopping; once more Ctrl-C ends it at once", file=sys.stderr)
             welcome.cancel()
             await asyncio.gather(welcome, return_exceptions=True)
-            for child in reversed(children):
-                await child.stop()
+            await asyncio.gather(*(worker.stop() for worker in workers))
+            for store in reversed(stores):
+                await store.stop()
             print("stopped; DATA_DIR keeps everything for the next start", file=sys.stderr)
 
     @staticmethod
@@ -314,15 +313,9 @@ async def _run_ingest(*arguments: str, environment: dict[str, str]) -> int:
     return code
 
 
-def _metrics_port(settings: Settings) -> dict[str, str]:
-    """The worker's, where there is one: the next, or any free one too."""
-    port = settings.metrics_port
-    return {} if port is None else {"METRICS_PORT": str(port + 1 if port else 0)}
-
-
-def _environment(services: Services, settings: Settings, **more: str) -> dict[str, str]:
-    """What a worker needs of this process's environment, where the services are, and `more`."""
-    found = {"REDIS_URL": services.redis_url.get_secret_value(), "QDRANT_URL": services.qdrant_url, **more}
+def _environment(services: Services, settings: Settings) -> dict[str, str]:
+    """What a worker needs of this process's environment, and where the services are."""
+    found = {"REDIS_URL": services.redis_url.get_secret_value(), "QDRANT_URL": services.qdrant_url}
     if services.qdrant_api_key is not None:
         found["QDRANT_API_KEY"] = services.qdrant_api_key.get_secret_value()
     kept = for_worker(os.environ, Settings.model_fields, has_packages=settings.has_packages)

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.core.contract import JobStatus
-from app.core.queue.producer import QUEUES
+from app.core.contract import QUEUES, JobStatus
 from app.core.queue.records import TOKENS, status_of, time_of
 from app.jobs.histogram import bucket_of
 

@@ -1,8 +1,9 @@
 """A job's way through the service: its steps and when they were, from its record and its event log."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from redis.asyncio import Redis
@@ -10,6 +11,7 @@ from rq.job import Job
 
 from app.core.contract import Stage
 from app.core.events import MAX_EVENTS, EventType, log_key
+from app.core.packed_log import PACKED_BYTES_MAX, Run, unpack
 from app.core.queue.records import JobView, moment_of, time_of
 
 STEPS_MAX = 200
@@ -22,6 +24,10 @@ local record = redis.pcall('HMGET', KEYS[1], 'created_at', 'requeued_at')
 if record.err then record = {} end
 for n, value in ipairs(record) do
   if value and #value > tonumber(ARGV[3]) then record[n] = false end
+end
+if redis.call('TYPE', KEYS[2]).ok == 'string' then
+  local packed = redis.call('STRLEN', KEYS[2]) <= tonumber(ARGV[8]) and redis.call('GET', KEYS[2]) or ''
+  return {record[1] or '', record[2] or '', packed}
 end
 local steps, looked, from, is_silent = {}, 0, '-', true
 while looked < tonumber(ARGV[1]) and #steps < tonumber(ARGV[2]) do
@@ -43,8 +49,9 @@ end
 return {record[1] or '', record[2] or '', steps}
 """
 """KEYS: job, event log. ARGV: most entries to look at, most steps, most bytes of a time, then the types of event that
-begin an attempt, are a word, and say that it has retrieved and ended. When the job was made and sent back, and the
-type and time of each step: of the words the first of each attempt."""
+begin an attempt, are a word, and say that it has retrieved and ended, and most bytes of a packed log. When the job
+was made and sent back, and the type and time of each step: of the words the first of each attempt; or the packed
+log."""
 
 _NAMES = {
     EventType.STARTED.value: "started",
@@ -73,8 +80,10 @@ async def steps_of(valkey: Redis, view: JobView) -> Sequence[Step]:
     """
     created, requeued, events = await valkey.register_script(READ)(
         keys=[Job.key_for(view.job_id), log_key(view.job_id)],
-        args=[ENTRIES_MAX, STEPS_MAX, TIME_BYTES_MAX, *_NAMED],
+        args=[ENTRIES_MAX, STEPS_MAX, TIME_BYTES_MAX, *_NAMED, PACKED_BYTES_MAX],
     )
+    if isinstance(events, bytes):
+        events = list(islice(_steps_in(unpack(events)), STEPS_MAX))
     sent_back = _time(requeued)
     found = [*_from_record(view, created, sent_back), *_from_log(events, sent_back)]
     started = [at for name, at in found if name == "started"]
@@ -92,6 +101,18 @@ def _from_record(view: JobView, created: bytes, sent_back: datetime | None) -> I
             yield stage, at
     if view.ended_at is not None:
         yield view.status.value, view.ended_at
+
+
+def _steps_in(runs: Iterable[Run]) -> Iterator[tuple[bytes, bytes]]:
+    """Type and time of each step of a packed log, as the script has those of a stream."""
+    is_silent = True
+    for run in runs:
+        if run.type is EventType.STARTED:
+            is_silent = True
+        if run.type is not EventType.DELTA or is_silent:
+            yield run.type.value.encode(), str(run.at).encode()
+        if run.type is EventType.DELTA:
+            is_silent = False
 
 
 def _from_log(events: Sequence[Any], sent_back: datetime | None) -> Iterator[tuple[str, datetime]]:

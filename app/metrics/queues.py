@@ -30,12 +30,12 @@ from rq.worker.base import WorkerStatus
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from app.core.budget_keys import LEASES, WINDOW_SECONDS, requests_key, tokens_keys
-from app.core.contract import QUERY_QUEUE
+from app.core.contract import QUERY_QUEUE, QUEUES
 from app.core.logging import get_logger
 from app.core.metrics.families import QUEUE_FAMILIES
 from app.core.queue.connections import connect
+from app.core.queue.lines import SINCE, line_keys
 from app.core.queue.outbox import OPTIONAL, OUTBOX, READERS, START, cursor_key
-from app.core.queue.producer import QUEUES
 from app.core.queue.records import time_of
 from app.core.settings import Settings
 from app.jobs.processes import Process, processes
@@ -64,7 +64,9 @@ WORKER_FIELDS = (
     "state", "birth", "hostname", "pid", "successful_job_count", "failed_job_count", "total_working_time",
 )  # fmt: skip
 
-READ_QUEUES = """
+READ_QUEUES = (
+    SINCE
+    + """
 local function text(value)
   return type(value) == 'string' and string.sub(value, 1, tonumber(ARGV[3])) or false
 end
@@ -73,11 +75,9 @@ local function size(command, key)
   return type(found) == 'number' and found or 0
 end
 local queues = {}
-for at = 1, #KEYS, 8 do
-  local sizes = {size('LLEN', KEYS[at])}
+for at = 1, #KEYS, 10 do
+  local sizes = {size('LLEN', KEYS[at]) + size('ZCARD', KEYS[at + 8]) + size('ZCARD', KEYS[at + 9])}
   for registry = 1, 6 do sizes[registry + 1] = size('ZCARD', KEYS[at + registry]) end
-  local job, since = redis.pcall('LINDEX', KEYS[at], 0), false
-  if type(job) == 'string' then since = text(redis.pcall('HGET', ARGV[1] .. job, 'enqueued_at')) end
   local workers = {}
   local keys = redis.pcall('SRANDMEMBER', KEYS[at + 7], ARGV[2])
   for _, key in ipairs(keys.err and {} or keys) do
@@ -88,12 +88,13 @@ for at = 1, #KEYS, 8 do
       workers[#workers + 1] = worker
     end
   end
-  queues[#queues + 1] = {sizes, since, workers}
+  queues[#queues + 1] = {sizes, text(since(KEYS[at], ARGV[1])), workers}
 end
 return queues
 """
-"""KEYS: eight of each queue: itself, `REGISTRIES`, its set of workers. ARGV: prefix of jobs' keys, `RQ_WORKERS_MAX`,
-`TEXT_MAX`, `WORKER_FIELDS`. Of each queue: lengths, since when its next job waits, workers."""
+)
+"""KEYS: ten of each queue: itself, `REGISTRIES`, its set of workers, its lines. ARGV: prefix of jobs' keys,
+`RQ_WORKERS_MAX`, `TEXT_MAX`, `WORKER_FIELDS`. Of each queue: lengths, since when its next job waits, workers."""
 
 READ_BUDGET = """
 local now = redis.call('TIME')
@@ -253,7 +254,12 @@ def _workers(queues: Iterable[Any]) -> Iterable[GaugeMetricFamily | CounterMetri
 
 def _keys_of(queue: str) -> list[str]:
     registries = [registry.key_template.format(queue) for registry in REGISTRIES]
-    return [f"{Queue.redis_queue_namespace_prefix}{queue}", *registries, WORKERS_BY_QUEUE_KEY % queue]
+    return [
+        f"{Queue.redis_queue_namespace_prefix}{queue}",
+        *registries,
+        WORKERS_BY_QUEUE_KEY % queue,
+        *line_keys(queue),
+    ]
 
 
 def _fields(worker: Sequence[bytes | None]) -> dict[str, bytes]:

@@ -61,7 +61,14 @@ async def ask(request: Request, principal: Asker) -> Response:
         **asked.plain(),
     )
     return await submit(
-        job, principal, api, links, webhook=webhook, key=headers.get("idempotency-key"), prefer=headers.get("prefer")
+        job,
+        principal,
+        api,
+        links,
+        webhook=webhook,
+        key=headers.get("idempotency-key"),
+        prefer=headers.get("prefer"),
+        priority=asked.priority,
     )
 
 

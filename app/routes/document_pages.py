@@ -155,7 +155,8 @@ def _job(record: DocumentRecord, principal: Principal, request: Request, **about
 
 async def _look(api: Api, documents: Documents, principal: Principal, job: PageJob, wait: int) -> PageResult:
     await run_in_threadpool(documents.store.size, job.tenant, job.sha256)  # else there is nothing to look at
-    return await Looks(api.queue, api.waiters, api.places).look(job, key=principal.key, seconds=wait)
+    looks = Looks(api.queue, api.waiters, api.places)
+    return await looks.look(job, key=principal.key, seconds=wait, weight=principal.weight)
 
 
 def _headers(etag: str, version: str | None) -> dict[str, str]:

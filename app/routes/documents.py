@@ -81,7 +81,7 @@ async def upload(
     until_answered.enter_context(api.places.held(Limit.UPLOADS, principal.key))
     await documents.check_room(principal.tenant)
     async with receiving(request, documents.store, api.settings) as received:
-        place = Place(principal.tenant, _collection(received, collection), request_id_of(request))
+        place = Place(principal.tenant, _collection(received, collection), request_id_of(request), principal.weight)
         refusals = _refusals(received.files)
         taken = [file for number, file in enumerate(received.files) if number not in refusals]
         is_replay = key is not None and await documents.is_replay(
@@ -142,7 +142,7 @@ async def delete_document(
 
     Deleting it again is a 404 and changes nothing.
     """
-    await documents.remove(principal.tenant, document_id, request_id=request_id_of(request))
+    await documents.remove(principal.tenant, document_id, request_id=request_id_of(request), weight=principal.weight)
 
 
 _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {

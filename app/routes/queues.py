@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.auth.dependencies import Admin, AdmittedRoute
-from app.core.contract import QUERY_QUEUE
-from app.core.queue.producer import QUEUES, JobQueue
+from app.core.contract import QUERY_QUEUE, QUEUES
+from app.core.queue.producer import JobQueue
 from app.dependencies import ApiDep
 from app.jobs.budget import budget_of
 from app.jobs.ends import MINUTES_MAX

@@ -31,4 +31,4 @@ async def search(
     """Put a search on the queue. `/result/{job_id}` then has the chunks that fit best, under `result.hits`."""
     job = SearchJob(tenant=principal.tenant, request_id=request_id_of(request), **body.plain())
     links = await links_for(request, principal)
-    return await submit(job, principal, api, links, key=idempotency_key, prefer=prefer)
+    return await submit(job, principal, api, links, key=idempotency_key, prefer=prefer, priority=body.priority)

@@ -1,6 +1,7 @@
 """From a request to a job: what `POST /chat` and `POST /search` have in common."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from fastapi import Response
 
@@ -8,6 +9,7 @@ from app.auth.dependencies import Principal
 from app.core.contract import AnswerJob, Webhook
 from app.core.errors import Limit
 from app.core.links import Links
+from app.core.queue.lines import Priority
 from app.core.queue.producer import Enqueued, Idempotency
 from app.core.queue.records import JobView, Payload
 from app.dependencies import Api
@@ -27,6 +29,7 @@ async def submit(
     webhook: Webhook | None = None,
     key: str | None,
     prefer: str | None,
+    priority: Priority = "normal",
 ) -> Response:
     """Put `payload` on its queue: 202 with where to look, or 200 with the result when it was there in time.
 
@@ -38,12 +41,21 @@ async def submit(
         spender = spender if may_spend else None
     name = idempotency_key(key)
     idempotency = Idempotency(owner=principal.key, key=name) if name is not None else None
+    put = partial(
+        api.queue.submit,
+        payload,
+        idempotency=idempotency,
+        webhook=webhook,
+        spender=spender,
+        weight=principal.weight,
+        priority=priority,
+    )
     seconds = wait_seconds(prefer)
     if not seconds:
-        taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook, spender=spender)
+        taken = await put()
         return _accepted(taken, links, {})
     with api.places.held(Limit.WAITS, principal.key):  # before there is a job: who is refused will ask again
-        taken = await api.queue.submit(payload, idempotency=idempotency, webhook=webhook, spender=spender)
+        taken = await put()
         view = await api.queue.view(taken.job_id, tenant=principal.tenant)
         view = await api.waiters.wait_for_end(view, seconds, tenant=principal.tenant)
     applied = {"Preference-Applied": f"wait={seconds}"}

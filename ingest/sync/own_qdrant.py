@@ -71,7 +71,7 @@ def _launch(folder: Path, key: str, errors: IO[bytes]) -> subprocess.Popen[bytes
     # The launcher sees to it that Qdrant does not outlive us, even when we are killed.
     return subprocess.Popen(  # noqa: S603 - the folder is the operator's own
         [
-            *(sys.executable, "-m", "app.embedded.launch"),
+            *(sys.executable, "-m", "app.core.launch"),
             *(sys.executable, "-m", "app.embedded.qdrant", "--data-dir", str(folder), "--port", "0"),
         ],
         env=for_store(os.environ) | {QDRANT_KEY_VARIABLE: key},

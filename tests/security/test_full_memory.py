@@ -17,9 +17,8 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 from rq import Queue
 
-from app.core.contract import QUERY_QUEUE
+from app.core.contract import QUERY_QUEUE, QUEUES
 from app.core.queue.connections import VALKEY_UNAVAILABLE, connect
-from app.core.queue.producer import QUEUES
 from app.core.serializer import PlainSerializer
 from app.core.services import redis_url
 from app.core.settings import Settings

@@ -18,7 +18,9 @@ from redis import Redis
 from rq.job import Job
 
 from app.core.contract import CITATIONS_MAX, QUERY_QUEUE, TOP_K_MAX
+from app.core.event_log import Page, end_number, read_log
 from app.core.events import log_key
+from app.core.packed_log import PACKED_BYTES_MAX
 from app.core.queue.connections import connect, connect_async
 from app.core.queue.producer import JobNotFoundError, JobQueue, fetch_view, results_key
 from app.core.queue.records import RECORD_BYTES_MAX, JobView
@@ -134,6 +136,35 @@ def test_a_result_costs_no_more_than_a_record_may(
     with measured():
         view = read(valkey_url)
     assert view is None or (view.result is None and view.error is not None)
+
+
+@pytest.mark.parametrize("packed", [*PACKED.values(), *map(zlib.compress, PICKLES.values())], ids=[*PACKED, *PICKLES])
+def test_a_compressed_result_costs_no_more_than_a_record_may(valkey: Redis, valkey_url: str, packed: bytes) -> None:
+    put(valkey, "finished", packed=packed)
+    with measured():
+        view = by_the_api(valkey_url)
+    assert view is None or (view.result is None and view.error is not None)
+
+
+BOMBS = {
+    **PACKED,
+    "ten times as many events as there may be": zlib.compress(b"[" + b"[]," * 40_000 + b"[]]"),
+    "a hundred thousand pieces": zlib.compress(b'[["answer.delta",1,"",[' + b"0," * 100_000 + b"0]]]"),
+    "depth": zlib.compress(b"[" * 500_000 + b"]" * 500_000),
+    "more than a log may": b"x" * (PACKED_BYTES_MAX + 1),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_log_costs_no_more_than_a_record_may(valkey: Redis, valkey_url: str, name: str) -> None:
+    valkey.set(log_key("j"), BOMBS[name])
+
+    async def read() -> tuple[Page, int]:
+        async with connect_async(valkey_url) as client:
+            return await read_log(client, "j", after=0), await end_number(client, "j")
+
+    with measured():
+        assert asyncio.run(read()) == (Page([], 0), 1)
 
 
 @pytest.mark.parametrize("name", PACKED)

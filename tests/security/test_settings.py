@@ -51,6 +51,7 @@ WRONG: dict[str, list[str]] = {
     "fusion": ["hunter2"],
     "port": ["hunter2", "-1", "65536"],
     "metrics_port": ["hunter2", "-1", "65536"],
+    "worker_processes": ["hunter2", "0", "257", "-1", "1.5", "AUTO hunter2", "²"],
     "model_prices": ["hunter2", "hunter2=1", "hunter2=1/nan", "hunter2=-1/2", "=1/2", "hunter2=1/2/3",
                      "hunter2=1e9/1", "hunter2=1000000000/1"],
 }  # fmt: skip

@@ -49,6 +49,7 @@ from tests.support.api import serving
 from tests.support.credentials import api_key, bearer
 from tests.support.dripping import DRIPS, dripping
 from tests.support.processes import wait_until
+from tests.support.queue import take_off, waiting
 from tests.support.scripted_server import Reply, ScriptedServer
 from worker import webhooks
 from worker.concurrent import ConcurrentWorker
@@ -171,9 +172,50 @@ def test_a_flood_of_one_tenant_takes_half_of_a_queue_and_leaves_the_other(
         answers = [send(acme, number) for number in range(DEPTH + 5)]
         assert [answer.status_code for answer in answers[SHARE:]] == [429] * (DEPTH + 5 - SHARE)
         assert all(answer.headers["retry-after"] for answer in answers[SHARE:])
-        assert valkey.llen(f"rq:queue:{queue}") == SHARE
+        assert len(waiting(valkey, queue)) == SHARE
         assert all(send(other, number).is_success for number in range(SHARE)), "the other half is the other's"
         assert send(other, 99).status_code == 429
+
+
+@pytest.mark.parametrize("route", WAYS, ids=lambda route: route[1])
+def test_every_job_has_its_turn_by_the_weight_of_the_key_that_asked(
+    valkey: Redis, valkey_url: str, tmp_path: Path, route: tuple[str, str]
+) -> None:
+    queue, send = WAYS[route]
+    key, entry = api_key("heavy", tenant="heavy", role="admin", weight=3)
+    with tenants(valkey_url, tmp_path, api_keys=f"{ENTRIES},{entry}") as (acme, other):
+        other.headers.update(bearer(key))
+        for _ in range(2):
+            send(acme, 0)
+            send(other, 0)
+        weights = {job_id: valkey.hget(Job.key_for(job_id), "weight") for job_id in waiting(valkey, queue)}
+    assert set(weights.values()) == {None, b"3"}
+
+
+@pytest.mark.parametrize(("path", "low"), [
+    ("/chat", {"query": "?", "priority": "low"}),
+    ("/search", {"query": "?", "priority": "low"}),
+    ("/v1/chat/completions", {"model": "rag-queue", "messages": [{"role": "user", "content": "?"}], "stream": True}),
+    ("/v1/responses", {"model": "rag-queue", "input": "?", "background": True}),
+])  # fmt: skip
+def test_what_is_asked_at_low_priority_stands_behind_what_is_not(
+    valkey: Redis, valkey_url: str, tmp_path: Path, path: str, low: dict[str, Any]
+) -> None:
+    more = {} if "priority" in low else {"service_tier": "flex"}
+    with tenants(valkey_url, tmp_path) as (acme, other):
+        ask(acme, 1)
+        with acme.stream("POST", path, json=low | more) as answer:
+            assert answer.is_success
+            [bulk] = waiting(valkey, QUERY_QUEUE)[1:]
+            usual = ask(other, 2).json()
+            assert waiting(valkey, QUERY_QUEUE)[1:] == [usual["job_id"], bulk]
+            assert usual["position"] == 2
+
+
+def test_a_priority_that_is_none_is_refused(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
+    with tenants(valkey_url, tmp_path) as (acme, _):
+        answer = acme.post("/chat", json={"query": "?", "priority": "high"})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/priority")
 
 
 def test_the_refusal_says_that_it_is_the_tenants_share(valkey: Redis, valkey_url: str, tmp_path: Path) -> None:
@@ -218,7 +260,7 @@ def test_jobs_that_wait_for_a_retry_count(valkey: Redis, valkey_url: str, tmp_pa
     with tenants(valkey_url, tmp_path) as (acme, other):
         for number in range(SHARE):
             job_id = ask(acme, number).json()["job_id"]
-            valkey.lrem(f"rq:queue:{QUERY_QUEUE}", 0, job_id)
+            take_off(valkey, QUERY_QUEUE, job_id)
             valkey.hset(Job.key_for(job_id), "status", "scheduled")
             valkey.zadd(ScheduledJobRegistry.key_template.format(QUERY_QUEUE), {job_id: 2**40})
         assert ask(acme, 99).status_code == 429
@@ -327,7 +369,7 @@ def made(client: httpx.Client, valkey: Redis, kind: str) -> str:
         return str(document["job_id"])
     if kind == "delete":
         client.delete(f"/documents/{document['document_id']}").raise_for_status()
-        return str(valkey.lindex(f"rq:queue:{INGEST_QUEUE}", -1).decode())  # type: ignore[union-attr]
+        return waiting(valkey, INGEST_QUEUE)[-1]
     return add(valkey, "delivery", WebhookJob(tenant="acme", job_id="job"))
 
 
@@ -391,7 +433,7 @@ def stop_as_rq_does(valkey: Redis, job_id: str) -> None:
 def lose_with_its_worker(valkey: Redis, job_id: str) -> None:
     """As a worker's maintenance gives up a job that has no attempt left."""
     execution = f"{job_id}:e"
-    valkey.lrem(f"rq:queue:{INGEST_QUEUE}", 0, job_id)
+    take_off(valkey, INGEST_QUEUE, job_id)
     valkey.hset(Job.key_for(job_id), mapping={"status": "started", "retries_left": 0})
     valkey.zadd(f"rq:wip:{INGEST_QUEUE}", {execution: 1})
     recover(Queue(INGEST_QUEUE, connection=valkey, serializer=PlainSerializer))
@@ -399,7 +441,7 @@ def lose_with_its_worker(valkey: Redis, job_id: str) -> None:
 
 def stop_while_it_runs(valkey: Redis, job_id: str) -> None:
     """As RQ's own worker ends a job that it was told to stop: it kills the child, which tells nobody."""
-    valkey.lrem(f"rq:queue:{INGEST_QUEUE}", 0, job_id)
+    take_off(valkey, INGEST_QUEUE, job_id)
     valkey.hset(Job.key_for(job_id), "status", "stopped")
 
 
@@ -508,7 +550,7 @@ def add_delivery(valkey: Redis, job_id: str, tenant: str, url: str) -> None:
     settings = Settings()
     with valkey.pipeline() as pipeline:
         add_to_queue(pipeline, job_id, AnswerJob(tenant=tenant, query="?"), settings)
-        pipeline.lrem(f"rq:queue:{QUERY_QUEUE}", 0, job_id)
+        take_off(pipeline, QUERY_QUEUE, job_id)
         pipeline.hset(Job.key_for(job_id), "status", "stopped")
         pipeline.hset(webhook_key(job_id), mapping={"url": url, "secret": WEBHOOK_SECRET})
         add_to_queue(pipeline, f"{job_id}-webhook", WebhookJob(tenant=tenant, job_id=job_id), settings)
@@ -646,7 +688,7 @@ def test_every_route_says_whether_it_keeps_a_connection_open() -> None:
 def running(client: httpx.Client, valkey: Redis) -> str:
     """A job that runs until `stop_all`."""
     job_id = str(ask(client, 1).raise_for_status().json()["job_id"])
-    valkey.lrem(f"rq:queue:{QUERY_QUEUE}", 0, job_id)
+    take_off(valkey, QUERY_QUEUE, job_id)
     valkey.hset(Job.key_for(job_id), "status", "started")
     return job_id
 

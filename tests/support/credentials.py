@@ -24,10 +24,16 @@ AUDIENCE = "rag-queue"
 
 
 def api_key(
-    name: str, *, tenant: str = "default", role: str = "ask", rate: str | None = None, tokens: str | None = None
+    name: str,
+    *,
+    tenant: str = "default",
+    role: str = "ask",
+    rate: str | None = None,
+    tokens: str | None = None,
+    weight: int = 1,
 ) -> tuple[str, str]:
     """A key, and its entry for API_KEYS."""
-    key, entry = make_key(name=name, tenant=tenant, role=Role(role), rate=rate, tokens=tokens)
+    key, entry = make_key(name=name, tenant=tenant, role=Role(role), rate=rate, tokens=tokens, weight=weight)
     return key, str(entry)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
@@ -11,12 +11,27 @@ from redis.asyncio import Redis as AsyncRedis
 from app.core.contract import JobStatus
 from app.core.queue import producer as queue
 from app.core.queue.connections import connect_async
+from app.core.queue.lines import LINES, line_keys
 from app.core.queue.producer import Enqueued
 from app.core.queue.records import JobView, Payload
 from app.core.services import redis_url
 from app.core.settings import Settings
 
 T = TypeVar("T")
+
+
+def waiting(valkey: Redis, queue: str) -> list[str]:
+    """The jobs that wait on `queue`: those in RQ's list, then those in line, and at last those of low priority."""
+    found: list[Any] = list(cast(Any, valkey.lrange(f"rq:queue:{queue}", 0, -1)))
+    for key in line_keys(queue):
+        found += cast(Any, valkey.zrange(key, 0, -1))
+    return [job_id.decode() for job_id in found]
+
+
+def take_off(valkey: Any, queue: str, job_id: str) -> None:
+    """Take a job off `queue`, as a worker does, wherever it waits there; `valkey` may be a pipeline."""
+    key = f"rq:queue:{queue}"
+    valkey.eval(f"{LINES} leave(KEYS[1], ARGV[1], KEYS[2]) feed(KEYS[1])", 2, key, f"rq:job:{job_id}", job_id)
 
 
 def on_valkey(settings: Settings, act: Callable[[AsyncRedis], Awaitable[Any]]) -> Any:

@@ -20,10 +20,9 @@ import yaml
 from rq import Queue
 from rq.registry import StartedJobRegistry
 
-from app.core.contract import QUERY_QUEUE, AnswerJob
+from app.core.contract import QUERY_QUEUE, QUEUES, AnswerJob
 from app.core.queue.answers import SETTINGS as ANSWER_SETTINGS
 from app.core.queue.answers import fingerprint
-from app.core.queue.producer import QUEUES
 from app.core.services import redis_url
 from app.core.settings import Settings
 from app.core.version import VERSION
@@ -40,7 +39,8 @@ DEFINED: Object = SCHEMA["$defs"]
 FIELDS = {name.upper() for name in Settings.model_fields}
 THE_CHARTS_OWN = {
     "HOST", "PORT", "DATA_DIR", "VALKEY_MAXMEMORY_MB", "REDIS_URL", "QDRANT_URL", "OPENAI_BASE_URL", "DOCUMENTS_URL",
-    "METRICS", "METRICS_PORT", "METRICS_HOST", "TRUSTED_PROXIES", "PUBLIC_URL",
+    "METRICS", "METRICS_PORT", "METRICS_HOST", "TRUSTED_PROXIES", "PUBLIC_URL", "REDIS_CA_FILE",
+    "REDIS_SENTINEL_PASSWORD",
 }  # fmt: skip
 """Settings that have values of their own in the chart, or mean nothing there."""
 OF_LIBRARIES = {"PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
@@ -434,7 +434,7 @@ def test_what_breaks_out_of_a_program_finds_nothing_to_write_and_no_rights(optio
         assert "memory" in container["resources"]["limits"]
         assert not any("hostPath" in volume for volume in spec["volumes"])
         uid = spec["securityContext"]["runAsUser"]
-        assert f"--uid {uid} " in (ROOT / "Dockerfile").read_text()
+        assert f"USER {uid}" in (ROOT / "Dockerfile").read_text()
     for account in _of(options, "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
     assert _of(options, "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "Secret") == []
@@ -534,6 +534,8 @@ def test_keda_counts_what_waits_and_what_runs_where_rq_keeps_it(options: tuple[s
             for queue in queues
             for what, key in (
                 ("waiting", Queue.redis_queue_namespace_prefix + queue),
+                ("lined", f"rag:line:{queue}"),
+                ("low", f"rag:line:{queue}:low"),
                 ("running", StartedJobRegistry.key_template.format(queue)),
             )
         }

@@ -47,6 +47,13 @@ def test_the_api_imports_what_counts_for_prometheus_only_where_it_counts(metrics
     assert ("prometheus_client" in done.stdout.split()) is is_loaded
 
 
+def test_what_watches_worker_processes_imports_nothing_that_works() -> None:
+    code = "import sys, worker.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "worker.processes" in loaded
+    assert not set(loaded) & {*HEAVY_FOR_A_QUESTION, "rq", "redis", "prometheus_client", "uvicorn"}
+
+
 @pytest.mark.parametrize("url", ["", "sqlite:////tmp/never-made.sqlite3"])
 def test_no_start_waits_for_the_chat_logs_library(url: str) -> None:
     code = (

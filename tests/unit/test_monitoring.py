@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from app.core.contract import QUEUES
 from app.core.metrics.families import QUEUE_FAMILIES, ApiFamilies, WorkerFamilies
-from app.core.queue.producer import QUEUES
 from tests.support import ROOT
 from tests.support.prometheus import MISSING, tool
 from tests.support.promql import labels_left, read

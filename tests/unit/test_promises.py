@@ -362,7 +362,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "security/test_network_client::who_says_nothing_more_is_let_go_while_those_who_wait_for_us_are_not",
         "security/test_network_client::one_address_has_so_many_connections_and_another_is_served",
     ),
-    "Where there are several tenants, one has half": (
+    "Where there are several tenants, each has its turn": (
+        "integration/worker/test_fair_queue::who_comes_new_is_next_however_many_of_another_wait",
+        "security/test_tenants::every_job_has_its_turn_by_the_weight_of_the_key_that_asked",
+        "security/test_tenants::what_is_asked_at_low_priority_stands_behind_what_is_not",
         "security/test_tenants::a_flood_of_one_tenant_takes_half_of_a_queue_and_leaves_the_other",
         "security/test_tenants::a_key_that_has_as_much_open_as_it_may_is_told_of_what",
         "security/test_tenants::a_tenant_has_so_many_documents_and_is_told",
@@ -407,15 +410,24 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "With `REDIS_URL` and `QDRANT_URL` set": (f"{MODES}::each_way_to_run_a_worker_answers",),
     "`uvicorn --http app.server:HttpProtocol": (f"{MODES}::each_way_to_run_a_worker_answers",),
-    "`docker compose` wants a key": (
+    "`docker compose` wants a key and passwords": (
         f"{DEPLOYMENT}::the_api_listens_for_all_and_so_is_not_started_without_keys_nor_believes_who_says_to_be_a_proxy",
         f"{DEPLOYMENT}::no_secret_has_a_default_and_each_says_how_to_make_it",
+    ),
+    "`make env` makes those that are not there": (
+        "unit/app/cli/test_env_file::a_new_file_has_all_that_is_needed_and_is_its_owners_alone",
+        "unit/app/cli/test_env_file::what_stands_there_stays_word_for_word_and_only_the_rest_is_added",
     ),
     "`docker compose run --rm ingest`": (f"{DEPLOYMENT}::each_command_exists",),
     "[The Helm chart]": (
         f"{CHART}::every_variable_and_command_exists_in_the_code",
         f"{CHART}::every_object_is_what_kubernetes_expects",
         f"{CHART}::keda_counts_what_waits_and_what_runs_where_rq_keeps_it",
+    ),
+    "`docker compose --profile edge up -d`": (
+        f"{DEPLOYMENT}::behind_nginx_are_two_replicas_that_publish_nothing_and_believe_it_alone",
+        "acceptance/edge/test_limits::an_address_has_sixty_requests_and_another_its_own",
+        "acceptance/edge/test_passing::tls_is_spoken_and_http_is_sent_there",
     ),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
     "With RQ_WORKER_CLASS=worker.ConcurrentWorker": (
@@ -431,7 +443,12 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "with neither variable it unpickles": (f"{OWN_JOBS}::a_stock_worker_calls_what_it_is_told",),
     "it trusts whoever can write": (f"{OWN_JOBS}::a_stock_worker_calls_what_it_is_told",),
     "One worker process keeps WORKER_CONCURRENCY": (f"{WORKER}::questions_wait_for_the_model_side_by_side",),
-    "On SIGTERM it takes no new ones": (
+    "WORKER_PROCESSES (or `python -m worker --processes auto`) starts one for each core": (
+        "acceptance/test_worker_processes::a_killed_process_is_started_again_and_no_question_is_lost",
+        "acceptance/test_metrics::the_service_and_its_workers_have_a_port_each",
+        "unit/app/core/test_worker_processes::auto_is_a_process_for_each_core",
+    ),
+    "On SIGTERM a worker takes no new ones": (
         f"{WORKER}::a_stop_lets_running_questions_finish_and_leaves_the_rest_queued",
         f"{WORKER}::when_the_grace_is_over_running_jobs_go_back_on_the_queue",
     ),
@@ -450,7 +467,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "| `worker/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
     "| `ingest/` |": (f"{README}::every_folder_of_the_three_packages_is_explained",),
     "- **Metrics**:": (
-        "acceptance/test_metrics::the_service_and_its_worker_have_a_port_each",
+        "acceptance/test_metrics::the_service_and_its_workers_have_a_port_each",
         "integration/app/test_metrics::the_page_is_for_admins_whether_or_not_there_is_one",
     ),
     "Queues, workers and the model's budget are read from Valkey": (

@@ -16,7 +16,6 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 PROSE = re.sub(r"```.*?```", "", README, flags=re.S)
 
 NOT_SETTINGS = {
-    "VALKEY_PASSWORD",
     "SIGTERM",
     "BM25",
     "FOLDER",

@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from app.core.errors import MESSAGES, ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import get_logger, job_context
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.producer import feed
 from worker.runtime import spending
 from worker.runtime.attempt import Attempt
 from worker.runtime.intake import TakenJob
@@ -99,6 +100,9 @@ def boundary(
         record.spent = spent
     attempt = Attempt(record)
     try:
+        if record is not None and not isinstance(record, TakenJob):
+            with suppress(*VALKEY_UNAVAILABLE):  # another will
+                feed(record.origin, record.connection)
         if record is not None:
             log.info("job_started", kind=kind, attempt=retries_used(record) + 1, worker=record.worker_name)
         yield record

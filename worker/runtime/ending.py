@@ -55,16 +55,29 @@ class Endings:
         *,
         worker: str = "",
         events: Unwritten = NOTHING,
+        packed: bytes = b"",
         is_over: bool = True,
         keep_seconds: int,
     ) -> Outcome:
         """Run `commands`, after the `events` that `worker` has left unwritten.
 
-        With `is_over` the job's log ends and is kept for `keep_seconds`, and the job stands in the outbox. When the
+        With `is_over` the job's log ends and is kept for `keep_seconds`, as `packed` when that is given, and the job
+        stands in the outbox. When the
         job had ended already, or was not running, nothing is written.
         """
         first, count, *said = events.arguments()
         keep = keep_seconds if keep_seconds > 0 else DEFAULT_RESULT_TTL
-        arguments: list[Any] = [worker, MAX_EVENTS, keep, first, count, int(is_over), job_id, *said, *commands]
+        arguments: list[Any] = [
+            worker,
+            MAX_EVENTS,
+            keep,
+            first,
+            count,
+            int(is_over),
+            job_id,
+            packed,
+            *said,
+            *commands,
+        ]
         keys = [Job.key_for(job_id), log_key(job_id), Job.dependents_key_for(job_id), OPEN, OUTBOX]
         return Outcome(self._if_started(keys=keys, args=arguments))

@@ -18,6 +18,7 @@ from rq.job import Job
 
 from app.core.events import APPEND, MAX_EVENTS, EventType, encode, log_key
 from app.core.logging import get_logger
+from app.core.packed_log import Told, pack
 from worker.runtime import scripts
 
 BATCH_SECONDS = 0.04
@@ -63,9 +64,21 @@ NOTHING = Unwritten(0, ())
 
 
 class EventLog:
-    """The events of one running job. `started` is the number of its `job.started`; `keep_seconds` the log's TTL."""
+    """The events of one running job. `started` is the number of its `job.started`; `keep_seconds` the log's TTL.
 
-    def __init__(self, job_id: str, *, worker: str, started: int, keep_seconds: int, writer: "EventWriter") -> None:
+    `begun` is that event itself, which `scripts.TAKE` has written; given with the number 1, the log can be packed.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        *,
+        worker: str,
+        started: int,
+        keep_seconds: int,
+        writer: "EventWriter",
+        begun: tuple[bytes, int] | None = None,
+    ) -> None:
         self.job_key, self.key = Job.key_for(job_id), log_key(job_id)
         self.worker = worker
         self.keep_seconds = keep_seconds
@@ -77,12 +90,16 @@ class EventLog:
         self._events: list[tuple[EventType, bytes, int]] = []
         self._text: list[str] = []
         self._text_at = 0
+        self._all: list[Told] | None = None
+        """The whole log; None when it has events of another attempt, which only Valkey knows."""
+        if begun is not None and started == 1:
+            self._all = [(EventType.STARTED, *begun)]
 
     def add(self, kind: EventType, data: Mapping[str, Any]) -> None:
         """Add one event."""
         with self._changing:
             self._join_text()
-            self._events.append((kind, encode(data), _now()))
+            self._append(kind, encode(data), _now())
         self._writer.wake(self)
 
     def delta(self, text: str) -> None:
@@ -106,10 +123,26 @@ class EventLog:
             del self._events[: len(done.events)]
             self._first += len(done.events)
 
+    def packed(self) -> bytes:
+        """The whole log, and its end, as `app.core.packed_log` has it; b"" when it stays as it is.
+
+        The caller holds `writing`.
+        """
+        with self._changing:
+            self._join_text()
+            written = self._all
+        return (pack([*written, (EventType.ENDED, b"{}", _now())]) or b"") if written is not None else b""
+
     def _join_text(self) -> None:
         if self._text:
-            self._events.append((EventType.DELTA, encode({"text": "".join(self._text)}), self._text_at))
+            text = "".join(self._text)
+            self._append(EventType.DELTA, encode({"text": text}), self._text_at, text)
             self._text.clear()
+
+    def _append(self, kind: EventType, data: bytes, at: int, text: str | None = None) -> None:
+        self._events.append((kind, data, at))
+        if self._all is not None:
+            self._all.append((kind, data if text is None else text, at))
 
 
 class EventWriter:

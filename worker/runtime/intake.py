@@ -25,7 +25,7 @@ from rq.utils import now, utcformat
 from structlog.contextvars import bound_contextvars
 
 from app.core.budget_keys import PAUSE
-from app.core.events import MAX_EVENTS
+from app.core.events import MAX_EVENTS, encode
 from app.core.logging import get_logger, job_context
 from app.core.queue.connections import VALKEY_FULL
 from app.core.queue.records import fields_of
@@ -297,6 +297,7 @@ class Intake:
             started=number,
             keep_seconds=job.result_ttl or self._keep_seconds,
             writer=self._events,
+            begun=_begun(fields, execution.created_at),
         )
         return job
 
@@ -304,6 +305,12 @@ class Intake:
         """Give back a job that nobody has started, to its place."""
         keys = [self._queue.intermediate_queue_key, Job.key_for(job_id), self._queue.key]
         self._return(keys=keys, args=[job_id])
+
+
+def _begun(fields: Mapping[bytes, bytes], moment: datetime) -> tuple[bytes, int]:
+    """Data and time of the event that a job has started, as `scripts.TAKE` writes it."""
+    given, left = (int(fields.get(name) or 0) for name in (b"retries_given", b"retries_left"))
+    return encode({"attempt": max(0, given - left) + 1}), round(moment.timestamp() * 1000)
 
 
 def _tenant_of(record: list[bytes]) -> bytes:

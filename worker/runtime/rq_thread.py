@@ -19,6 +19,7 @@ from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.job import Job
 from rq.job import JobStatus as RqStatus
 from rq.registry import StartedJobRegistry
+from rq.results import Result
 from rq.utils import now, utcformat
 from rq.worker import SimpleWorker
 from rq.worker.base import WorkerStatus
@@ -26,7 +27,8 @@ from structlog.contextvars import bind_contextvars, bound_contextvars, clear_con
 
 from app.core.logging import get_logger, job_context
 from app.core.queue.connections import VALKEY_UNAVAILABLE
-from app.core.queue.records import TOKENS
+from app.core.queue.producer import results_key
+from app.core.queue.records import RUNNING_FIELDS, TOKENS, finished_data, result_fields
 from app.core.serializer import PlainSerializer
 from worker.runtime import scripts
 from worker.runtime.deadlines import Deadline
@@ -36,6 +38,8 @@ from worker.runtime.interrupts import Calls, own_calls
 from worker.runtime.measures import Became, measures
 from worker.runtime.spending import as_field
 
+RESULTS_MAX = 10
+"""Of a job, as RQ keeps them."""
 HEARTBEAT_TTL_SECONDS = 15
 """A worker not heard of for so long is dead, and its jobs go to another. Four heartbeats may get lost."""
 AGAIN_SECONDS_MIN = 0.1
@@ -207,18 +211,31 @@ class ThreadWorker(SimpleWorker):
         """Overrides RQ: no-op, the job boundary has logged the error with its context."""
 
     def handle_job_success(self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry) -> None:
-        """Overrides RQ: write the result in one step, unless the job has ended meanwhile."""
+        """Overrides RQ: write the result in one step, unless the job has ended meanwhile.
+
+        Of the record what RQ would write, without what a finished job has no use for: it is kept for a day.
+        """
         ttl = job.get_result_ttl(self.default_result_ttl)
 
         def record(pipeline: Pipeline) -> None:
+            assert job.ended_at is not None
             self.increment_successful_job_count(pipeline=pipeline)
-            if usage := _usage(job):
-                pipeline.hset(job.key, mapping=usage)  # beside the record, where they are counted without its result
-            if field := as_field(getattr(job, "spent", None)):
-                pipeline.hset(job.key, mapping=field)  # type: ignore[arg-type]
-            if turn := getattr(job, "turn", None):
-                pipeline.hset(job.key, mapping=turn)
-            job._handle_success(ttl, pipeline, **self._about_execution(job))
+            fields: dict[Any, Any] = {
+                "status": RqStatus.FINISHED.value,
+                "ended_at": utcformat(job.ended_at),
+                "data": finished_data(job.data),
+                **_usage(job),  # beside the record, where they are counted without its result
+                **as_field(getattr(job, "spent", None)),
+                **getattr(job, "turn", {}),
+            }
+            pipeline.hset(job.key, mapping=fields)
+            pipeline.hdel(job.key, *RUNNING_FIELDS)
+            results = results_key(job.id)
+            entry: dict[Any, Any] = {"type": Result.Type.SUCCESSFUL.value, **result_fields(job._result)}
+            pipeline.xadd(results, entry, maxlen=RESULTS_MAX)
+            pipeline.persist(results) if ttl == -1 else pipeline.expire(results, ttl)
+            if ttl != 0:
+                job.finished_job_registry.add(job, ttl, pipeline)
             job.cleanup(ttl, pipeline=pipeline, remove_from_queue=False)
 
         self._end(job, queue, record, "finished", keep_seconds=ttl)
@@ -292,6 +309,7 @@ class ThreadWorker(SimpleWorker):
                 commands,
                 worker=self.name,
                 events=job.events.unwritten(),
+                packed=job.events.packed() if became == "finished" else b"",
                 is_over=is_over,
                 keep_seconds=keep_seconds,
             )
@@ -367,7 +385,7 @@ def _schedule_retry(job: Job, queue: Queue, pipeline: Pipeline) -> None:
     pipeline.zadd(queue.scheduled_job_registry.key, {job.id: ceil(due.timestamp())})
 
 
-def _usage(job: Job) -> dict[Any, Any]:
+def _usage(job: Job) -> dict[str, int]:
     """What the job's answer has cost in `TOKENS`, as the provider counted; empty where nothing was counted."""
     result = getattr(job, "_result", None)
     usage = result.get("usage", {}) if isinstance(result, dict) else {}

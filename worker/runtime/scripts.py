@@ -3,17 +3,26 @@
 Each runs as a Lua script, so that two processes can't both make a change that only one may make.
 """
 
+from app.core.queue.lines import LINES
 from app.core.queue.outbox import ENDED
 from app.core.queue.scripts import BEYOND_MAXMEMORY
 from app.core.queue.turns import TURNED
 from app.core.queue.usage import SPENT
 
 _EVENTS = """
+local function add(log, limit, id, event, data, at)
+  local entry = {log, 'MAXLEN', '~', limit, id, 't', event, 'd', data, 'at', at}
+  local done = redis.pcall('XADD', unpack(entry))
+  if type(done) == 'table' and string.find(done.err, 'WRONGTYPE', 1, true) then
+    redis.call('DEL', log)
+    done = redis.pcall('XADD', unpack(entry))
+  end
+  return done
+end
 local function record(log, limit, keep, first, from, count)
   local n = first
   for i = from, from + 3 * count - 3, 3 do
-    local done =
-      redis.pcall('XADD', log, 'MAXLEN', '~', limit, '0-' .. n, 't', ARGV[i], 'd', ARGV[i + 1], 'at', ARGV[i + 2])
+    local done = add(log, limit, '0-' .. n, ARGV[i], ARGV[i + 1], ARGV[i + 2])
     if type(done) ~= 'table' then
       redis.call('PUBLISH', log, n .. ' ' .. ARGV[i] .. ' ' .. ARGV[i + 1])
     elseif not string.find(done.err, 'equal or smaller', 1, true) then
@@ -25,12 +34,15 @@ local function record(log, limit, keep, first, from, count)
 end
 """
 """Appends events that have their numbers already; those that are in the log are left as they are, so that a worker
-which does not know whether its write came through may write again."""
+which does not know whether its write came through may write again. The packed log of a job whose state somebody has
+put back by hand makes room for what comes."""
 
 PASS_MOST = 500
 """Jobs that one step passes over at most: half a millisecond of Valkey's."""
 
-TAKE = """
+TAKE = (
+    LINES
+    + """
 local popped = ARGV[1]
 for i = 4, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 1 then
@@ -50,6 +62,10 @@ for i = workers, #ARGV, 2 do
       redis.call('LREM', KEYS[2], 1, id)
     else
       id = redis.call('LPOP', KEYS[1])
+      if not id then
+        feed(KEYS[1])
+        id = redis.call('LPOP', KEYS[1])
+      end
     end
     if not id then return {passed, taken} end
     job = 'rq:job:' .. id
@@ -84,15 +100,21 @@ for i = workers, #ARGV, 2 do
   local data = '{"attempt":' .. math.max(0, redis.call('HGET', job, 'retries_given') - left) + 1 .. '}'
   local log = 'rag:events:' .. id
   local at = string.format('%.0f', ARGV[3] * 1000)
-  local event = redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*', 't', 'job.started', 'd', data, 'at', at)
+  local event = redis.pcall('XADD', log, 'MAXLEN', '~', ARGV[5], '0-*', 't', 'job.started', 'd', data, 'at', at)
+  if type(event) ~= 'string' then  -- as `add` has it
+    redis.call('DEL', log)
+    event = redis.call('XADD', log, '0-*', 't', 'job.started', 'd', data, 'at', at)
+  end
   redis.call('EXPIRE', log, ARGV[6])
   local n = string.sub(event, 3)
   redis.call('PUBLISH', log, n .. ' job.started ' .. data)
 
   taken[#taken + 1] = {id, tonumber(n), redis.call('HGETALL', job)}
 end
+feed(KEYS[1])
 return {passed, taken}
 """.replace("PASS_MOST", str(PASS_MOST))
+)
 """KEYS: queue, intermediate queue, wip, then keys that hold everybody back while they are there. ARGV: a job that
 stands in the intermediate queue already or '', now as RQ writes it, now as a number, seconds until the first
 heartbeat is due, bound of a log, seconds to keep it, how many jobs of one tenant may run here at once (0: any), how
@@ -113,11 +135,12 @@ IF_STARTED = (
 local state = redis.call('HMGET', KEYS[1], 'status', 'worker_name')
 if state[1] ~= 'started' then return 0 end
 local limit, keep, first, count = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-if state[2] == ARGV[1] then
-  local failed = record(KEYS[2], limit, keep, first, 8, count)
+local is_own = state[2] == ARGV[1]
+if is_own then
+  local failed = record(KEYS[2], limit, keep, first, 9, count)
   if failed then return failed end
 end
-local i = 8 + 3 * count
+local i = 9 + 3 * count
 while i <= #ARGV do
   local size = tonumber(ARGV[i])
   redis.call(unpack(ARGV, i + 1, i + size))
@@ -126,19 +149,24 @@ end
 if ARGV[6] == '1' then
   local now = redis.call('TIME')
   local at = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
-  local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, '0-*', 't', 'ended', 'd', '{}', 'at', at)
+  local id = add(KEYS[2], limit, '0-*', 'ended', '{}', at)
   redis.call('PUBLISH', KEYS[2], string.sub(id, 3) .. ' ended {}')
-  redis.call('EXPIRE', KEYS[2], keep)
+  if is_own and ARGV[8] ~= '' and id == '0-' .. first + count then
+    redis.call('SET', KEYS[2], ARGV[8], 'EX', keep)
+  else
+    redis.call('EXPIRE', KEYS[2], keep)
+  end
   ended(KEYS[4], KEYS[5], ARGV[7])
   spent(KEYS[1])
+  redis.call('HDEL', KEYS[1], 'spent')
   turned(KEYS[1], ARGV[7])
 end
 return 1 + redis.call('EXISTS', KEYS[3])
 """
 )
 """KEYS: job, log, dependents, open jobs, outbox. ARGV: the worker that has run it, bound of the log, seconds to keep
-it, number of the first event, how many, 1 when the job is over, job id, the events (type, data and when), then
-commands, each behind its length.
+it, number of the first event, how many, 1 when the job is over, job id, the packed log with its end or '',
+the events (type, data and when), then commands, each behind its length.
 
 Runs RQ's own commands in one step, and only when the job has not ended meanwhile: then 1, or 2 when other jobs wait
 for this one's end; else 0."""

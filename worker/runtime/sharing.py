@@ -20,9 +20,10 @@ from rq.job import JobStatus as RqStatus
 from rq.utils import now, utcformat
 
 from app.core.contract import QUERY_QUEUE, AnswerResult
+from app.core.events import EventType
 from app.core.logging import get_logger
 from app.core.queue.answers import answers_prefix
-from app.core.queue.given import FINISH, stored, told
+from app.core.queue.given import FINISH, stored, whole
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.scripts import ANSWER_BYTES_MAX, BEYOND_MAXMEMORY
 from worker.runtime.measures import measures
@@ -77,6 +78,12 @@ _SHARE = (
     BEYOND_MAXMEMORY
     + FINISH
     + f"""
+local function tell(log, event, data)
+  local now = redis.call('TIME')
+  local at = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
+  local number = redis.call('XADD', log, '0-*', 't', event, 'd', data, 'at', at)
+  redis.call('PUBLISH', log, string.sub(number, 3) .. ' ' .. event .. ' ' .. data)
+end
 if ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 local found = redis.pcall('ZPOPMIN', KEYS[2], {BATCH})
 if found.err then return {{0, 0}} end
@@ -91,7 +98,10 @@ for i = 1, #found, 2 do
     redis.call('HSET', job, 'status', 'finished', 'ended_at', ARGV[3], 'kept', ARGV[4])
     local keys = {{job = job, open = KEYS[5], outbox = KEYS[6], results = 'rq:results:' .. id,
       log = 'rag:events:' .. id, finished = KEYS[4]}}
-    finish(keys, id, ARGV[5], '', ARGV[6], tonumber(ARGV[7]))
+    tell(keys.log, '{EventType.DELTA}', ARGV[7])
+    tell(keys.log, '{EventType.ENDED}', '{{}}')
+    redis.call('EXPIRE', keys.log, ARGV[8])
+    finish(keys, id, ARGV[5], ARGV[6], tonumber(ARGV[8]))
     shared = shared + 1
   end
 end
@@ -99,8 +109,8 @@ return {{#found, shared}}
 """
 )
 """KEYS: lease, those that wait, scheduled, finished, open jobs, outbox. ARGV: the job that has led, tenant, time, the
-kept answer's hash, the result, data of the event that is its only piece, seconds to keep it. How many places were
-looked at, twice over, and how many jobs have ended with the answer."""
+kept answer's hash, the result's name and value, data of the event that is its only piece, seconds to keep it. How
+many places were looked at, twice over, and how many jobs have ended with the answer."""
 
 log = get_logger(__name__)
 
@@ -147,11 +157,10 @@ class Waiting:
         Who finds the lease gone, and is not put aside yet, does not wait.
         """
         keys = (self.lease, self._waiting, self._scheduled, f"rq:finished:{QUERY_QUEUE}", OPEN, OUTBOX)
-        _, whole = told(result)
         with self._forgiving("share"):
             looked_at, total = 1, 0
             while looked_at:
-                given = (self._job.id, self._tenant, utcformat(now()), mark, stored(result), whole, seconds)
+                given = (self._job.id, self._tenant, utcformat(now()), mark, *stored(result), whole(result), seconds)
                 looked_at, shared = self._connection.eval(_SHARE, len(keys), *keys, *given)
                 total += shared
             for _ in range(total):

@@ -32,7 +32,7 @@ from app.core.contract import (
     INGEST_QUEUE,
     PAGE_QUEUE,
     QUERY_QUEUE,
-    WEBHOOK_QUEUE,
+    QUEUES,
     AnswerJob,
     DeleteJob,
     EraseJob,
@@ -43,12 +43,13 @@ from app.core.contract import (
 )
 from app.core.events import log_key
 from app.core.logging import content, get_logger
-from app.core.queue import scripts
+from app.core.queue import lines, scripts
 from app.core.queue.acknowledged import NotReplicatedError, Replicas
 from app.core.queue.answers import answers_prefix, fingerprint, is_kept, unpacked
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 from app.core.queue.erasures import ERASED_JOBS
 from app.core.queue.given import GIVE, finished_fields, stored, told
+from app.core.queue.lines import ENTER, LINED, LOW, PRIORITY_FIELD, WEIGHT_FIELD, Priority, line_keys
 from app.core.queue.outbox import OPEN, OUTBOX
 from app.core.queue.pipelined import Link, Script
 from app.core.queue.records import (
@@ -80,6 +81,7 @@ DELETE = Script(scripts.DELETE)
 OWN_FAILED = Script(scripts.OWN_FAILED)
 ENQUEUE_DUE = Script(scripts.ENQUEUE_DUE)
 OWN = Script(scripts.OWN)
+OLDEST = Script(lines.OLDEST)
 GIVE_KEPT = Script(GIVE)
 
 DUE_BATCH = 1000
@@ -98,7 +100,6 @@ WORKER_FIELDS = ("state", "current_job", "birth", "hostname", "pid", "last_heart
 MESSAGE_ID = "messaging.message.id"
 """A job's id as an attribute of a trace's span."""
 
-QUEUES = (QUERY_QUEUE, INGEST_QUEUE, WEBHOOK_QUEUE, PAGE_QUEUE)
 SHOWN_QUEUES = (QUERY_QUEUE, INGEST_QUEUE, PAGE_QUEUE)
 """Those whose jobs are a client's own."""
 UNSTOPPABLE = frozenset({KINDS[DeleteJob].name, KINDS[EraseJob].name})
@@ -223,14 +224,21 @@ class JobQueue:
         idempotency: Idempotency | None = None,
         webhook: Webhook | None = None,
         spender: Spender | None = None,
+        weight: int = 1,
+        priority: Priority = "normal",
     ) -> Enqueued:
         """Put a job on its queue; once this returns, it is not lost. What it spends is `spender`'s.
+
+        A tenant's jobs have their turn `weight` times (1 to 100) as often as another's; at low priority, behind all
+        others.
 
         Raises `QueueFullError`, `QueueShareError`, `TokenBudgetError`, `TenantBeingErasedError`,
         `IdempotencyConflictError` when the key was used with another request, and `NotReplicatedError`.
         """
         with tracing().send(KINDS[type(payload)].queue) as sending:
-            taken = await self._submit(payload, idempotency, webhook, spender, sending.traceparent)
+            turn: dict[str, Any] = {WEIGHT_FIELD: weight} if weight != 1 else {}
+            turn |= {PRIORITY_FIELD: LOW} if priority == LOW else {}
+            taken = await self._submit(payload, idempotency, webhook, spender, sending.traceparent, turn)
             sending.set(MESSAGE_ID, taken.job_id)
         if self._replicas is not None and KINDS[type(payload)].name not in UNSTOPPABLE:
             await self._make_sure(self._replicas, taken, payload.tenant, is_kept=idempotency is not None)
@@ -256,9 +264,11 @@ class JobQueue:
         webhook: Webhook | None,
         spender: Spender | None,
         traceparent: str | None,
+        turn: dict[str, Any],
     ) -> Enqueued:
         settings, kind, job_id = self._settings, KINDS[type(payload)], urandom(16).hex()
         fields, enqueued_at = _new_record(payload, settings, traceparent)
+        fields |= turn
         expires_at = enqueued_at + timedelta(seconds=kind.result_seconds(settings))
         days: list[str] = []
         if spender is not None:
@@ -376,9 +386,9 @@ class JobQueue:
                 Job.redis_job_namespace_prefix,
                 expires_at.isoformat(),
                 json.dumps(webhook.plain()) if webhook else "",
-                stored(result),
+                *stored(result),
                 seconds,
-                *told(result),
+                told(result, moment),
                 *chain.from_iterable((fields | finished_fields(moment) | {"kept": place.mark}).items()),
             ],
         )
@@ -537,8 +547,10 @@ class JobQueue:
         ]
 
     async def depth(self, queue: str = QUERY_QUEUE) -> int:
-        """How many jobs wait."""
-        return int(await self._valkey.llen(_queue_key(queue)))
+        """How many jobs wait for their turn."""
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            _put_depth(pipeline, queue)
+            return sum(await pipeline.execute())
 
     async def is_memory_full(self) -> bool:
         """Whether Valkey is at its `maxmemory`; False where it does not say, as INFO may be forbidden."""
@@ -576,32 +588,29 @@ class JobQueue:
         return index_notes.state_of(kept)
 
     async def oldest_enqueued_at(self, queue: str) -> datetime | None:
-        """Since when the job that is next has waited."""
-        job_id: Any = await self._valkey.lindex(_queue_key(queue), 0)
-        if job_id is None:
-            return None
-        enqueued_at: Any = await self._valkey.hget(Job.key_for(job_id.decode()), "enqueued_at")
-        return datetime.fromisoformat(enqueued_at.decode()) if enqueued_at else None
+        """Since when the job that is next has waited, of those that are not of low priority."""
+        found = await self.link.run(OLDEST, keys=[_queue_key(queue)], args=[Job.redis_job_namespace_prefix])
+        return datetime.fromisoformat(found.decode()) if found else None
 
     async def count(self, queue: str) -> dict[str, int]:
         """How many jobs of `queue` are queued, started, scheduled for a retry, finished, failed and canceled."""
         async with self._valkey.pipeline(transaction=False) as pipeline:
-            pipeline.llen(_queue_key(queue))
+            _put_depth(pipeline, queue)
             for registry in ("wip", "scheduled", "finished", "failed", "canceled"):
                 pipeline.zcard(f"rq:{registry}:{queue}")
-            counts = await pipeline.execute()
+            *waiting, started, scheduled, finished, failed, canceled = await pipeline.execute()
+        counts = (sum(waiting), started, scheduled, finished, failed, canceled)
         return dict(zip(("queued", "started", "scheduled", "finished", "failed", "canceled"), counts, strict=True))
 
     async def enqueue_due(self) -> int:
         """Put jobs whose retry is due on their queues; how many."""
         moved = 0
         for queue in QUEUES:
-            moment = now()
             moved += int(
                 await self.link.run(
                     ENQUEUE_DUE,
                     keys=[ScheduledJobRegistry.key_template.format(queue), _queue_key(queue)],
-                    args=[moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix],
+                    args=_due_arguments(queue),
                 )
             )
         return moved
@@ -652,9 +661,20 @@ class JobQueue:
 def enqueue_due(queue: Queue) -> int:
     """Put the jobs of `queue` whose retry is due on it; how many. Any process may, at any time."""
     keys = (queue.scheduled_job_registry.key, queue.key)
+    return int(queue.connection.eval(scripts.ENQUEUE_DUE, len(keys), *keys, *_due_arguments(queue.name)))
+
+
+def feed(queue: str, valkey: "Redis") -> None:
+    """Fill RQ's list of `queue`, for whoever takes from it and is none of our workers."""
+    valkey.eval(lines.FEED, 1, _queue_key(queue))
+
+
+def _due_arguments(queue: str) -> list[Any]:
+    """Arguments of `scripts.ENQUEUE_DUE` for `queue` now."""
     moment = now()
-    arguments = (moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix)
-    return int(queue.connection.eval(scripts.ENQUEUE_DUE, len(keys), *keys, *arguments))
+    return [
+        moment.timestamp(), utcformat(moment), DUE_BATCH, Job.redis_job_namespace_prefix, int(queue in LINED),
+    ]  # fmt: skip
 
 
 def add_to_queue(
@@ -673,7 +693,10 @@ def add_to_queue(
     pipeline.hset(Job.key_for(job_id), mapping=fields | more)
     pipeline.sadd(Queue.redis_queues_keys, queue)
     pipeline.sadd(OPEN, job_id)
-    pipeline.rpush(queue, job_id)
+    if name in LINED:
+        pipeline.eval(ENTER, 2, queue, Job.key_for(job_id), job_id)
+    else:
+        pipeline.rpush(queue, job_id)
 
 
 def cancel_call(job_id: str, queue: str, settings: Settings) -> tuple[list[str], list[Any]]:
@@ -757,6 +780,13 @@ def _refuse(outcome: bytes, number: int = 0) -> None:
         raise QueueShareError(int(number))
     if outcome == b"full":
         raise QueueFullError(int(number))
+
+
+def _put_depth(pipeline: Any, queue: str) -> None:
+    """Put into `pipeline` what counts the jobs that wait, in RQ's list and in lines."""
+    pipeline.llen(_queue_key(queue))
+    for key in line_keys(queue):
+        pipeline.zcard(key)
 
 
 def _queue_key(name: str) -> str:

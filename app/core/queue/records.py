@@ -5,7 +5,7 @@ RQ's job in Valkey is the one record of a job's state. Whatever is read here is 
 
 import json
 import pickle
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
-from zlib import compress
+from zlib import compress, decompressobj
+from zlib import error as ZlibError  # noqa: N812  (it is a class)
 
 from pydantic import BaseModel, ValidationError
 from redis import Redis
@@ -136,11 +137,21 @@ TRACEPARENT = "traceparent"
 KEPT_META = ("tenant", "kind", "retries", TRACEPARENT)
 """What stays of the metadata of a job that is sent back."""
 
+RUNNING_FIELDS = (
+    *("timeout", "failure_ttl", "last_heartbeat", "retry_intervals", "enqueue_at_front_on_retry"),
+    *("success_callback_name", "failure_callback_name", "stopped_callback_name", "group_id"),
+)
+"""Fields of RQ's record that a finished job has no use for; RQ reads a record without them as well."""
+
 RECORD_BYTES_MAX = 2 * DATA_BYTES_MAX
 """Of what is read of a job at once: RQ keeps a result in base64, which takes a third more."""
 MOMENT_MAX = 10**13
 """Milliseconds since 1970, in the year 2286: what is more is no time of ours."""
 COMPRESS_BYTES_MIN = 1_024
+PACKED = "packed"
+"""The field of a result that holds a long one, compressed, in the place of RQ's `return_value`."""
+PACK_BYTES_MIN = 512
+"""Shorter results stand as RQ has them."""
 FAST = 1
 """zlib's level: that of RQ takes longer and saves little more."""
 NOWHERE: Any = cast(Redis, object())
@@ -198,6 +209,32 @@ def new_record(
 def _stored(data: bytes) -> bytes:
     """Compressed when that gains anything: RQ reads both, as no pickle begins like zlib's data."""
     return data if len(data) < COMPRESS_BYTES_MIN else compress(data, FAST)
+
+
+def finished_data(data: bytes) -> bytes:
+    """What is called, as the record of a finished job has it: always compressed, as RQ itself writes it then."""
+    return compress(data, FAST)
+
+
+def result_fields(value: object) -> dict[str, bytes]:
+    """The result of a job that went well, as its entry in RQ's results has it.
+
+    RQ's own form is base64, and cannot be compressed: of a long result it would be more than all else that is kept of
+    the job. So a long one stands in a field of ours, and RQ's tools find that the job has returned nothing.
+    """
+    if value is None:
+        return {}
+    data = PlainSerializer.dumps(value)
+    if len(data) < PACK_BYTES_MIN:
+        return {"return_value": b64encode(data)}
+    return {PACKED: compress(data, FAST)}
+
+
+def _value_of(fields: Mapping[str, bytes]) -> Any:
+    """What `result_fields` was given. Raises `KeyError`, `Base64Error`, `zlib.error` or `pickle.UnpicklingError`."""
+    if PACKED in fields:
+        return PlainSerializer.loads(decompressobj().decompress(fields[PACKED], DATA_BYTES_MAX))
+    return PlainSerializer.loads(b64decode(fields["return_value"]))
 
 
 @lru_cache(maxsize=64)
@@ -313,10 +350,10 @@ def _kind(record: Record) -> Kind:
 def _outcome(record: Record) -> tuple[Result | None, JobError | None]:
     if record.status is JobStatus.FINISHED:
         try:
-            value = PlainSerializer.loads(b64decode(_last_result(record)["return_value"]))
+            value = _value_of(_last_result(record))
             model = _kind(record).result
             return cast(Result, model.model_validate(value)) if model else None, None
-        except (KeyError, ValidationError, pickle.UnpicklingError, Base64Error):
+        except (KeyError, ValidationError, pickle.UnpicklingError, Base64Error, ZlibError):
             return None, JobError.of(ErrorCode.PAYLOAD_INVALID)
     if record.status is JobStatus.FAILED:
         return None, JobError.of(_failure(record))

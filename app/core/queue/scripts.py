@@ -1,5 +1,6 @@
 """Steps of the producer's side that must be one step in Valkey, on RQ's own keys (rq 2.12) and ours."""
 
+from app.core.queue.lines import LINES
 from app.core.queue.outbox import CANCELED, ENDED, NOW
 from app.core.queue.turns import FORGET
 from app.core.queue.usage import USED
@@ -62,12 +63,17 @@ COUNT_MILLISECONDS = 1_000
 COUNTED_A_MILLISECOND = 4
 """So many jobs make a count last a millisecond longer. Each takes Valkey 2.5 microseconds: 1 % of its time."""
 
-ROOM = f"""
+ROOM = (
+    LINES
+    + f"""
 local function count(queue, scheduled, counts, prefix)
-  local found, total = {{}}, 0
-  for _, place in ipairs({{{{queue, 'LLEN', 'LRANGE'}}, {{scheduled, 'ZCARD', 'ZRANGE'}}}}) do
-    for start = 0, redis.call(place[2], place[1]) - 1, {COUNT_BATCH} do
-      for _, id in ipairs(redis.call(place[3], place[1], start, start + {COUNT_BATCH} - 1)) do
+  local found, total, lines = {{}}, 0, lines_of(queue)
+  local sets = {{scheduled, lines.line, lines.low}}
+  local places = {{{{queue, 'LLEN', 'LRANGE'}}}}
+  for _, set in ipairs(sets) do places[#places + 1] = {{set, 'ZCARD', 'ZRANGE'}} end
+  for _, from in ipairs(places) do
+    for start = 0, redis.call(from[2], from[1]) - 1, {COUNT_BATCH} do
+      for _, id in ipairs(redis.call(from[3], from[1], start, start + {COUNT_BATCH} - 1)) do
         local tenant = redis.pcall('HGET', prefix .. id, 'tenant')
         if type(tenant) ~= 'string' then tenant = '' end
         found[tenant], total = (found[tenant] or 0) + 1, total + 1
@@ -78,15 +84,21 @@ local function count(queue, scheduled, counts, prefix)
   for tenant, waiting in pairs(found) do redis.call('HSET', counts, tenant, waiting) end
   redis.call('PEXPIRE', counts, math.max({COUNT_MILLISECONDS}, math.floor(total / {COUNTED_A_MILLISECOND})))
 end
+local function depth(queue)
+  local high, low = waiting(queue)
+  return redis.call('LLEN', queue) + high + low
+end
 local function has_share(queue, scheduled, counts, prefix, share, tenant, more)
-  if redis.call('LLEN', queue) + redis.call('ZCARD', scheduled) < share then return true end
+  if depth(queue) + redis.call('ZCARD', scheduled) < share then return true end
   if redis.call('EXISTS', counts) == 0 then count(queue, scheduled, counts, prefix) end
   if tonumber(redis.call('HGET', counts, tenant) or '0') >= share then return false end
   redis.call('HINCRBY', counts, tenant, more)
   return true
 end
 """
-"""For scripts that put jobs on a queue: whether `tenant` may have `more` jobs wait there, now or for a retry.
+)
+"""For scripts that put jobs on a queue: `depth(queue)`, how many wait for their turn there, and `has_share`, whether
+`tenant` may have `more` jobs wait there, now or for a retry.
 
 While fewer jobs wait than one tenant may have, nobody can have too many, and nothing is counted. Beyond, what waits
 is counted by each job's own record, and counted anew every second or so: whoever takes a job away need not say so.
@@ -133,12 +145,11 @@ if ARGV[10] ~= '' then
   local tokens = used(KEYS, 14, ARGV[11])
   if tokens >= tonumber(ARGV[10]) then return {'spent', tokens} end
 end
-local position = redis.call('LLEN', KEYS[2]) + 1
-local most, share = tonumber(ARGV[1]), tonumber(ARGV[8])
-if share < most and not has_share(KEYS[2], KEYS[7], KEYS[8], ARGV[5], share, ARGV[9], position > most and 0 or 1) then
+local before, most, share = depth(KEYS[2]), tonumber(ARGV[1]), tonumber(ARGV[8])
+if share < most and not has_share(KEYS[2], KEYS[7], KEYS[8], ARGV[5], share, ARGV[9], before < most and 1 or 0) then
   return {'share', share}
 end
-if position > most then return {'full', position - 1} end
+if before >= most then return {'full', before} end
 redis.call('HSET', KEYS[1], unpack(ARGV, 12))
 if redis.call('HEXISTS', KEYS[1], 'session') == 1 then
   local now = redis.call('TIME')
@@ -146,7 +157,8 @@ if redis.call('HEXISTS', KEYS[1], 'session') == 1 then
 end
 redis.call('SADD', KEYS[4], KEYS[2])
 redis.call('SADD', KEYS[6], ARGV[2])
-redis.call('RPUSH', KEYS[2], ARGV[2])
+enter(KEYS[2], ARGV[2], KEYS[1])
+local position = place_of(KEYS[2], ARGV[2]) + 1
 """
     + REMEMBER
     + """
@@ -170,21 +182,23 @@ local most, share = tonumber(ARGV[2]), tonumber(ARGV[3])
 if share < most and not has_share(KEYS[1], KEYS[2], KEYS[3], ARGV[1], share, ARGV[4], 0) then
   return {'share', share}
 end
-local depth = redis.call('LLEN', KEYS[1])
-return {depth >= most and 'full' or 'room', depth}
+local before = depth(KEYS[1])
+return {before >= most and 'full' or 'room', before}
 """
 )
 """KEYS: queue, scheduled, counts of the queue, the mark of the tenant's erasing. ARGV: prefix of job keys, most that
 may wait, most of one tenant, tenant. Whether a job would be taken: 'room', or why not, as `SUBMIT` says it."""
 
-VIEW = """
+VIEW = (
+    LINES
+    + """
 local job = redis.call('HMGET', KEYS[1],
   'status', 'origin', 'meta', 'enqueued_at', 'started_at', 'ended_at', 'retries_left')
 local status = job[1]
 if not status then return false end
 local more = false
 if status == 'queued' then
-  more = redis.call('LPOS', 'rq:queue:' .. (job[2] or ''), ARGV[1])
+  more = place_of('rq:queue:' .. (job[2] or ''), ARGV[1]) or false
 elseif status == 'started' then
   more = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
 elseif status == 'finished' or status == 'failed' then
@@ -201,20 +215,23 @@ if type(more) == 'table' then count(more) end
 if bytes > tonumber(ARGV[2]) then return false end
 return {job, more}
 """
+)
 """KEYS: job, results, event log. ARGV: job id, most bytes of a record that is ours. The record's fields, and what its
 status makes interesting: its place in the queue from 0, its last event, or its last result."""
 
 CANCEL = (
     BEYOND_MAXMEMORY
+    + LINES
     + ENDED
     + CANCELED
     + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'queued' or status == 'scheduled' or status == 'deferred' then
-  redis.call('LREM', KEYS[2], 0, ARGV[1])
+  leave(KEYS[2], ARGV[1], KEYS[1])
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('HSET', KEYS[1], 'ended_at', ARGV[2])
   canceled(KEYS[1], ARGV[1], KEYS[7], ARGV[3])
+  if redis.call('TYPE', KEYS[4]).ok == 'string' then redis.call('DEL', KEYS[4]) end
   local id = redis.call('XADD', KEYS[4], '0-*', 't', 'ended', 'd', '{}')
   redis.call('EXPIRE', KEYS[4], ARGV[3])
   redis.call('PUBLISH', KEYS[4], string.sub(id, 3) .. ' ended {}')
@@ -245,7 +262,7 @@ redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[2], 'meta', 
 redis.call('HSET', KEYS[1], 'requeued_at', ARGV[2])
 redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[4], ARGV[1])
-redis.call('RPUSH', KEYS[2], ARGV[1])
+enter(KEYS[2], ARGV[1], KEYS[1])
 return {'queued'}
 """
 )
@@ -255,6 +272,7 @@ had failed and now waits again, else 'not failed', 'share' or 'erasing'."""
 
 DELETE = (
     BEYOND_MAXMEMORY
+    + LINES
     + NOW
     + FORGET
     + """
@@ -263,7 +281,7 @@ if status == 'started' then return 0 end
 pcall(forget, KEYS[1], ARGV[1])
 local kept = redis.pcall('HGET', KEYS[1], 'kept')
 if type(kept) == 'string' and #kept == 64 then redis.call('DEL', ARGV[3] .. kept) end
-redis.call('LREM', KEYS[2], 0, ARGV[1])
+leave(KEYS[2], ARGV[1], KEYS[1])
 redis.call('SREM', KEYS[3], ARGV[1])
 for i = 4, 7 do redis.call('ZREM', KEYS[i], ARGV[1]) end
 redis.call('DEL', KEYS[1], unpack(KEYS, 8, #KEYS - 1))
@@ -297,19 +315,24 @@ return own
 """
 """ARGV: prefix of job keys, tenant, ids. Those of the tenant."""
 
-ENQUEUE_DUE = """
+ENQUEUE_DUE = (
+    LINES
+    + """
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
 for _, id in ipairs(due) do
   redis.call('ZREM', KEYS[1], id)
   local job = ARGV[4] .. id
   if redis.call('HGET', job, 'status') == 'scheduled' then
     redis.call('HSET', job, 'status', 'queued', 'enqueued_at', ARGV[2])
-    redis.call('RPUSH', KEYS[2], id)
+    if ARGV[5] == '1' then line_up(KEYS[2], id, job) else redis.call('RPUSH', KEYS[2], id) end
   end
 end
+feed(KEYS[2])
 return #due
 """
-"""KEYS: scheduled, queue. ARGV: now as a number, now as RQ writes it, how many at most, prefix of job keys."""
+)
+"""KEYS: scheduled, queue. ARGV: now as a number, now as RQ writes it, how many at most, prefix of job keys, 1 where
+jobs wait in lines. Fills RQ's list, too."""
 
 RUN = (
     BEYOND_MAXMEMORY

@@ -59,7 +59,7 @@ async def create_chat_completion(
     """
     collection, asked = collection_of(body.model), asked_by_chat(body, x_openwebui_task)
     asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
-    taken = await asking.submit(asked, collection, idempotency_key)
+    taken = await asking.submit(asked, collection, idempotency_key, service_tier=body.service_tier)
     view = await asking.view(taken.job_id)
     completion = Completion(view, body, asking.base_url)
     headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}

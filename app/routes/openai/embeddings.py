@@ -56,7 +56,7 @@ def _texts(body: EmbeddingsRequest) -> tuple[str, ...]:
 async def _vectors(asking: Asking, job: EmbedJob) -> tuple[str, ...]:
     """The vectors in base64. Raises `OpenAIError`; whatever comes of it, nothing of the job is left behind."""
     api, tenant = asking.api, asking.principal.tenant
-    taken = await api.queue.submit(job, spender=asking.principal.spender)
+    taken = await api.queue.submit(job, spender=asking.principal.spender, weight=asking.principal.weight)
     try:
         view = await api.queue.view(taken.job_id, tenant=tenant)
         seconds = api.settings.job_timeout_seconds

@@ -16,6 +16,7 @@ from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.logging import get_logger
 from app.core.queue.connections import VALKEY_UNAVAILABLE
+from app.core.queue.lines import LOW
 from app.core.queue.pipelined import end
 from app.core.queue.producer import Enqueued, Idempotency, JobNotFoundError, JobRunningError
 from app.core.queue.records import KINDS, JobView
@@ -31,6 +32,9 @@ from app.routes.openai.questions import Asked
 
 CLIENT_LEFT = 499
 """nginx's status for a request whose client went away before its answer: for the log, nobody else sees it."""
+
+FLEX = "flex"
+"""OpenAI's name of what waits behind all else ("Flex processing")."""
 
 _KINDS = (KINDS[AnswerJob].name, KINDS[TaskJob].name)
 
@@ -70,8 +74,10 @@ class Asking:
         """
         self.until_answered.enter_context(self.api.places.held(limit, self.principal.key))
 
-    async def submit(self, asked: Asked, collection: str, key: str | None) -> Enqueued:
-        """Put the question, or the client's task, on the queue.
+    async def submit(
+        self, asked: Asked, collection: str, key: str | None, *, service_tier: str | None = None
+    ) -> Enqueued:
+        """Put the question, or the client's task, on the queue; behind all others in the tier `FLEX`.
 
         Raises as `check_collection`, `JobQueue.submit` and `app.request_headers.idempotency_key` do.
         """
@@ -82,6 +88,8 @@ class Asking:
             job,
             idempotency=Idempotency(owner=self.principal.key, key=name) if name is not None else None,
             spender=self.principal.spender,
+            weight=self.principal.weight,
+            priority=LOW if service_tier == FLEX else "normal",
         )
 
     def _job(self, asked: Asked, collection: str) -> AnswerJob | TaskJob:

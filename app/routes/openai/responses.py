@@ -82,7 +82,7 @@ async def create_response(
     )
     if body.stream or not body.background:
         asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
-    taken = await asking.submit(asked, collection, idempotency_key)
+    taken = await asking.submit(asked, collection, idempotency_key, service_tier=body.service_tier)
     if taken.is_replay:
         note = await asking.notes.get(taken.job_id)
     else:

@@ -2,7 +2,7 @@
 
 Fields that are not named here are ignored, where that leaves the answer right: sampling (`temperature`, `top_p`,
 `seed`, `stop`, penalties, `logit_bias`), lengths (`max_tokens`, `max_completion_tokens`, `max_output_tokens`),
-`tools` that the model need not call, `user`, `service_tier`, `reasoning`, `verbosity`, caching, `include`,
+`tools` that the model need not call, `user`, `reasoning`, `verbosity`, caching, `include`,
 `truncation`. Of a conversation, the last user message is the question, and of what was said before it the last six
 turns are read. System and developer messages and `instructions` stand below the service's own rules, which keep an
 answer to the documents. What would make the answer wrong is refused.
@@ -112,6 +112,9 @@ class ChatCompletionRequest(QuietModel):
     response_format: Format | None = None
     modalities: list[str] | None = Field(None, description="`text`")
     logprobs: bool | None = Field(None, description="false")
+    service_tier: str | None = Field(
+        None, description="`flex`: for bulk work, at low priority; any other is the usual one"
+    )
 
 
 class ResponseRequest(QuietModel):
@@ -141,6 +144,9 @@ class ResponseRequest(QuietModel):
     )
     conversation: str | dict[str, Any] | None = Field(
         None, description='The name of the conversation that it is asked in, or `{"id": name}`; not with the former'
+    )
+    service_tier: str | None = Field(
+        None, description="`flex`: for bulk work, at low priority; any other is the usual one"
     )
     prompt: dict[str, Any] | None = Field(None, description="Not supported")
 

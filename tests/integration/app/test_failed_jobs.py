@@ -18,6 +18,7 @@ from app.jobs import failed
 from app.routes import failed_jobs
 from tests.support.api import serving
 from tests.support.credentials import api_key, bearer
+from tests.support.queue import take_off, waiting
 
 ACME, ACME_ENTRY = api_key("owner", tenant="acme", role="admin", rate="9999/second")
 OTHER, OTHER_ENTRY = api_key("owner", tenant="other", role="admin", rate="9999/second")
@@ -48,7 +49,7 @@ def fail(valkey: Redis, job_id: str, *, at: int = 1_000, code: str = "model_time
     queue, meta = found[0].decode(), PlainSerializer.loads(found[1])
     ended = utcformat(_second(at))
     with valkey.pipeline() as pipeline:
-        pipeline.lrem(f"rq:queue:{queue}", 0, job_id)
+        take_off(pipeline, queue, job_id)
         pipeline.hset(key, mapping={"status": "failed", "ended_at": ended, "retries_left": 0})
         pipeline.hset(key, "meta", PlainSerializer.dumps(meta | {"error": code}))
         pipeline.zadd(f"rq:failed:{queue}", {job_id: 2_000_000_000 + at})
@@ -223,7 +224,9 @@ def test_at_the_tenants_share_the_rest_stays_failed_and_the_cursor_goes_on(api: 
     assert listed(api) == ids[2::-1]
     refused = api.post("/failed-jobs/requeue", json=body | {"cursor": answer["next_cursor"]})
     assert (refused.status_code, refused.json()["type"]) == (429, "urn:problem:queue-share-full")
-    valkey.delete(f"rq:queue:{QUERY_QUEUE}", f"rag:waiting:{QUERY_QUEUE}")
+    for job_id in waiting(valkey, QUERY_QUEUE):
+        take_off(valkey, QUERY_QUEUE, job_id)
+    valkey.delete(f"rag:waiting:{QUERY_QUEUE}")
     rest = api.post("/failed-jobs/requeue", json=body | {"cursor": answer["next_cursor"]}).json()
     assert (rest["done"], rest["next_cursor"]) == (3, None)
 

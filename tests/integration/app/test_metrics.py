@@ -25,11 +25,10 @@ from rq.job import Job
 from structlog.testing import LogCapture
 
 from app.core.budget_keys import LEASES, requests_key, tokens_keys
-from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, AnswerJob
+from app.core.contract import INGEST_QUEUE, QUERY_QUEUE, QUEUES, AnswerJob
 from app.core.metrics.families import QUEUE_FAMILIES, ApiFamilies
 from app.core.queue.connections import connect
 from app.core.queue.outbox import OPTIONAL, OUTBOX, READERS, cursor_key
-from app.core.queue.producer import QUEUES
 from app.core.queue.records import KINDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings

@@ -19,14 +19,13 @@ from app.core.events import EventType, log_key
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.integration.worker.test_worker import die_with, states, with_model, work, working
+from tests.support.event_logs import Event, log_of
 from tests.support.model_server import ModelServer
 from tests.support.processes import wait_until
 from tests.support.queue import JobQueue
 from worker.resources import end
 from worker.runtime.event_writer import EventLog, EventWriter
 from worker.runtime.recovery import recover
-
-Event = tuple[str, dict[str, Any]]
 
 
 @pytest.fixture
@@ -38,13 +37,6 @@ def settings(valkey_url: str, qdrant_url: str, handbook: str) -> Iterator[Settin
         worker_concurrency=4,
     )
     end()
-
-
-def log_of(valkey: Redis, job_id: str) -> list[Event]:
-    """The job's events, whose numbers have no gap."""
-    entries: Any = valkey.xrange(log_key(job_id))
-    assert [entry_id.decode() for entry_id, _ in entries] == [f"0-{n}" for n in range(1, len(entries) + 1)]
-    return [(fields[b"t"].decode(), orjson.loads(fields[b"d"])) for _, fields in entries]
 
 
 @contextmanager
@@ -144,6 +136,17 @@ def test_a_lost_job_that_has_no_attempt_left_ends_its_log(valkey: Redis, setting
     die_with(valkey, job_id)
     recover(Queue(QUERY_QUEUE, connection=valkey, serializer=PlainSerializer))
     assert log_of(valkey, job_id) == [("ended", {})]
+
+
+def test_a_finished_job_that_is_put_back_by_hand_begins_its_log_anew(valkey: Redis, settings: Settings) -> None:
+    job_id = ask(valkey, settings)
+    work(settings)
+    before = log_of(valkey, job_id)
+    assert valkey.type(log_key(job_id)) == b"string"
+    valkey.hset(f"rq:job:{job_id}", "status", "queued")
+    valkey.rpush(f"rq:queue:{QUERY_QUEUE}", job_id)
+    work(settings)
+    assert log_of(valkey, job_id) == before
 
 
 def test_a_record_is_terminal_when_its_end_is_told(valkey: Redis, settings: Settings) -> None:

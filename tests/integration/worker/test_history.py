@@ -13,11 +13,10 @@ from redis import Redis
 from rq.job import Job
 from rq.utils import utcformat
 
-from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE, AnswerJob
+from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE, QUEUES, AnswerJob
 from app.core.queue import outbox
 from app.core.queue.connections import connect
 from app.core.queue.outbox import OUTBOX
-from app.core.queue.producer import QUEUES
 from app.core.settings import Settings
 from app.jobs.histogram import BUCKETS
 from app.jobs.history import KEEP_SECONDS, History, QueueHistory, minute_key

@@ -13,6 +13,7 @@ from rq.job import Job
 
 from app.core.contract import (
     QUERY_QUEUE,
+    QUEUES,
     AnswerJob,
     DeleteJob,
     EmbedJob,
@@ -24,7 +25,7 @@ from app.core.contract import (
     WebhookJob,
 )
 from app.core.queue.connections import connect
-from app.core.queue.producer import QUEUES, add_to_queue
+from app.core.queue.producer import add_to_queue
 from app.core.queue.records import KINDS, Payload
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings

@@ -1,4 +1,4 @@
-"""What our worker leaves in Valkey is what RQ's own would leave: its tools, and stock workers, see no difference."""
+"""What our worker leaves in Valkey is what RQ's own would leave, but for what a finished job has no use for."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +16,7 @@ from rq.suspension import resume, suspend
 from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE
 from app.core.documents.catalog import Catalog
 from app.core.queue.connections import connect
+from app.core.queue.records import RUNNING_FIELDS
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from tests.integration.worker.test_worker import working
@@ -26,6 +27,8 @@ from worker.runtime.ending import Endings, Outcome
 
 OURS = {"retries_given"}
 """What we add to RQ's record."""
+NOT_KEPT = {"worker_name", "execution_id", "execution_started_at", "execution_ended_at"}
+"""What RQ keeps with a result, and we do not: the record has the worker's name, the log the rest."""
 
 
 @pytest.fixture
@@ -65,7 +68,11 @@ def left_behind(queue: Queue, job: Job) -> dict[str, Any]:
     valkey: Any = queue.connection
     name = queue.name
     record = {field.decode(): value for field, value in valkey.hgetall(job.key).items() if field.decode() not in OURS}
-    results = valkey.xrevrange(f"rq:results:{job.id}")
+    results = [sorted(map(bytes.decode, fields)) for _, fields in valkey.xrevrange(f"rq:results:{job.id}")]
+    if record["status"] == b"finished":
+        for field in RUNNING_FIELDS:
+            record.pop(field, None)
+        results = [[field for field in fields if field not in NOT_KEPT] for fields in results]
     return {
         "fields": sorted(record),
         "kept": {
@@ -74,7 +81,7 @@ def left_behind(queue: Queue, job: Job) -> dict[str, Any]:
         "meta": PlainSerializer.loads(record["meta"]) if "meta" in record else {},
         "job expires": rounded(valkey.ttl(job.key)),
         "results expire": rounded(valkey.ttl(f"rq:results:{job.id}")),
-        "results": [sorted(field.decode() for field in fields) for _, fields in results],
+        "results": results,
         "registries": [
             registry
             for registry in ("wip", "finished", "failed", "scheduled", "deferred", "canceled")

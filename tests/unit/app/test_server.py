@@ -107,8 +107,8 @@ class Site:
         """What the application gets; it is there already."""
         return self.loop.run_until_complete(asyncio.wait_for(self.receives[number](), 1))
 
-    def answer(self, number: int = -1) -> None:
-        for message in OK:
+    def answer(self, number: int = -1, messages: list[Any] = OK) -> None:
+        for message in messages:
             self.loop.run_until_complete(self.answers[number](message))
         self._going[number].set()
         self.settle()
@@ -477,6 +477,28 @@ def test_a_body_that_nobody_waits_for_any_more_has_the_same_pace_and_no_second_a
         site.pass_time(1)
     assert site.transport.end == "close"
     assert site.transport.written == written
+
+
+def closing(status: int = 413) -> list[Any]:
+    headers = [(b"content-length", b"2"), (b"connection", b"close")]
+    return [{"type": "http.response.start", "status": status, "headers": headers}, OK[1]]
+
+
+def test_who_is_refused_in_the_middle_of_a_body_has_time_to_read_that(site: Site) -> None:
+    """A reset would take the answer from a proxy that still sends: nothing is read, nor closed."""
+    site.send(POST + b"x")
+    site.answer(messages=closing())
+    assert site.transport.status == 413
+    assert (site.transport.end, site.transport.has_ended_writing, site.transport.is_reading) == (None, True, False)
+    site.pass_time(LIMITS.linger_seconds + 1)
+    assert site.transport.end == "abort"
+
+
+@pytest.mark.parametrize("request_", [GET, POST + b"x" * 100_000], ids=["no body", "its body has come"])
+def test_who_has_sent_all_is_let_go_at_once(site: Site, request_: bytes) -> None:
+    site.send(request_)
+    site.answer(messages=closing())
+    assert (site.transport.end, site.transport.has_ended_writing) == ("close", False)
 
 
 def test_a_client_that_takes_nothing_is_cut_off(site: Site) -> None:

@@ -37,6 +37,16 @@ def test_a_tenant_may_have_colons() -> None:
     assert found == Principal("org:1:team", "web", Role.ASK, None)
 
 
+@pytest.mark.parametrize("weight", [2, 100])
+@pytest.mark.parametrize("tokens", [None, "1/day"])
+def test_an_entry_may_have_a_weight(weight: int, tokens: str | None) -> None:
+    key, entry = api_key("web", tenant="org:1:team", rate="9/minute", tokens=tokens, weight=weight)
+    found = KeyRing([entry]).find(key.encode())
+    assert found == Principal("org:1:team", "web", Role.ASK, "9/minute", tokens=tokens, weight=weight)
+    swapped = entry.replace(f":tokens={tokens}:weight={weight}", f":weight={weight}:tokens={tokens}")
+    assert KeyRing([swapped]).find(key.encode()) == found
+
+
 @pytest.mark.parametrize("tokens", ["1/day", "2000000/month", "999999999999999/day"])
 def test_an_entry_may_have_a_budget_of_tokens(tokens: str) -> None:
     key, entry = api_key("web", tenant="org:1:team", rate="9/minute", tokens=tokens)
@@ -64,6 +74,10 @@ def test_an_entry_of_before_has_no_budget() -> None:
         (f"web:acme:ask::{DIGEST}:tokens=9/week", "tokens"),
         (f"web:acme:ask::{DIGEST}:tokens=", "tokens"),
         (f"web:acme:ask::{DIGEST}:tokens=9/day:tokens=8/day", "tokens"),
+        (f"web:acme:ask::{DIGEST}:weight=0", "weight"),
+        (f"web:acme:ask::{DIGEST}:weight=101", "weight"),
+        (f"web:acme:ask::{DIGEST}:weight=1.5", "weight"),
+        (f"web:acme:ask::{DIGEST}:weight=2:weight=3", "weight"),
         (f"web:acme:ask::tokens=9/day:{DIGEST}", "name:tenant:role:rate:sha256"),
         ("web:acme:ask::rag_the-key-itself", "sha256"),
     ],

@@ -51,7 +51,8 @@ def environments(monkeypatch: pytest.MonkeyPatch, **given: Any) -> dict[str, dic
         monkeypatch.setenv(name, value)
     key = None if settings.qdrant_url else SecretStr(secrets.qdrant_api_key)
     services = Services.model_validate({"pid": 1, "http_url": "http://h", **where, "qdrant_api_key": key})
-    found = Service(settings, documents=None)._children(services, secrets, 0)
+    service = Service(settings, documents=None)
+    found = [*service._stores(services, secrets, 0), *service._workers(services, 0)]
     return {child.name: dict(child._env) for child in found}
 
 

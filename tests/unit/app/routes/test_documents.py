@@ -36,6 +36,7 @@ from app.documents.uploads import receiving
 from app.main import create_app
 from tests.support.formats import SAMPLES
 from tests.support.problems import assert_problem
+from tests.support.queue import waiting
 
 PDF = b"%PDF-1.7\n" + bytes(range(256))
 SHA256 = hashlib.sha256(PDF).hexdigest()
@@ -126,8 +127,8 @@ def kept(valkey: Redis) -> list[bytes]:
 
 
 def jobs(valkey: Redis) -> list[Job]:
-    ids: Any = valkey.lrange(f"rq:queue:{INGEST_QUEUE}", 0, -1)
-    return [Job.fetch(job_id.decode(), connection=valkey, serializer=PlainSerializer) for job_id in ids]
+    ids = waiting(valkey, INGEST_QUEUE)
+    return [Job.fetch(job_id, connection=valkey, serializer=PlainSerializer) for job_id in ids]
 
 
 class TestUpload:

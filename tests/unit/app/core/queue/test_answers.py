@@ -45,7 +45,8 @@ NOT_OF_ANSWERS = {
     ),
     "how much, how often and how long": (
         "valkey_maxmemory_mb", "upload_max_mb", "upload_max_files", "rate_limit", "address_rate_limit",
-        "address_connections_max", "worker_concurrency", "ingest_concurrency", "webhook_concurrency",
+        "address_connections_max", "worker_concurrency", "worker_processes", "ingest_concurrency",
+        "webhook_concurrency",
         "qdrant_timeout_seconds", "model_timeout_seconds", "job_timeout_seconds", "ingest_timeout_seconds",
         "result_ttl_seconds", "failure_ttl_seconds", "conversation_ttl_seconds",
         "answer_cache_ttl_seconds", "semantic_cache_threshold", "model_max_concurrency",

@@ -10,37 +10,21 @@ import httpx
 import pytest
 from pypdf import PdfReader
 
-from tests.acceptance.conftest import documents, start
-from tests.support.credentials import api_key, bearer
-from tests.support.nginx import HOST, needs_nginx, nginx
+from tests.acceptance.edge.conftest import KEY
+from tests.support.credentials import bearer
+from tests.support.nginx import Edge, needs_nginx
 
-KEY, ENTRY = api_key("web")
 QUESTION = "How is a boat washed?"
-ADDS = """
-    proxy_http_version 1.1;
-    proxy_buffering off;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_set_header X-Forwarded-Host $host;
-    proxy_set_header X-Forwarded-Prefix /rag;
-"""
+PREFIX = "/rag"
 
 pytestmark = needs_nginx
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+@pytest.fixture
+def client(below_rag: Edge, address: str) -> Iterator[httpx.Client]:
     """A client beyond nginx, without a key."""
-    folder = tmp_path_factory.mktemp("service")
-    pdfs = str(documents(folder / "pdfs"))
-    service = start(folder, "--ingest", pdfs, API_KEYS=ENTRY, TRUSTED_PROXIES="127.0.0.1")
-    (folder / "nginx").mkdir()
-    with (
-        nginx(folder / "nginx", service.services.http_url, ADDS, prefix="/rag/") as proxy,
-        httpx.Client(base_url=proxy.url, headers={"Host": HOST}, timeout=30) as client,
-    ):
-        yield client
-    assert service.stop() == 0, service.log.read_text()
+    with below_rag.client(address) as found:
+        yield found
 
 
 def answered(client: httpx.Client) -> dict[str, Any]:
@@ -84,7 +68,9 @@ def test_openais_protocol_gives_whole_addresses(client: httpx.Client) -> None:
     answer = client.post("/rag/v1/chat/completions", json=asked, headers=bearer(KEY)).json()
     [annotation] = answer["choices"][0]["message"]["annotations"]
     url = urlsplit(annotation["url_citation"]["url"])
-    assert f"{url.scheme}://{url.netloc}{url.path}".startswith(f"http://{HOST}/rag/documents/")
+    assert f"{url.scheme}://{url.netloc}{url.path}".startswith(
+        f"{client.base_url}/rag/documents/".replace("//rag", "/rag")
+    )
     assert client.get(f"{url.path}?{url.query}").status_code == 200
 
 

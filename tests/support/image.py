@@ -1,0 +1,33 @@
+"""The Dockerfile, read as a list of instructions."""
+
+import json
+import re
+from typing import NamedTuple
+
+from tests.support import ROOT
+
+
+class Instruction(NamedTuple):
+    """An instruction and what stands behind it, lines joined and comments left out."""
+
+    name: str
+    rest: str
+
+    def words(self) -> list[str]:
+        """The words of a command in exec form. Raises ValueError for one that a shell would run."""
+        _, bracket, words = self.rest.partition("[")
+        found: list[str] = json.loads(bracket + words)
+        return found
+
+
+def instructions() -> list[Instruction]:
+    """Those of the Dockerfile, in their order."""
+    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
+    return [Instruction(*line.split(None, 1)) for line in joined.splitlines() if line.strip()]
+
+
+def command() -> list[str]:
+    """What the image runs, when nothing else is said."""
+    [found] = [each for each in instructions() if each.name == "CMD"]
+    return found.words()
