@@ -18,6 +18,7 @@ from app.batches.runner import Batches
 from app.core.logging import configure_logging, get_logger
 from app.core.overview import overview
 from app.core.proxies import proxy_for
+from app.core.qdrant_addresses import addresses
 from app.core.queue.connections import connect_async
 from app.core.queue.pipelined import end
 from app.core.queue.producer import JobQueue
@@ -103,7 +104,8 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     chat_log = _chat_log(settings, valkey, queue)
     if chat_log is not None:
         upkeep["chat_log"] = chat_log.step
-    qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
+    # The embedded one is on loopback, and the nodes of a cluster are behind one proxy.
+    qdrant_proxy = proxy_for(addresses(settings.qdrant_url)[0]) if settings.qdrant_url else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
