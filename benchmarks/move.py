@@ -194,7 +194,7 @@ def main() -> None:
         "--green-seconds",
         type=float,
         default=GREEN_SECONDS,
-        help="to wait for the indexes; 0: ask before they are built",
+        help="to wait for indexes; 0: ask before they are built",
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
