@@ -142,19 +142,20 @@ def words(rng: random.Random, count: int) -> list[str]:
     return [f"word{int(VOCABULARY * rng.random() ** 3)}" for _ in range(count)]
 
 
-def answers(here: Place, questions: dict[str, list[float]]) -> list[list[tuple[str, int, float]]]:
-    """The ten best chunks for each question, once the indexes are built."""
+def answers(here: Place, questions: dict[str, list[float]], green_seconds: float) -> list[list[tuple[str, int]]]:
+    """The ten best chunks for each question; once the indexes are built, unless `green_seconds` is 0."""
     settings = here.settings
     assert settings.qdrant_url is not None
     with closing(QdrantHttp(settings.qdrant_url, api_key=None, timeout_seconds=60)) as http:
         path = f"/collections/{settings.qdrant_collection}"
-        wait_until(lambda: http.get(path)["status"] == "green", "the indexes are built", seconds=GREEN_SECONDS)
+        if green_seconds:
+            wait_until(lambda: http.get(path)["status"] == "green", "the indexes are built", seconds=green_seconds)
         searcher = Searcher(http, settings, embed=questions.__getitem__)
         found = [searcher.search(text, tenant=TENANT, collection=COLLECTION, top_k=TOP_K) for text in questions]
-    return [[(hit.document_id, hit.chunk_index, round(hit.score, 4)) for hit in hits] for hits in found]
+    return [[(hit.document_id, hit.chunk_index) for hit in hits] for hits in found]
 
 
-def measure(folder: Path, chunks: int, count: int) -> dict[str, Any]:
+def measure(folder: Path, chunks: int, count: int, green_seconds: float) -> dict[str, Any]:
     rng = random.Random(16)
     questions = {
         " ".join(words(rng, WORDS_PER_QUESTION)): [rng.gauss(0, 1) for _ in range(DIMENSIONS)] for _ in range(count)
@@ -162,17 +163,14 @@ def measure(folder: Path, chunks: int, count: int) -> dict[str, Any]:
     archive = folder / "all.jsonl.gz"
     with place(folder / "here") as here, place(folder / "there") as there:
         fill(here, chunks, rng)
-        before = answers(here, questions)
+        before = answers(here, questions, green_seconds)
         exported, said_then = here.ingest("export", str(archive))
         imported, said_now = there.ingest("import", str(archive))
         again, _ = there.ingest("import", str(archive))
-        after = answers(there, questions)
-    same = sum(
-        [hit[:2] for hit in one] == [hit[:2] for hit in other] for one, other in zip(before, after, strict=True)
-    )
-    shared = sum(
-        len({hit[:2] for hit in one} & {hit[:2] for hit in other}) for one, other in zip(before, after, strict=True)
-    )
+        after = answers(there, questions, green_seconds)
+    pairs = list(zip(before, after, strict=True))
+    same = sum(one == other for one, other in pairs)
+    shared = sum(len(set(one) & set(other)) for one, other in pairs)
     return {
         "chunks": chunks,
         "documents": chunks // CHUNKS_PER_DOCUMENT,
@@ -192,9 +190,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.move", description="How fast an index moves.")
     parser.add_argument("--chunks", type=int, default=50_000)
     parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument(
+        "--green-seconds",
+        type=float,
+        default=GREEN_SECONDS,
+        help="to wait for indexes; 0: ask before they are built",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(Path(folder), options.chunks, options.questions), indent=2))
+        print(json.dumps(measure(Path(folder), options.chunks, options.questions, options.green_seconds), indent=2))
 
 
 if __name__ == "__main__":

