@@ -41,6 +41,7 @@ HANG_SECONDS = 15.0
 """Aim: the longest that any request of a client takes while the stores are away. That is a connection's time-out for
 an answer, a new connection's with its retries, and what the client itself asked to wait."""
 NEWCOMER_SECONDS = 0.5
+NAME = "paper-"
 PAGES = 6
 ENDS = {f"event: {name}" for name in ("answer.completed", "job.failed", "job.stopped")}
 """The last event of a stream."""
@@ -383,7 +384,10 @@ def cut_during_ingest(site: Site, *, seconds: float, documents: int) -> Outcome:
     """The stores' cable out for so long in the middle of an ingest; half of the documents are sent meanwhile."""
     files = [_pdf(site.folder, number) for number in range(documents)]
     half = documents // 2
-    embedding = {"EMBEDDING_MODEL": "text-embedding-test-ttft=300ms", "QDRANT_COLLECTION": f"t{uuid4().hex}"}
+    embedding = {
+        "EMBEDDING_MODEL": "text-embedding-3-small-ttft=300ms-dims=64",
+        "QDRANT_COLLECTION": f"t{uuid4().hex}",
+    }
     with site.service(concurrency=8, **embedding) as service, service.client() as client:
 
         def send(some: Sequence[Path]) -> None:
@@ -393,8 +397,7 @@ def cut_during_ingest(site: Site, *, seconds: float, documents: int) -> Outcome:
 
         def statuses() -> Counter[str]:
             listed = service.call(client, "GET documents", "GET", "/documents?limit=100")
-            found = listed.json()["documents"] if listed is not None and listed.is_success else []
-            return Counter(document["status"] for document in found)
+            return Counter(document["status"] for document in ours(listed)) if listed is not None else Counter()
 
         send(files[:half])
         wait_until(lambda: statuses()["embedding"] or statuses()["indexed"], "documents are under way")
@@ -407,7 +410,7 @@ def cut_during_ingest(site: Site, *, seconds: float, documents: int) -> Outcome:
         join([sending])
         wait_until(lambda: statuses()["indexed"] == documents, "all are indexed", seconds=PATIENCE_SECONDS)
         last_after = monotonic() - mended
-        shown = client.get("/documents?limit=100").json()["documents"]
+        shown = ours(client.get("/documents?limit=100"))
         chunks = sum(document["chunks"] for document in shown)
         points = site.points(embedding["QDRANT_COLLECTION"])
     checks = {
@@ -467,6 +470,12 @@ def over_a_slow_link(site: Site, *, is_far: bool, questions: int, clients: int, 
     return Outcome(len(results), checks, notes)
 
 
+def ours(listed: httpx.Response) -> list[dict[str, Any]]:
+    """The documents that were sent here, of those that an API shows."""
+    shown = listed.json()["documents"] if listed.is_success else []
+    return [document for document in shown if document["filename"].startswith(NAME)]
+
+
 def unended(service: Service) -> int:
     """How many questions wait, run or are to be tried again, as an operator sees them."""
     with service.client() as client:
@@ -498,7 +507,7 @@ def join(threads: Sequence[threading.Thread]) -> None:
 
 def _pdf(folder: Path, number: int) -> Path:
     pages = [f"Page {page} of paper {number}. {'It is about boats. ' * 20}" for page in range(1, PAGES + 1)]
-    return make_pdf(folder / f"paper-{number}.pdf", pages)
+    return make_pdf(folder / f"{NAME}{number}.pdf", pages)
 
 
 _SETTINGS = {name.upper() for name in Settings.model_fields}
