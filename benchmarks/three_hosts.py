@@ -40,6 +40,8 @@ WAIT_SECONDS = 5
 HANG_SECONDS = 15.0
 """Aim: the longest that any request of a client takes while the stores are away. That is a connection's time-out for
 an answer, a new connection's with its retries, and what the client itself asked to wait."""
+LONG_ANSWER = "test-tokens=50-ttft=500ms-gap=40ms"
+"""One of 2.5 s, so that its stream takes far longer than a round trip."""
 NEWCOMER_SECONDS = 0.5
 NAME = "paper-"
 PAGES = 6
@@ -127,7 +129,7 @@ class Site:
             f"{stores.address}:{FAR_QDRANT_PORT}={inside}:{QDRANT_OWN_PORT}",
         )
         wait_until(lambda: self.qdrant("GET", "/collections"), "Qdrant answers")
-        wait_until(self.stats, "the model answers")
+        wait_until(self._model_answers, "the model answers")
         defaults = {name: each.default for name, each in Settings.model_fields.items()}
         stated = {name.lower(): value for name, value in self.environment().items() if name in _SETTINGS}
         settings = Settings(_env_file=None, **defaults | stated)
@@ -195,6 +197,11 @@ class Site:
         """How many chunks an index has."""
         counted = self.qdrant("POST", f"/collections/{collection}/points/count", {"exact": True})
         return int(counted["count"])
+
+    def _model_answers(self) -> bool:
+        with suppress(httpx.HTTPError):  # behind the link there may be nothing yet
+            return bool(self.stats())
+        return False
 
     def _json(self, response: httpx.Response) -> dict[str, Any]:
         body: dict[str, Any] = response.raise_for_status().json()
@@ -432,7 +439,7 @@ def over_a_slow_link(site: Site, *, is_far: bool, questions: int, clients: int, 
     wholes: list[float] = []
     answered: list[float] = []
     results: list[dict[str, Any]] = []
-    with site.service(concurrency=clients, is_far=is_far) as service:
+    with site.service(concurrency=clients, is_far=is_far, CHAT_MODEL=LONG_ANSWER) as service:
         with service.client() as client:
             for _ in range(questions):
                 began = monotonic()
