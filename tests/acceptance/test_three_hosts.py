@@ -38,7 +38,7 @@ def test_every_document_is_indexed_once_when_the_stores_are_cut_off(site: Site) 
 
 
 def test_questions_are_answered_and_streams_flow_when_the_stores_are_200_ms_away(site: Site) -> None:
-    hold(over_a_slow_link(site, is_far=True, questions=1, clients=4, seconds=1))
+    hold(over_a_slow_link(site, is_far=True, questions=1, clients=4, seconds=0))
 
 
 def hold(outcome: Outcome) -> None:
