@@ -20,8 +20,9 @@ LABEL org.opencontainers.image.title="rag-queue" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="docker.io/library/python:3.13-slim-bookworm"
-RUN ["useradd", "--system", "--uid", "10001", "--home-dir", "/srv", "--no-create-home", "--shell", "/usr/sbin/nologin", "rag"]
-RUN ["install", "-d", "-o", "rag", "/documents"]
+RUN ["groupadd", "--system", "--gid", "10001", "rag"]
+RUN ["useradd", "--system", "--uid", "10001", "--gid", "10001", "--home-dir", "/srv", "--no-create-home", "--shell", "/usr/sbin/nologin", "rag"]
+RUN ["install", "-d", "-o", "rag", "-g", "rag", "/documents"]
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # So `rq worker rag_queries` is the worker that runs this service's own jobs and nothing else.
 ENV RQ_WORKER_CLASS=worker.ConcurrentWorker RQ_JOB_CLASS=worker.OwnJob RQ_CONNECTION_CLASS=app.core.queue.connections.ValkeyClient
@@ -31,7 +32,7 @@ WORKDIR /srv
 COPY --from=build /venv /venv
 COPY --from=build /srv /srv
 # By number: Kubernetes' runAsNonRoot knows no names.
-USER 10001
+USER 10001:10001
 EXPOSE 8000
 # The API's, which the command below starts. What runs another command has another check, or none, as in docker-compose.yml.
 # Not by httpx or urllib, which would ask HTTP_PROXY for it; isolated, so that the check is Python's own modules alone.

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: help install install-dev run demo ask ingest key env worker test lint types imports lock fuzz audit sbom clean \
+.PHONY: help install install-dev run demo ask ingest key env worker test lint types imports reference lock fuzz audit sbom clean \
 	test-parts test-services browser prometheus clients helm \
 	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic bench-simulate drill \
 	story
@@ -95,6 +95,9 @@ bench: install-dev  ## from POST to result, and cold start
 bench-index: install-dev  ## the embedded Qdrant: writes and hybrid queries
 	@$(RUN) -m benchmarks.index
 
+bench-move: install-dev  ## an index of 50,000 chunks exported, and imported elsewhere
+	@$(RUN) -m benchmarks.move
+
 bench-worker: install-dev  ## our worker beside stock RQ, Celery and arq
 	@$(RUN) -m benchmarks.worker
 
@@ -142,6 +145,9 @@ drill: install-dev  ## kill, stop and starve the parts, and count the jobs
 
 story: install-dev  ## one question that waits, is refused by the model and tried again: its trace and its log lines
 	@$(RUN) -m benchmarks.story
+
+reference: install-dev  ## write docs/reference anew, from the code
+	@$(RUN) -m tests.support.reference
 
 lock: install-dev  ## renew requirements.lock and requirements-dev.lock (names, versions, hashes)
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --upgrade -o requirements.lock pyproject.toml

@@ -1,4 +1,7 @@
-"""`python -m app`: the whole service on this machine. Also `env`, `env-file`, `key`, `ask`, `demo`, `history`."""
+"""`python -m app`: the whole service on this machine.
+
+Also `env`, `env-file`, `key`, `ask`, `demo`, `history`, `backup` and `restore`.
+"""
 
 import argparse
 import os
@@ -15,6 +18,7 @@ from app.core.errors import ConfigurationError
 from app.core.logging import configure_logging
 from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings, explain
+from app.embedded.backup import command as backup
 
 RQ_CLASSES = {
     "RQ_WORKER_CLASS": "worker.ConcurrentWorker",
@@ -83,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("folder", type=Path, nargs="?", default=Path("data"))
     demo.set_defaults(run=_demo)
     _add_history(commands)
+    backup.add_commands(commands)
     return parser
 
 

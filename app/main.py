@@ -14,9 +14,11 @@ from redis.exceptions import RedisError
 
 from app import middleware
 from app.auth import dependencies as auth
+from app.batches.runner import Batches
 from app.core.logging import configure_logging, get_logger
 from app.core.overview import overview
 from app.core.proxies import proxy_for
+from app.core.qdrant_addresses import addresses
 from app.core.queue.connections import connect_async
 from app.core.queue.pipelined import end
 from app.core.queue.producer import JobQueue
@@ -94,6 +96,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         "webhooks": Reader("webhooks", valkey, Webhooks(valkey, settings).enqueue).read,
         "documents": Reader("documents", valkey, DocumentJobs(valkey).ended).read,
         "history": Reader("history", valkey, History(valkey).ended).read,
+        "batches": Batches(valkey, queue, settings).step,
     }
     metrics = _metrics(settings, waiters)
     if metrics is not None:
@@ -101,7 +104,8 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     chat_log = _chat_log(settings, valkey, queue)
     if chat_log is not None:
         upkeep["chat_log"] = chat_log.step
-    qdrant_proxy = proxy_for(settings.qdrant_url) if settings.qdrant_url else None  # the embedded one is on loopback
+    # The embedded one is on loopback, and the nodes of a cluster are behind one proxy.
+    qdrant_proxy = proxy_for(addresses(settings.qdrant_url)[0]) if settings.qdrant_url else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
@@ -141,6 +145,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
     openai.install(app)
     auth.install(app, settings, queue.link)
     larger = {"/documents": body_bytes_max(settings), **dict.fromkeys(openai.HISTORY_PATHS, openai.HISTORY_BYTES_MAX)}
+    larger[openai.FILES_PATH] = openai.FILE_FORM.body_bytes_max
     app.add_middleware(BodyLimitMiddleware, larger=larger)
     app.add_middleware(HeadMiddleware)
     for routes in (

@@ -18,9 +18,12 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 import httpx
+import orjson
+import psutil
 
 from app.core.contract import DEFAULT_TENANT, AnswerJob, JobStatus
 from app.core.errors import ErrorCode
+from app.core.queue.batches import LINES_MAX
 from app.core.queue.records import JobView
 from app.embedded.ports import free_port
 from benchmarks.support import QUESTION, Process, Site, open_site, quiet_logs, sample_chunks
@@ -40,6 +43,8 @@ RECOVERY_SECONDS = 30.0
 CANCEL_SECONDS = 2.0
 """Aim: how long a cancelled job may go on."""
 ASK_SECONDS = 0.1
+BATCH_MEGABYTES = 64
+"""Aim: what a batch of any length may add to an API process: a window of its lines, and what checks its names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +390,45 @@ def three_hosts(site: Site, scale: float = 1) -> Report:
     return Report(tally, checks, notes)
 
 
+def batch(site: Site, scale: float = 1) -> Report:
+    """A batch of 50,000 lines, its API killed twice in the middle; what that API's memory comes to."""
+    lines = scaled(LINES_MAX, scale)
+    rows = [_line(number) for number in range(lines)]
+    with site.worker(CHAT_MODEL=chat_model("ttft=20ms"), WORKER_CONCURRENCY=64), _Api(site) as api:
+        api.wait()
+        file = {"file": ("lines.jsonl", b"".join(rows))}
+        made = api.client.post("/v1/files", data={"purpose": "batch"}, files=file).raise_for_status().json()["id"]
+        asked = {"input_file_id": made, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        batch_id = api.client.post("/v1/batches", json=asked).raise_for_status().json()["id"]
+        began, kills = monotonic(), [2 * lines // 3, lines // 3]
+        while (found := api.read(f"/v1/batches/{batch_id}").json())["status"] not in ("completed", "failed"):
+            if kills and found["request_counts"]["completed"] >= kills[-1]:
+                kills.pop()
+                api.restart()
+            sleep(ASK_SECONDS)
+        seconds = monotonic() - began
+        told = [
+            orjson.loads(each)["custom_id"]
+            for each in api.read(f"/v1/files/{found['output_file_id']}/content").content.splitlines()
+        ]
+        first, most = api.megabytes()
+    answered = site.model.stats()["completion_tokens"] // TOKENS
+    lost = len({str(number) for number in range(lines)} - set(told))
+    tally = Tally(
+        lines, len(told), found["request_counts"]["failed"], 0, lost, answered - lines,
+        site.model.stats()["requests"], answered, seconds, frozenset(),
+    )  # fmt: skip
+    checks = all_finished(tally) | {
+        "none told twice": len(told) == len(set(told)),
+        "none asked twice but what ran when the API died": answered == lines,
+        "killed twice": not kills,
+        f"the API's memory grew by {BATCH_MEGABYTES} MB at most": most - first <= BATCH_MEGABYTES,
+    }
+    return Report(
+        tally, checks, [f"{lines / seconds:.0f} lines/s; the API had {first:.0f} MB, at most {most:.0f} MB"]
+    )
+
+
 DRILLS: dict[str, Drill] = {
     drill.__name__.replace("_", "-"): drill
     for drill in (
@@ -403,11 +447,68 @@ DRILLS: dict[str, Drill] = {
         cancel,
         fairness,
         three_hosts,
+        batch,
     )
 }
 
 
 # What the drills share
+
+
+class _Api:
+    """A uvicorn of the site's API that is killed and started again, and what its memory comes to meanwhile."""
+
+    def __init__(self, site: Site) -> None:
+        port = free_port(0)
+        command = [sys.executable, "-m", "uvicorn", "--http", "app.server:HttpProtocol", "--no-access-log"]
+        command += ["--factory", "app.main:from_environment", "--port", str(port)]
+        self._server = site.process("api", command, LOG_LEVEL="warning")
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
+        self._grown: list[tuple[int, int]] = []
+        """Of each process its memory when it was ready, and the most, in bytes."""
+
+    def wait(self) -> None:
+        """Until it answers."""
+        wait_until(lambda: self._answers("/healthz"), "the API answers", seconds=60)
+        self._grown.append((memory := self._memory(), memory))
+
+    def read(self, path: str) -> httpx.Response:
+        """What stands there; the memory is looked at, too."""
+        answer = self.client.get(path).raise_for_status()
+        self._grown[-1] = self._grown[-1][0], max(self._grown[-1][1], self._memory())
+        return answer
+
+    def restart(self) -> None:
+        """SIGKILL, and a new one."""
+        self._server.kill()
+        self._server.start()
+        self.wait()
+
+    def megabytes(self) -> tuple[float, float]:
+        """The least that a process began with, and the most that any had."""
+        return min(first for first, _ in self._grown) / 2**20, max(most for _, most in self._grown) / 2**20
+
+    def _answers(self, path: str) -> bool:
+        with suppress(httpx.HTTPError):
+            return self.client.get(path).is_success
+        return False
+
+    def _memory(self) -> int:
+        return int(psutil.Process(self._server.pid).memory_info().rss)
+
+    def __enter__(self) -> "_Api":
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self._server.kill()
+
+
+def _line(number: int) -> bytes:
+    body = {"model": "rag-queue", "messages": [{"role": "user", "content": QUESTION}]}
+    line = {"custom_id": str(number), "method": "POST", "url": "/v1/chat/completions", "body": body}
+    return orjson.dumps(line) + b"\n"
 
 
 class Client:

@@ -57,6 +57,7 @@ HEAD = f"{'worker':22}{'answers/s':>10}{'of bound':>10}{'CPU ms/answer':>14}{'me
 
 STOCK, THREADS_PEER, ASYNC_PEER, ALONE = "rq worker", "celery threads 64", "arq 64", "client alone 64"
 OURS, OURS_COUNTED, OURS_WIDE = "ours 64", "ours 64, metrics", "ours 256"
+OURS_WIDER, OURS_TWICE = "ours 512", "ours 256, twice"
 OURS_SAMPLED, OURS_TRACED = "ours 64, traces 10 %", "ours 64, traces"
 
 
@@ -95,6 +96,8 @@ class Contestants:
             OURS_SAMPLED: lambda: self._traced("0.1"),
             OURS_TRACED: lambda: self._traced("1"),
             OURS_WIDE: lambda: self._ours(256),
+            OURS_WIDER: lambda: self._ours(512),
+            OURS_TWICE: lambda: self._ours(256, processes=2),
         }
 
     def _rq(self, in_flight: int, *command: str) -> Contestant:
@@ -123,9 +126,10 @@ class Contestants:
         command = [sys.executable, "-m", "benchmarks.peers.client_alone", "64"]
         return Contestant(64, self._site.process("client", command, **self._shared), lambda _: None)
 
-    def _ours(self, in_flight: int, **more: object) -> Contestant:
-        process = self._site.worker(WORKER_CONCURRENCY=in_flight, CHAT_MODEL=CHAT_MODEL, **more)
-        return Contestant(in_flight, process, self._site.submit)
+    def _ours(self, in_flight: int, *, processes: int = 1, **more: object) -> Contestant:
+        """`in_flight` in each of the processes."""
+        stated = {"WORKER_CONCURRENCY": in_flight, "WORKER_PROCESSES": processes, "CHAT_MODEL": CHAT_MODEL}
+        return Contestant(processes * in_flight, self._site.worker(**stated, **more), self._site.submit)
 
     def _traced(self, share: str) -> Contestant:
         """Ours at 64, of whose answers such a share is told to a collector, which is a process of its own."""
@@ -300,8 +304,13 @@ def aims(rows: dict[str, Figures]) -> list[Aim]:
         if sampled := rows.get(OURS_SAMPLED):
             dearer = 100 * (sampled.cpu_ms_per_answer / ours.cpu_ms_per_answer - 1)
             found.append(at_most("CPU per answer more with traces of 10 %, %", 5, dearer))
-    if OURS_WIDE in rows:
-        found.append(at_least("answers/s at 256 in flight, one process", 180, rate(OURS_WIDE)))
+    if one := rate(OURS_WIDE):
+        found.append(at_least("answers/s at 256 in flight, one process", 180, one))
+        if two := rate(OURS_TWICE):
+            found.append(at_least("times one process, two on idle cores", 1.8, two / one))
+    if wider := rows.get(OURS_WIDER):
+        found.append(at_least("answers/s at 512 in flight, one process", 400, wider.answers_per_second))
+        found.append(at_most("CPU per answer at 512 in flight, ms", 2.2, wider.cpu_ms_per_answer))
     return found
 
 

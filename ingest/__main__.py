@@ -1,6 +1,7 @@
 """`python -m ingest PATH [PATH ...]`: bring the index to match files and folders. Also `export` and `import`.
 
-Exit codes: 0; 1 when a file failed, or the index or the model is unavailable; 2 for bad usage; 130 after Ctrl-C.
+Exit codes: 0, also when `--watch` is told to end; 1 when a file failed, or the index or the model is unavailable; 2
+for bad usage; 130 after Ctrl-C.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from app.core.contract import DEFAULT_COLLECTION, is_label
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
+from app.core.places import PlaceError
 from app.core.settings import Settings, explain
 from app.core.tracing import process
 from ingest.indexing.reembedding_lock import AlreadyRunningError
@@ -27,6 +29,10 @@ from ingest.sync.run import Options, reembed, repair_catalog, run
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EVERY_SECONDS = 60.0
+"""Between two looks of --watch: a look costs a listing."""
+EVERY_SECONDS_MAX = 604_800.0
+"""A week."""
 
 LACKS_VECTORS = "chunks without a vector of EMBEDDING_MODEL are found by words alone: run python -m ingest --reembed"
 
@@ -44,12 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(given)
     try:
         settings = Settings()
+        configure_logging(settings)
+        if options.watch:
+            return _watch(options, settings)
         found = _found(options, settings)
     except ValidationError as error:
         return _complain(*explain(error).splitlines(), code=EXIT_USAGE)
-    except UsageError as error:
+    except (UsageError, ConfigurationError) as error:
         return _complain(str(error), code=EXIT_USAGE)
-    configure_logging(settings)
+    except PlaceError as error:
+        return _complain(str(error), code=EXIT_FAILED)
     report = Report(collection=options.collection, dry_run=options.dry_run)
     began = time.monotonic()
     code = _run_until_signalled(found, settings, options, report)
@@ -63,7 +73,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m ingest", description="Index documents, so that questions can be asked about them."
     )
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file, or a folder with all below it")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=_path,
+        metavar="PATH",
+        help="a file, or a folder with all below it; a folder may be an address like s3://bucket/folder",
+    )
     parser.add_argument(
         "--collection", type=_collection, default=DEFAULT_COLLECTION, help=f"name, default {DEFAULT_COLLECTION!r}"
     )
@@ -82,17 +98,80 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="instead: give every chunk in the index a vector of EMBEDDING_MODEL; questions go on meanwhile",
     )
+    parser.add_argument(
+        "--watch", action="store_true", help="look at the folders again and again, until Ctrl-C or SIGTERM"
+    )
+    parser.add_argument(
+        "--every", type=_seconds, default=EVERY_SECONDS, metavar="SECONDS", help="between two looks, default 60"
+    )
     parser.add_argument("--json", action="store_true", help="the report as a JSON object on stdout")
     options = parser.parse_args(arguments)
     if [bool(options.paths), options.repair, options.reembed].count(True) != 1:
         parser.error("give files or folders to index, or --repair alone, or --reembed alone")
+    if options.watch and (not options.paths or options.dry_run):
+        parser.error("--watch wants folders, and goes with neither --dry-run, --repair nor --reembed")
     return options
+
+
+def _path(text: str) -> Path | str:
+    """A path; or an address, whose slashes a path would lose."""
+    return text if "://" in text else Path(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= EVERY_SECONDS_MAX:
+        raise argparse.ArgumentTypeError("1 to 604800 seconds")
+    return seconds
 
 
 def _found(options: argparse.Namespace, settings: Settings) -> Found:
     if not options.paths:
         return Found()
+    if any(isinstance(path, str) for path in options.paths):
+        options.paths = _fetched(options.paths, settings)
     return find(options.paths, prune=options.prune, follow_links=settings.ingest_follow_links)
+
+
+def _fetched(paths: Sequence[Path | str], settings: Settings) -> list[Path]:
+    """The paths, with a copy on this machine in the place of each address."""
+    from ingest.watching.remote import RemoteFolder
+
+    folders = []
+    for path in paths:
+        if isinstance(path, Path):
+            folders.append(path)
+            continue
+        remote = RemoteFolder(path, settings.data_dir)
+        fetched = remote.fetch()
+        for name in (*fetched.failed, *fetched.refused):
+            _complain(f"{path}: {name} could not be fetched", code=EXIT_FAILED)
+        folders.append(remote.folder)
+    return folders
+
+
+def _watch(options: argparse.Namespace, settings: Settings) -> int:
+    from ingest.watching.loop import Watch, say, sources_of
+
+    def tell(report: Report) -> None:
+        if options.json:
+            print(report.model_dump_json(), flush=True)
+        else:
+            counted = ", ".join(f"{count:,} {status}" for status, count in report.counts.items() if count)
+            say(f"{counted or 'nothing done'} in {report.seconds} s")
+
+    sources = sources_of(options.paths, settings)
+    given = Options(collection=options.collection, queue=options.queue)
+    try:
+        with interruptible(), Lines(sys.stderr) as display:
+            watch = Watch(sources, settings, given, prune=options.prune, display=display, on_report=tell, say=say)
+            watch.run(options.every)
+    except Interrupted:
+        return EXIT_SIGNAL
+    return 0
 
 
 def _collection(name: str) -> str:
@@ -179,5 +258,6 @@ if __name__ == "__main__":
     if exit_code >= EXIT_SIGNAL:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(exit_code)  # a call to the model that is still in flight must not hold up Ctrl-C
+        # A call to the model that is still in flight must not hold up Ctrl-C. Of --watch, that is how it ends well.
+        os._exit(exit_code if exit_code > EXIT_SIGNAL else 0)
     sys.exit(exit_code)

@@ -20,7 +20,7 @@ from app.core.documents.collections import collections_key
 from app.core.documents.operations import tenant_patterns
 from app.core.errors import ErrorCode
 from app.core.logging import get_logger
-from app.core.queue import erasures
+from app.core.queue import batches, erasures
 from app.core.queue.answers import answers_key, answers_prefix
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.conversations import conversation_key, conversations_key, deleted_key
@@ -48,6 +48,15 @@ log = get_logger(__name__)
 def _jobs(resources: Ingestion, tenant: str) -> int:
     """Stopped and removed: questions, answers, events, webhooks, looks at pages."""
     return remove_jobs(resources.connection, resources.settings, tenant, patience_seconds=STOP_SECONDS)
+
+
+def _batches(resources: Ingestion, tenant: str) -> int:
+    """Their files' bytes are in the store of documents' files."""
+    own, *rest = batches.patterns(tenant)
+    count = delete_keys(resources.connection, own)
+    delete_keys(resources.connection, *rest)
+    batches.forget_members(resources.connection, tenant)
+    return count
 
 
 def _catalog(resources: Ingestion, tenant: str) -> int:
@@ -94,6 +103,7 @@ def _chat_log(resources: Ingestion, tenant: str) -> None:
 
 STORES: Mapping[str, Callable[[Ingestion, str], int | None]] = {
     "jobs": _jobs,
+    "batches": _batches,
     "chat log": _chat_log,
     "documents": _catalog,
     "collections": _collections,

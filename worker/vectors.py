@@ -8,8 +8,9 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha1
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from qdrant_edge import Bm25, Bm25Config
 
@@ -84,7 +85,11 @@ class Hit:
 
 def point_id(*, tenant: str, collection: str, document_id: str, version: str, chunk_index: int) -> str:
     """A chunk's point: the same for the same chunk, so that writing twice changes nothing."""
-    return str(uuid5(POINT_NAMESPACE, f"{tenant}\n{collection}\n{document_id}\n{version}\n{chunk_index}"))
+    name = f"{tenant}\n{collection}\n{document_id}\n{version}\n{chunk_index}"
+    # RFC 9562's version 5, as `uuid.uuid5` makes it in five times the time: a question wants three for each hit.
+    digest = sha1(POINT_NAMESPACE.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def document_vector(text: str) -> SparseVector:

@@ -100,6 +100,8 @@ class Limit(StrEnum):
     DOCUMENTS = "documents"
     STORED_BYTES = "stored-bytes"
     COLLECTIONS = "collections"
+    FILES = "files"
+    BATCHES = "batches"
 
 
 class LimitReachedError(Exception):

@@ -36,12 +36,15 @@ def is_address(place: str) -> bool:
 
 
 def filesystem_of(address: str) -> tuple[Any, str]:
-    """fsspec's client for `address`, and the path there. Raises `ConfigurationError` when a package is missing."""
+    """fsspec's client for `address`, which remembers no listing, and the path there.
+
+    Raises `ConfigurationError` when a package for it is missing.
+    """
     from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
     scheme = address.partition("://")[0]
     try:
-        filesystem, path = url_to_fs(address, use_listings_cache=False)
+        filesystem, path = url_to_fs(address, use_listings_cache=False, skip_instance_cache=True)
     except ImportError as error:
         package = PACKAGES.get(scheme, "a package of fsspec's")
         raise ConfigurationError(f"{scheme}:// needs {package}: pip install {package}") from error
@@ -55,11 +58,11 @@ def reading(place: str) -> Iterator[tuple[IO[bytes], int]]:
     """The archive at `place`, and its size in bytes. Raises `PlaceError` or `ConfigurationError`."""
     if is_address(place):
         filesystem, path = filesystem_of(place)
-        with _told(place):
+        with told(place):
             size = int(filesystem.info(path)["size"])
             opened = cast(BinaryIO, filesystem.open(path, "rb"))
     else:
-        with _told(place):
+        with told(place):
             opened = open_real(Path(place).resolve())
             size = os.fstat(opened.fileno()).st_size
     with opened:
@@ -80,16 +83,20 @@ def writing(place: str, *, force: bool = False) -> Iterator[IO[bytes]]:
     if path.is_dir() or (path.exists() and not force):
         raise PlaceError(f"{place} is there already; give another name, or --force to write over a file")
     part = path.with_name(path.name + PART)
-    with _told(place):
+    with told(place):
         part.unlink(missing_ok=True)  # what a killed run has left
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
     try:
-        with _told(place), os.fdopen(descriptor, "wb") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        with _told(place):
+            with told(place):
+                stream.flush()
+                os.fsync(stream.fileno())
+        with told(place):
             part.replace(path)
+    except OSError as error:  # the disk is full, or broken
+        part.unlink(missing_ok=True)
+        raise PlaceError(f"{place}: {error.strerror or type(error).__name__}") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -99,19 +106,19 @@ def writing(place: str, *, force: bool = False) -> Iterator[IO[bytes]]:
 def _uploading(place: str, *, force: bool) -> Iterator[IO[bytes]]:
     """Written here first: a store has the archive whole, or not at all."""
     filesystem, path = filesystem_of(place)
-    with _told(place):
+    with told(place):
         is_there = filesystem.exists(path)
     if is_there and not force:
         raise PlaceError(f"{place} is there already; give another name, or --force to write over it")
     with tempfile.NamedTemporaryFile(prefix="rag-queue-") as draft:
         yield draft
         draft.flush()
-        with _told(place):
+        with told(place):
             filesystem.put_file(draft.name, path)
 
 
 @contextmanager
-def _told(place: str) -> Iterator[None]:
+def told(place: str) -> Iterator[None]:
     """What the system or a store's client raises, in one kind of error that names the place and no secret."""
     try:
         yield

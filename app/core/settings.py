@@ -26,6 +26,7 @@ from app.core.addresses import is_host, is_prefix
 from app.core.contract import Instructions, is_signing_secret
 from app.core.cores import usable_cores
 from app.core.providers import LOCAL, LOCAL_DEFAULT, OPENAI, local_model, provider_of
+from app.core.qdrant_addresses import addresses
 from app.core.sentinel_address import is_sentinel, parse_sentinel
 
 NO_MODEL = "none"
@@ -48,6 +49,10 @@ LINK_SECRET_MIN_BYTES = 32
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}/(second|minute|hour|day)$")]
 """Requests in a window of time that moves along, e.g. 600/minute."""
+
+
+Consistency = Annotated[str, StringConstraints(pattern=r"^(majority|quorum|all|[1-9])$")]
+"""Qdrant's words for how many copies must agree."""
 
 
 def _words(text: object) -> object:
@@ -121,6 +126,14 @@ class Fusion(StrEnum):
     RRF = "rrf"
 
 
+class Quantization(StrEnum):
+    """How Qdrant keeps a second, smaller copy of the dense vectors, which is the one that is searched."""
+
+    NONE = "none"
+    SCALAR = "scalar"
+    BINARY = "binary"
+
+
 class LogFormat(StrEnum):
     """Lines for people, or one JSON object a line."""
 
@@ -187,10 +200,32 @@ class Settings(BaseSettings):
         None, ge=1, le=36_500, description="How long the chat log keeps a question; unset: for good"
     )
     qdrant_url: str | None = Field(
-        None, description="Qdrant, e.g. http://host:6333; unset: `python -m app` starts its own"
+        None,
+        description="Qdrant, e.g. http://host:6333, or nodes of one cluster with commas between them; unset: "
+        "`python -m app` starts its own",
     )
     qdrant_api_key: SecretStr | None = Field(None, description="Key for Qdrant, when it wants one")
     qdrant_collection: Name = Field("documents", description="Qdrant collection that holds the chunks")
+    qdrant_shards: int | None = Field(None, ge=1, le=1000, description="Shards of a new collection")
+    qdrant_replicas: int | None = Field(None, ge=1, le=20, description="Copies of each shard of a new collection")
+    qdrant_write_replicas: int | None = Field(
+        None, ge=1, le=20, description="Copies that must have a write before it counts, in a new collection"
+    )
+    qdrant_read_consistency: Annotated[str, StringConstraints(pattern=r"^(majority|quorum|all|[1-9])$")] | None = (
+        Field(None, description="Copies that must agree on what a question finds: a number, majority, quorum or all")
+    )
+    qdrant_read_fan_out: int | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="Copies that are asked beside the first, in a new collection; the fastest counts",
+    )
+    qdrant_on_disk: bool = Field(
+        False, description="Keep a new collection's vectors, graphs and words on disk rather than in memory"
+    )
+    qdrant_quantization: Quantization = Field(
+        Quantization.NONE, description="Quantise a new collection's dense vectors: none, scalar or binary"
+    )
 
     openai_api_key: SecretStr | None = Field(None, description="Key for the model's API")
     openai_base_url: str | None = Field(
@@ -364,7 +399,17 @@ class Settings(BaseSettings):
         description="US dollars for a million tokens in and out, by the model's name: gpt-4.1=2/8, my-model=0.5/1.5",
     )
 
-    @field_validator("qdrant_url", "openai_base_url", "embedding_base_url", "rerank_url", "jwt_jwks_url")
+    @field_validator("qdrant_url")
+    @classmethod
+    def _nodes(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        nodes = addresses(url)
+        if not all(_is_address(node, ("http", "https")) for node in nodes):
+            raise ValueError("must be like http://host:6333, or several of those with commas between them")
+        return ",".join(nodes)
+
+    @field_validator("openai_base_url", "embedding_base_url", "rerank_url", "jwt_jwks_url")
     @classmethod
     def _http_url(cls, url: str | None) -> str | None:
         if url is None:

@@ -30,8 +30,8 @@ FIELD_BYTES_MAX = 1024
 
 
 def body_bytes_max(settings: Settings) -> int:
-    """What the body of an upload may have, all files together."""
-    return settings.upload_max_files * settings.upload_max_mb * 2**20 + OVERHEAD_BYTES
+    """What the body of an upload of documents may have, all files together."""
+    return Form.of_documents(settings).body_bytes_max
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,6 @@ class UploadRefusedError(Exception):
 NO_MULTIPART = Refusal(415, "unsupported-media-type", "Send the files as multipart/form-data.")
 MALFORMED = Refusal(400, "malformed-multipart", "The body is not multipart/form-data as RFC 7578 has it.")
 NO_FILES = Refusal(422, "invalid-request", "There is no file. Send each as a part named `files`, with a file name.")
-UNKNOWN_FIELD = Refusal(422, "invalid-request", "There is a part that is neither `files` nor `collection`.")
 NO_NAME = Refusal(422, "invalid-filename", "The file needs a name of 1 to 255 characters.")
 EMPTY = Refusal(422, "empty-file", "The file is empty.")
 NO_TYPE = Refusal(415, "unsupported-file-type", f"The name must end in one of: {', '.join(SUFFIXES)}.")
@@ -63,6 +62,25 @@ OLD_OR_LOCKED = Refusal(
     415, "unsupported-file-type", "This is a file of an Office before 2007, or has a password. Save it anew, without."
 )
 NO_TEXT = Refusal(415, "unsupported-file-type", "This is not a text: it is of another type, or has zero bytes.")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a form may hold: files, and `fields` beside them."""
+
+    files_max: int
+    file_bytes_max: int
+    fields: frozenset[str]
+
+    @property
+    def body_bytes_max(self) -> int:
+        """What the body may have, all files together."""
+        return self.files_max * self.file_bytes_max + OVERHEAD_BYTES
+
+    @classmethod
+    def of_documents(cls, settings: Settings) -> "Form":
+        """That of POST /documents."""
+        return cls(settings.upload_max_files, settings.upload_max_mb * 2**20, frozenset({"collection"}))
 
 
 @dataclass(slots=True)
@@ -133,7 +151,7 @@ class Upload:
 
 
 @asynccontextmanager
-async def receiving(request: Request, store: DocumentStore, settings: Settings) -> AsyncIterator[Upload]:
+async def receiving(request: Request, store: DocumentStore, form: Form) -> AsyncIterator[Upload]:
     """The request's upload; at the end whatever was not kept is dropped.
 
     Raises `UploadRefusedError` and `StorageUnavailableError`.
@@ -141,7 +159,7 @@ async def receiving(request: Request, store: DocumentStore, settings: Settings) 
     media_type, options = parse_options_header(request.headers.get("content-type"))
     if media_type != b"multipart/form-data":
         raise UploadRefusedError(NO_MULTIPART)
-    reader = _Reader(options.get(b"boundary", b""), store, settings)
+    reader = _Reader(options.get(b"boundary", b""), store, form)
     try:
         pieces = bytearray()
         async for piece in request.stream():
@@ -158,12 +176,13 @@ async def receiving(request: Request, store: DocumentStore, settings: Settings) 
 class _Reader:
     """Parses the body piece by piece. All of it blocks; python-multipart bounds the headers of a part."""
 
-    def __init__(self, boundary: bytes, store: DocumentStore, settings: Settings) -> None:
+    def __init__(self, boundary: bytes, store: DocumentStore, form: Form) -> None:
         self.upload = Upload()
         self._store = store
-        self._files_max = settings.upload_max_files
-        self._file_bytes_max = settings.upload_max_mb * 2**20
-        self._bytes_max = body_bytes_max(settings)
+        self._files_max = form.files_max
+        self._file_bytes_max = form.file_bytes_max
+        self._bytes_max = form.body_bytes_max
+        self._names = form.fields
         self._bytes = 0
         self._header_name = bytearray()
         self._header_value = bytearray()
@@ -238,11 +257,13 @@ class _Reader:
         filename = sent_filename(self._disposition) if name in FILE_FIELDS else None
         if filename is not None:
             self._file_begins(filename)
-        elif name == "collection":
+        elif name in self._names:
             self._field = name
             self._fields += 1
         else:
-            raise UploadRefusedError(UNKNOWN_FIELD)
+            known = ", ".join(f"`{field}`" for field in sorted(self._names))
+            detail = f"There is a part that is no file and none of {known}."
+            raise UploadRefusedError(Refusal(422, "invalid-request", detail))
         if self._fields > FIELDS_MAX:
             raise UploadRefusedError(MALFORMED)
 

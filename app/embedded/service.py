@@ -24,6 +24,7 @@ from app.core.index_notes import SMALL_CHUNKS, lacks_vectors_of, noted
 from app.core.logging import get_logger
 from app.core.private_files import OTHERS
 from app.core.proxies import proxy_for
+from app.core.qdrant_addresses import addresses
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobQueue
 from app.core.services import Services, publish, redis_url, services_file
@@ -263,10 +264,7 @@ class Service:
         """The index as Qdrant describes it; None when nothing was ever indexed."""
         key = services.qdrant_api_key or self._settings.qdrant_api_key
         headers = {"api-key": key.get_secret_value()} if key else {}
-        url = f"{services.qdrant_url}/collections/{self._settings.qdrant_collection}"
-        transport = httpx.AsyncHTTPTransport(proxy=proxy_for(url))
-        async with httpx.AsyncClient(transport=transport, headers=headers, timeout=10) as client:
-            answer = await client.get(url)
+        answer = await _first_answer(services.qdrant_url, f"/collections/{self._settings.qdrant_collection}", headers)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         found: dict[str, Any] = answer.raise_for_status().json()["result"]
@@ -278,6 +276,20 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `Service`: uvicorn raises them again at its end, before the children are stopped."""
         yield
+
+
+async def _first_answer(qdrant_url: str, path: str, headers: dict[str, str]) -> httpx.Response:
+    """What the first node of Qdrant says that can be reached. Raises `httpx.HTTPError`."""
+    *others, last = addresses(qdrant_url)
+    for node in (*others, last):
+        transport = httpx.AsyncHTTPTransport(proxy=proxy_for(node))
+        async with httpx.AsyncClient(transport=transport, headers=headers, timeout=10) as client:
+            try:
+                return await client.get(node + path)
+            except httpx.TransportError:
+                if node is last:
+                    raise
+    raise AssertionError("there is one node at least")
 
 
 async def _is_ready(client: httpx.AsyncClient) -> bool:

@@ -91,9 +91,11 @@ _LIMITS = {
     Limit.UPLOADS: "Your key has {:,} uploads under way here, as many as it may. Let one come to its end.",
     Limit.DOCUMENTS: "Your tenant has {:,} documents, as many as it may. Delete some.",
     Limit.STORED_BYTES: "Your tenant's documents would have more than {:,} MiB, which is all they may. Delete some.",
+    Limit.FILES: "Your tenant has {:,} files of /v1/files, as many as it may. Delete some.",
+    Limit.BATCHES: "Your tenant has {:,} batches that are not over, as many as it may. Let one come to its end.",
     Limit.COLLECTIONS: "Something is said of {:,} collections of your tenant's, as many as may be. Use one of them.",
 }
-_STORED = (Limit.DOCUMENTS, Limit.STORED_BYTES, Limit.COLLECTIONS)
+_STORED = (Limit.DOCUMENTS, Limit.STORED_BYTES, Limit.COLLECTIONS, Limit.FILES)
 
 
 def _when_closed(error: LimitReachedError) -> Mapping[str, str] | None:

@@ -25,7 +25,7 @@ from app.documents.schemas import (
     document_view,
 )
 from app.documents.service import Documents, Place
-from app.documents.uploads import ReceivedFile, Refusal, Upload, UploadRefusedError, receiving
+from app.documents.uploads import Form, ReceivedFile, Refusal, Upload, UploadRefusedError, receiving
 from app.problems.table import file_problem
 from app.request_headers import IdempotencyKey
 from app.request_headers import idempotency_key as checked_key
@@ -80,7 +80,7 @@ async def upload(
     key = checked_key(idempotency_key)
     until_answered.enter_context(api.places.held(Limit.UPLOADS, principal.key))
     await documents.check_room(principal.tenant)
-    async with receiving(request, documents.store, api.settings) as received:
+    async with receiving(request, documents.store, Form.of_documents(api.settings)) as received:
         place = Place(principal.tenant, _collection(received, collection), request_id_of(request), principal.weight)
         refusals = _refusals(received.files)
         taken = [file for number, file in enumerate(received.files) if number not in refusals]

@@ -1,5 +1,6 @@
 """Is it alive, is it ready."""
 
+import asyncio
 from typing import Literal
 
 import httpx
@@ -9,6 +10,7 @@ from app.core import index_notes
 from app.core.errors import ConfigurationError
 from app.core.logging import get_logger
 from app.core.model_findings import MESSAGES, ModelRole
+from app.core.qdrant_addresses import addresses
 from app.core.queue.connections import VALKEY_UNAVAILABLE
 from app.core.queue.producer import JobQueue
 from app.core.services import qdrant_server
@@ -79,9 +81,17 @@ async def _warnings(queue: JobQueue) -> dict[Warned, str]:
 
 
 async def _qdrant(http: httpx.AsyncClient, settings: Settings) -> Check:
-    """Qdrant's own readiness: the one thing that the API asks of it, and it needs no key."""
+    """Qdrant's own readiness, of one node at least: the one thing that the API asks of it, and it needs no key."""
     try:
-        answer = await http.get(f"{qdrant_server(settings).url}/readyz", timeout=CHECK_TIMEOUT_SECONDS)
-    except (httpx.HTTPError, ConfigurationError):
+        nodes = addresses(qdrant_server(settings).url)
+    except ConfigurationError:
         return "unavailable"
-    return "ok" if answer.is_success else "unavailable"
+    answers = await asyncio.gather(
+        *(http.get(f"{node}/readyz", timeout=CHECK_TIMEOUT_SECONDS) for node in nodes), return_exceptions=True
+    )
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, httpx.HTTPError):
+            raise answer
+    return (
+        "ok" if any(isinstance(answer, httpx.Response) and answer.is_success for answer in answers) else "unavailable"
+    )

@@ -117,9 +117,9 @@ def _import(settings: Settings, options: argparse.Namespace, display: Bar | Line
     wanted = Wanted(options.tenant, options.collection, vectors=not options.without_vectors)
     try:
         with reading(options.file) as (stream, size):
-            head, _ = check(stream, on_read=_telling(display, "checking", size))
+            checked = check(stream, wanted, on_read=_telling(display, "checking", size))
         with reading(options.file) as (stream, size):
-            done = import_all(settings, stream, head, wanted, on_read=_telling(display, "importing", size))
+            done = import_all(settings, stream, checked, wanted, on_read=_telling(display, "importing", size))
     except ArchiveError as error:
         return _say(f"{options.file} can't be imported, {error}. Nothing of it was imported", code=EXIT_FAILED)
     except MismatchError as error:

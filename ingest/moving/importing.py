@@ -23,7 +23,7 @@ from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 from app.core.settings import AUTO, Settings
 from ingest.moving.known import is_said, valkey
 from ingest.moving.lines import CollectionLine, Head
-from ingest.moving.reader import Counts, StoredDocument, StoredFile, items, without_vectors
+from ingest.moving.reader import StoredDocument, StoredFile, items, without_vectors
 from ingest.sync.own_qdrant import located
 from worker.http.generations import Generations
 from worker.index.catalog_repair import indexed_record, is_shown
@@ -53,9 +53,9 @@ class Wanted:
     collection: str | None = None
     vectors: bool = True
 
-    def has(self, tenant: str, collection: str | None) -> bool:
-        """Whether that is wanted. A file is of no collection."""
-        return self.tenant in (None, tenant) and (collection is None or self.collection in (None, collection))
+    def has(self, tenant: str, collection: str) -> bool:
+        """Whether that is wanted."""
+        return self.tenant in (None, tenant) and self.collection in (None, collection)
 
 
 @dataclass(slots=True)
@@ -78,30 +78,35 @@ class Imported:
     not_shown: int = 0
 
 
-def check(stream: IO[bytes], *, on_read: OnRead) -> tuple[Head, Counts]:
-    """Read the whole archive and change nothing; what it is, and how much it holds. Raises `ArchiveError`."""
-    counts, head = Counts(), None
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Of an archive that was read to its end: its head; the files of wanted documents, by tenant and hash."""
+
+    head: Head
+    files: frozenset[tuple[str, str]]
+
+
+def check(stream: IO[bytes], wanted: Wanted, *, on_read: OnRead) -> Checked:
+    """Read the whole archive and change nothing. Raises `ArchiveError`."""
+    head, files = None, set()
     for item in items(stream, on_read=on_read):
         match item:
             case Head():
                 head = item
-            case CollectionLine():
-                counts.collections += 1
-            case StoredFile():
-                counts.files += 1
-                counts.file_bytes += item.size_bytes
-            case StoredDocument():
-                counts.documents += 1
-                counts.chunks += len(item.chunks)
+            case StoredDocument(document=document) if wanted.has(document.tenant, document.collection):
+                files.add((document.tenant, document.sha256))
     assert head is not None  # else `items` has raised
-    return head, counts
+    return Checked(head, frozenset(files))
 
 
-def import_all(settings: Settings, stream: IO[bytes], head: Head, wanted: Wanted, *, on_read: OnRead) -> Imported:
+def import_all(
+    settings: Settings, stream: IO[bytes], checked: Checked, wanted: Wanted, *, on_read: OnRead
+) -> Imported:
     """Import what is `wanted` of an archive that was checked.
 
     Raises `MismatchError`, `ArchiveError`, `ServiceError`, `QdrantStartError` or `ConfigurationError`.
     """
+    head = checked.head
     has_vectors = wanted.vectors and head.dimension is not None
     model, size = (head.embedding_model, head.dimension) if has_vectors else ("", None)
     with ExitStack() as stack:
@@ -112,7 +117,7 @@ def import_all(settings: Settings, stream: IO[bytes], head: Head, wanted: Wanted
         words = stack.enter_context(closing(open_index_of(found, "", None)))
         _check_model(settings, index.generations(), model, size)
         index.ensure()
-        work = _Import(index, words, connection, open_store(settings), wanted)
+        work = _Import(index, words, connection, open_store(settings), wanted, checked.files)
         try:
             for item in items(stream, on_read=on_read):
                 work.take(item)
@@ -158,7 +163,13 @@ class _Batch:
 
 class _Import:
     def __init__(
-        self, index: VectorIndex, words: VectorIndex, connection: "Redis | None", store: DocumentStore, wanted: Wanted
+        self,
+        index: VectorIndex,
+        words: VectorIndex,
+        connection: "Redis | None",
+        store: DocumentStore,
+        wanted: Wanted,
+        files: frozenset[tuple[str, str]],
     ) -> None:
         self.done = Imported(has_valkey=connection is not None)
         self._index = index
@@ -167,6 +178,7 @@ class _Import:
         self._catalog = Catalog(connection) if connection is not None else None
         self._store = store
         self._wanted = wanted
+        self._files = files
         self._there: dict[tuple[str, str, str], list[Document]] = {}
         for document in index.documents(tenant=wanted.tenant, collection=wanted.collection):
             self._there.setdefault(_key(document), []).append(document)
@@ -177,7 +189,7 @@ class _Import:
         match item:
             case CollectionLine() if self._wanted.has(item.tenant, item.name):
                 self._say(item)
-            case StoredFile() if self._wanted.has(item.tenant, None) and not self._is_erased(item.tenant):
+            case StoredFile() if (item.tenant, item.sha256) in self._files and not self._is_erased(item.tenant):
                 self._keep(item)
             case StoredDocument() if self._wanted.has(item.document.tenant, item.document.collection):
                 self._add(item)

@@ -1,6 +1,7 @@
 """What is erased is in no store any more: a tenant's words are looked for in all of Valkey and in every file."""
 
 import base64
+import json
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -36,6 +37,7 @@ PLACES = (
     "waiting",
     "trace",
     "collection",
+    "batch",
 )
 """Where a tenant's words come from."""
 
@@ -120,7 +122,18 @@ def busy(client: httpx.Client, tenant: str, folder: Path) -> list[str]:
     jobs.append(response.raise_for_status().json()["id"].removeprefix("resp_"))
     for job_id in jobs:
         assert ended(client, job_id)["status"] == "finished"
+    run_batch(client, own["batch"])
     return jobs
+
+
+def run_batch(client: httpx.Client, word: str) -> None:
+    """A batch of one line, to its end: its file, its output and its record have `word`."""
+    line = {"custom_id": word, "method": "POST", "url": "/chat", "body": {"query": f"What is {word}?"}}
+    file = {"file": (f"{word}.jsonl", json.dumps(line).encode())}
+    uploaded = client.post("/v1/files", data={"purpose": "batch"}, files=file).raise_for_status().json()["id"]
+    asked = {"input_file_id": uploaded, "endpoint": "/chat", "completion_window": "24h", "metadata": {"note": word}}
+    batch_id = client.post("/v1/batches", json=asked).raise_for_status().json()["id"]
+    wait_until(lambda: client.get(f"/v1/batches/{batch_id}").json()["status"] == "completed", "the batch ends")
 
 
 def found_in_files(folder: Path, looked_for: list[str]) -> dict[str, list[str]]:

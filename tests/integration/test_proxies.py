@@ -33,9 +33,10 @@ from app.cli.ask import AskError
 from app.cli.ask import ask as ask_service
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
 from app.core.logging import configure_logging
-from app.core.services import Services
+from app.core.services import QdrantServer, Services
 from app.core.settings import LogFormat, Settings
 from app.core.tracing.otlp import OtlpExporter
+from app.embedded.backup.qdrant_copy import make_copy
 from app.embedded.service import Service
 from tests.support import ROOT
 from tests.support.api import serving
@@ -74,6 +75,7 @@ ANSWERS: dict[str, bytes] = {
     "/rerank": b'{"results":[{"index":0,"relevance_score":0.5}]}',
     "/x": b'{"result":1}',
     "/collections": b'{"result":{"collections":[]},"status":"ok","time":0}',
+    "/embedded/copies": b'{"result":{"name":"x"}}',
     "/jwks.json": json.dumps({"keys": [json.loads(ECAlgorithm.to_jwk(KEY)) | {"kid": "x"}]}).encode(),
 }
 
@@ -225,6 +227,11 @@ def first_start(url: str) -> None:
     assert asyncio.run(Service(settings_for(url), documents=None)._is_empty(services))
 
 
+def backup(url: str) -> None:
+    """`python -m app backup` has the embedded Qdrant copy its files."""
+    make_copy(QdrantServer(url, None))
+
+
 def asked_from_the_shell(url: str) -> None:
     try:
         ask_service(url, "why?")
@@ -270,6 +277,7 @@ WAYS = (
     Way(key_set, "app/auth/jwks.py"),
     Way(readiness, "app/main.py"),
     Way(first_start, "app/embedded/service.py"),
+    Way(backup, "app/embedded/backup/qdrant_copy.py"),
     Way(asked_from_the_shell, "app/cli/ask.py"),
     Way(traces, "app/core/tracing/otlp.py"),
 )

@@ -24,7 +24,7 @@ from app.core.services import redis_url
 from app.core.settings import Settings
 from ingest.__main__ import main as ingest
 from tests.acceptance.conftest import start
-from tests.integration.app.test_isolation import ROUTES, WITH_ID, Route, path_of, shown
+from tests.integration.app.test_isolation import ROUTES, WITH_ID, Route, add_file, batch_of, path_of, shown
 from tests.integration.worker.test_worker import working
 from tests.support.api import serving
 from tests.support.contents import everything_in
@@ -53,6 +53,8 @@ NEW: Mapping[Route, Mapping[str, Any]] = {
     ("GET", "/documents/{document_id}/pages/{n}"): {},
     ("GET", "/documents/{document_id}/pages/{n}.png"): {},
     ("PUT", "/collections/{name}"): {"json": {"title": "Pumps"}},
+    ("POST", "/v1/files"): {"data": {"purpose": "batch"}, "files": {"file": ("lines.jsonl", b"{}")}},
+    ("POST", "/v1/batches"): {},
 }
 """Routes that put something new into Valkey, and how they are called."""
 FAILED = {"params": {"status": "failed"}}
@@ -122,6 +124,8 @@ def test_every_route_says_so_or_does_what_it_does(
     entry = WITH_ID.get(route)
     path = path_of(template, entry.add(client) if entry else "rag-queue")
     call = CALLS.get(route) or (entry.call if entry else {})
+    if route == ("POST", "/v1/batches"):
+        call = {"json": batch_of(add_file(client))}
     before, files = everything_in(valkey), stored(settings)
     with full(valkey), client.stream(method, path, **call) as answer:
         status = answer.status_code

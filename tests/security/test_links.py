@@ -277,6 +277,7 @@ def test_documents_are_opened_in_one_place_only() -> None:
     known = {
         "app/core/opening.py": "the one place",
         "app/core/places.py": "makes a new file where the operator says, through no link",
+        "ingest/watching/remote.py": "makes a new file in DATA_DIR, through no link",
         "ingest/reading/ocr.py": "a copy in a folder of its own",
         "app/core/cores.py": "the kernel's own files",
         "app/core/services.py": "DATA_DIR is this user's",

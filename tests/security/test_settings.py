@@ -26,7 +26,9 @@ WRONG: dict[str, list[str]] = {
     "database_url": ["hunter2", "sqlite://", "sqlite:///", "sqlite://hunter2/x", "sqlite:///:memory:?hunter2\0",
                      "mysql://u:hunter2@h/x", "postgresql://", "postgresql://u:hunter2@h:x/y",
                      "postgresql+asyncpg://u:hunter2@h/x"],
-    "qdrant_url": ["hunter2", "host:6333", "ftp://hunter2"],
+    "qdrant_url": ["hunter2", "host:6333", "ftp://hunter2", "http://a,hunter2", "http://a,,http://b", ","],
+    "qdrant_read_consistency": ["hunter2", "0", "10", "majority&x=hunter2"],
+    "qdrant_quantization": ["hunter2"],
     "openai_base_url": ["hunter2", "ftp://hunter2"],
     "embedding_base_url": ["hunter2", "http://h:hunter2"],
     "rerank_url": ["hunter2"],
@@ -76,7 +78,7 @@ def test_every_setting_of_words_is_tried_here_or_is_of_free_form() -> None:
     free = {
         name
         for name, field in Settings.model_fields.items()
-        if re.search("\\b(str|Path|SecretStr|Fusion|LogFormat)\\b|tuple", str(field.annotation))
+        if re.search("\\b(str|Path|SecretStr|Fusion|LogFormat|Quantization)\\b|tuple", str(field.annotation))
     }
     assert free <= set(WRONG) | set(ANY_TEXT)
     assert set(WRONG) | set(ANY_TEXT) <= set(Settings.model_fields)

@@ -160,6 +160,9 @@ def test_every_post_that_makes_no_job_acts_on_one() -> None:
         ("POST", "/jobs/{job_id}/ticket"),
         ("POST", "/jobs/{job_id}/feedback"),
         ("POST", "/v1/conversations"),
+        ("POST", "/v1/files"),
+        ("POST", "/v1/batches"),
+        ("POST", "/v1/batches/{batch_id}/cancel"),
     }
 
 
@@ -638,6 +641,7 @@ HOLDS: Mapping[tuple[str, str], tuple[Hold, ...]] = {
     ("POST", "/v1/responses/{response_id}/cancel"): (Hold("waits"),),
     ("DELETE", "/v1/responses/{response_id}"): (Hold("waits"),),
     ("POST", "/documents"): (Hold("uploads"),),
+    ("POST", "/v1/files"): (Hold("uploads"),),
     ("GET", "/history"): (Hold("streams", {"params": {"format": "csv"}}),),
 }
 """Every route that may keep a connection open, and each way in which it does."""
@@ -674,6 +678,14 @@ QUICK = {
     ("GET", "/v1/conversations/{conversation_id}"),
     ("GET", "/v1/conversations/{conversation_id}/items"),
     ("DELETE", "/v1/conversations/{conversation_id}"),
+    ("POST", "/v1/batches"),
+    ("GET", "/v1/batches"),
+    ("GET", "/v1/batches/{batch_id}"),
+    ("POST", "/v1/batches/{batch_id}/cancel"),
+    ("GET", "/v1/files"),
+    ("GET", "/v1/files/{file_id}"),
+    ("GET", "/v1/files/{file_id}/content"),
+    ("DELETE", "/v1/files/{file_id}"),
     ("GET", "/session"),
     ("GET", "/page/answers/{job_id}"),
 }

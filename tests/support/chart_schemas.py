@@ -33,20 +33,31 @@ def thing(api: str, kind: str, spec: Schema) -> Schema:
     return closed(apiVersion={"const": api}, kind={"const": kind}, metadata=metadata, spec=spec)
 
 
-REDIS_TRIGGER = closed(
-    {"authenticationRef": closed(name=TEXT)},
-    type={"const": "redis"},
-    name={"type": "string", "pattern": "^[a-z_]+$"},  # an identifier of the formula
-    metadata=closed(
-        address={"type": "string", "pattern": "^[^:/@]+:[0-9]+$"},
-        databaseIndex=NUMERAL,
-        listName=TEXT,
-        listLength=NUMERAL,
-        enableTLS=FLAG,
-    ),
-)
+LENGTH_OF: Schema = {"databaseIndex": NUMERAL, "listName": TEXT, "listLength": NUMERAL, "enableTLS": FLAG}
 """Values of a trigger's metadata are strings, whatever they mean."""
 
+
+def trigger(kind: str, **place: Schema) -> Schema:
+    """A trigger by the length of a list of Redis, which is found at `place`."""
+    return closed(
+        {"authenticationRef": closed(name=TEXT)},
+        type={"const": kind},
+        name={"type": "string", "pattern": "^[a-z_]+$"},  # an identifier of the formula
+        metadata=closed(**place, **LENGTH_OF),
+    )
+
+
+ADDRESS = "[^:/@,]+:[0-9]+"
+REDIS_TRIGGER: Schema = {
+    "anyOf": [
+        trigger("redis", address={"type": "string", "pattern": f"^{ADDRESS}$"}),
+        trigger(
+            "redis-sentinel",
+            addresses={"type": "string", "pattern": f"^{ADDRESS}(,{ADDRESS})*$"},
+            sentinelMaster=TEXT,
+        ),
+    ]
+}
 SHRINKING = closed(
     stabilizationWindowSeconds={"type": "integer", "minimum": 0, "maximum": 3600},
     policies=some(closed(type={"enum": ["Pods", "Percent"]}, value=COUNT, periodSeconds={**COUNT, "maximum": 1800})),
@@ -72,7 +83,11 @@ SCALED_OBJECT = thing(
 TRIGGER_AUTHENTICATION = thing(
     "keda.sh/v1alpha1",
     "TriggerAuthentication",
-    closed(secretTargetRef=some(closed(parameter={"enum": ["username", "password", "ca"]}, name=TEXT, key=TEXT))),
+    closed(
+        secretTargetRef=some(
+            closed(parameter={"enum": ["username", "password", "sentinelPassword", "ca"]}, name=TEXT, key=TEXT)
+        )
+    ),
 )
 HTTP_ROUTE = thing(
     "gateway.networking.k8s.io/v1",

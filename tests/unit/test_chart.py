@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import certifi
 import jsonschema
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from rq.registry import StartedJobRegistry
 from app.core.contract import QUERY_QUEUE, QUEUES, AnswerJob
 from app.core.queue.answers import SETTINGS as ANSWER_SETTINGS
 from app.core.queue.answers import fingerprint
+from app.core.sentinel_address import parse_sentinel
 from app.core.services import redis_url
 from app.core.settings import Settings
 from app.core.version import VERSION
@@ -40,11 +42,13 @@ FIELDS = {name.upper() for name in Settings.model_fields}
 THE_CHARTS_OWN = {
     "HOST", "PORT", "DATA_DIR", "VALKEY_MAXMEMORY_MB", "REDIS_URL", "QDRANT_URL", "OPENAI_BASE_URL", "DOCUMENTS_URL",
     "METRICS", "METRICS_PORT", "METRICS_HOST", "TRUSTED_PROXIES", "PUBLIC_URL", "REDIS_CA_FILE",
-    "REDIS_SENTINEL_PASSWORD",
+    "WORKER_PROCESSES",
 }  # fmt: skip
-"""Settings that have values of their own in the chart, or mean nothing there."""
+"""Settings that have values of their own in the chart, or mean nothing there: a pod has one process."""
 OF_LIBRARIES = {"PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 """Secrets that libpq and s3fs read by themselves."""
+
+VALKEYS = {"REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD"}
 
 needs_helm = pytest.mark.skipif(helm() is None, reason=MISSING)
 
@@ -57,6 +61,11 @@ SWITCHES: dict[str, tuple[str, ...]] = {
         "--set", "keda.usernameSecret.name=k,keda.usernameSecret.key=u",
         "--set", "keda.passwordSecret.name=k,keda.passwordSecret.key=p",
         "--set", "api.secrets.REDIS_PASSWORD.name=api,api.secrets.REDIS_PASSWORD.key=p",
+    ),
+    "Sentinels": (
+        "-a", KEDA, "--set", "valkey.sentinel.master=mymaster,valkey.sentinel.hosts={one:26379,two:26380}",
+        "--set", "valkey.tls=true",
+        "--set", "secrets.REDIS_SENTINEL_PASSWORD.name=s,secrets.REDIS_SENTINEL_PASSWORD.key=p,valkey.users.api=api",
     ),
     "no autoscaling": (
         "--set", "api.autoscaling.enabled=false",
@@ -158,6 +167,7 @@ def test_the_values_of_every_size_are_of_the_schema(size: str) -> None:
         ("workers.other", {"enabled": True}),
         ("api.replica", 3),
         ("valkey.host", "redis://valkey"),
+        ("valkey.sentinel.hosts", ["sentinel"]),
         ("valkey.host", "user:secret@valkey"),
         ("qdrant.url", "qdrant:6333"),
         ("image.digest", "sha256:1"),
@@ -382,6 +392,8 @@ def test_processes_start_with_what_they_are_given(options: tuple[str, ...], monk
             given = _environment(options, pod)
             for variable, value in given.items():
                 patch.setenv(variable, secrets.get(variable, "x") if isinstance(value, Where) else value)
+            if "REDIS_CA_FILE" in given:  # which is mounted there
+                patch.setenv("REDIS_CA_FILE", certifi.where())
             settings = Settings(_env_file=None)
         if name == "migrate":
             assert settings.database_url is not None
@@ -411,10 +423,10 @@ def test_a_process_has_the_secrets_alone_that_it_has_a_use_for(options: tuple[st
         if name == "migrate":
             assert has <= {"DATABASE_URL", "PGPASSWORD"}
         elif name == "api":
-            assert has <= of_the_api | {"REDIS_PASSWORD"}
+            assert has <= of_the_api | VALKEYS
         else:
             queues = _container(pod)["command"][4:]
-            assert has <= {"REDIS_PASSWORD"}.union(*(by_queue[queue] for queue in queues)), name
+            assert has <= VALKEYS.union(*(by_queue[queue] for queue in queues)), name
 
 
 @needs_helm
@@ -577,9 +589,28 @@ def test_keda_signs_in_as_itself_and_knows_the_authority() -> None:
     assert names == {auth["metadata"]["name"]}
     pods = _pods(options)
     given = _environment(options, pods["api"])
-    assert given["REDIS_URL"] == "rediss://api@valkey:6379/0?ssl_ca_certs=/etc/rag-queue/valkey-ca.crt"
+    assert given["REDIS_URL"] == "rediss://api@valkey:6379/0"
+    assert given["REDIS_CA_FILE"] == "/etc/rag-queue/valkey-ca.crt"
     assert given["REDIS_PASSWORD"] == Where("api", "p")
     assert str(_environment(options, pods["worker-ingest"])["REDIS_URL"]).startswith("rediss://worker@valkey:")
+
+
+@needs_helm
+def test_valkey_is_found_by_its_sentinels() -> None:
+    options = CASES["Sentinels"]
+    pods = _pods(options)
+    given = _environment(options, pods["api"])
+    assert given["REDIS_URL"] == "rediss+sentinel://api@one:26379,two:26380/mymaster/0"
+    assert parse_sentinel(str(given["REDIS_URL"])).hosts == (("one", 26379), ("two", 26380))
+    assert all("REDIS_SENTINEL_PASSWORD" in _environment(options, pod) for pod in pods.values())
+    for scaled in _of(options, "ScaledObject"):
+        for trigger in scaled["spec"]["triggers"]:
+            assert trigger["type"] == "redis-sentinel"
+            assert trigger["metadata"]["addresses"] == "one:26379,two:26380"
+            assert trigger["metadata"]["sentinelMaster"] == "mymaster"
+    [auth] = _of(options, "TriggerAuthentication")
+    assert {"parameter": "sentinelPassword", "name": "s", "key": "p"} in auth["spec"]["secretTargetRef"]
+    assert _reached(options, pods["api"]) == STORES | {DNS, 26379, 26380}
 
 
 @needs_helm
@@ -710,6 +741,7 @@ def test_numbers_are_read_of_every_pod_under_the_names_that_the_board_goes_by() 
         ("settings.MODEL_TIMEOUT_SECONDS=300", "above MODEL_TIMEOUT_SECONDS, 300 in"),
         ("workers.ingest.autoscaling.min=9", "workers.ingest.autoscaling: min is above max"),
         ("api.autoscaling.min=99", "api.autoscaling: min is above max"),
+        ("valkey.sentinel.master=mymaster", "valkey.sentinel.hosts must say"),
         ("settings.TOPK=8", "TOPK"),
         ("secrets.REDIS_PASSWORD=hunter2", "REDIS_PASSWORD"),
     ],

@@ -20,11 +20,13 @@ OPENAI = "integration/app/test_openai_protocol"
 ISOLATION = "integration/app/test_isolation"
 INGEST = "integration/ingest/test_ingest"
 REEMBED = "integration/ingest/test_reembed"
+WATCH = "integration/ingest/test_watch"
 MOVE = "integration/ingest/test_move"
 INGEST_JOBS = "integration/ingest/test_ingest_jobs"
 PAGE = "acceptance/page"
 SEARCH = "integration/worker/test_search"
 WORKER = "integration/worker/test_worker"
+BATCHES = "integration/worker/test_batches"
 CONVERSATIONS = "integration/worker/test_conversations"
 COLLECTIONS = "integration/app/test_collections"
 SAID = "integration/worker/test_collections"
@@ -105,6 +107,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`previous_response_id` continues a response, and may fork": (
         "integration/app/test_openai_conversations::a_response_continues_another_with_all_that_was_said_before",
         "integration/app/test_openai_conversations::a_chain_forks_and_each_branch_is_its_own",
+    ),
+    "`/v1/files` and `/v1/batches` answer": (
+        f"{BATCHES}::the_official_package_drives_a_batch_from_its_file_to_its_answers",
+        "unit/app/batches/test_lines::more_lines_than_a_batch_may_have_are_refused",
     ),
     "What a chat client asks for itself": (
         "acceptance/clients/test_open_webui::a_request_of_open_webui_gets_what_it_can_use",
@@ -237,6 +243,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "`python -m ingest export FILE` and `import FILE` move an index": (
         f"{MOVE}::an_index_moves_with_vectors_files_and_titles_and_nothing_is_embedded",
     ),
+    "`--watch` follows a folder": (
+        f"{WATCH}::the_command_goes_on_until_it_is_told_to_end",
+        f"{WATCH}::a_folder_in_a_store_is_followed_and_only_what_changed_is_fetched",
+    ),
+    "`python -m app backup FILE` keeps all": ("acceptance/test_backup::all_is_back_after_data_dir_was_deleted",),
     "`--repair` rebuilds the catalog": (f"{INGEST_JOBS}::repair_brings_the_catalog_back_from_the_index",),
     "`--dry-run` says what would happen": (
         f"{INGEST}::a_dry_run_tells_the_same_and_writes_nothing",

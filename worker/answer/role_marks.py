@@ -80,6 +80,8 @@ def without_role_marks(text: str) -> str:
 
     All other brackets stay: of HTML, types, mathematics, footnotes. In time proportional to its length.
     """
+    if text.isascii() and "<" not in text and "[" not in text:
+        return text
     return _OPENING.sub(_opening, text)
 
 

@@ -16,6 +16,7 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 from app.core.errors import ConfigurationError
+from worker.http.headers import Response
 from worker.http.proxy import AUTHENTICATION_REQUIRED, Proxy, ProxyRefusedError
 
 CONNECT_SECONDS = 10.0
@@ -79,7 +80,7 @@ class Connection:
         self._lock = threading.Lock()
         self._is_shut = False
         self.sock: socket.socket | None = None
-        self._response: HTTPResponse | None = None
+        self._response: Response | None = None
 
     def request(self, method: str, path: str, body: bytes) -> HTTPResponse:
         """The response, its body still to be read. Raises `OSError` and `HTTPException`.
@@ -150,7 +151,7 @@ class Connection:
 
     def _exchange(self, method: str, path: str, body: bytes) -> HTTPResponse:
         assert self.sock is not None
-        self._response = response = HTTPResponse(self.sock, method=method)
+        self._response = response = Response(self.sock, method=method)
         with suppress(*LOST):  # an answer may have come before the whole request was out
             self.sock.sendall(self._server.head(method, path, len(body)) + body)
         if not _has_come(response):

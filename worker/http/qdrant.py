@@ -11,6 +11,7 @@ import orjson
 
 from app.core.errors import ErrorCode, ServiceError
 from app.core.logging import get_logger
+from app.core.qdrant_addresses import NEXT_NODE, addresses
 from worker.http.connection import Connections, Server, plain_headers
 from worker.runtime.retry_after import retry_after_seconds
 
@@ -32,11 +33,16 @@ class BadRequestError(Exception):
 
 
 class QdrantHttp:
-    """Requests to one Qdrant. Opens no connection before the first; safe to share between threads."""
+    """Requests to one Qdrant. Opens no connection before the first; safe to share between threads.
+
+    `url` may name several nodes: the one that answered last is asked first, and where it can't be reached, the next.
+    Each request may be sent twice, so that it does not matter how far the first has come with it.
+    """
 
     def __init__(self, url: str, *, api_key: str | None, timeout_seconds: float) -> None:
         headers = {"Content-Type": "application/json"} | ({"api-key": api_key} if api_key else {})
-        self._connections = Connections(Server(url, headers), timeout_seconds)
+        self._nodes = [Connections(Server(node, headers), timeout_seconds) for node in addresses(url)]
+        self._first = 0
 
     def get(self, path: str) -> Any:
         """The `result` of a GET; raises as `post` does."""
@@ -52,15 +58,28 @@ class QdrantHttp:
 
     def close(self) -> None:
         """Close the connections that no request uses."""
-        self._connections.close()
+        for node in self._nodes:
+            node.close()
 
     def _ask(self, method: str, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
-        try:
-            with self._connections.one() as connection:
-                response = connection.request(method, path, body)
-                return response, _content(response)
-        except (OSError, HTTPException) as error:
-            raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from error
+        start, count = self._first, len(self._nodes)
+        failure: Exception | None = None
+        for turn in range(count):
+            at = (start + turn) % count
+            try:
+                with self._nodes[at].one() as connection:
+                    response = connection.request(method, path, body)
+                    content = _content(response)
+            except (OSError, HTTPException) as error:
+                failure = error
+                if turn + 1 < count:
+                    log.warning("qdrant_node_unavailable", node=at, reason=type(error).__name__)
+                continue
+            if response.status not in NEXT_NODE or turn + 1 == count:
+                self._first = at
+                return response, content
+            log.warning("qdrant_node_unavailable", node=at, status=response.status)
+        raise ServiceError(ErrorCode.INDEX_UNAVAILABLE) from failure
 
     def _result(self, path: str, response: HTTPResponse, content: bytes) -> Any:
         if response.status != 200:

@@ -16,6 +16,7 @@ from qdrant_client import QdrantClient, models
 from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
 from app.core.loopback import names_loopback
 from app.core.proxies import proxy_for
+from app.core.qdrant_addresses import addresses
 from app.core.services import qdrant_server
 from app.core.settings import Settings
 from worker.model.choice import settled
@@ -52,6 +53,31 @@ class Dense(Embeddings):
 
 class ReadOnlyError(Exception):
     """The store only reads: documents come in through the API or `python -m ingest`, which keep catalog and files."""
+
+
+class _Nodes(httpx.BaseTransport):
+    """Sends to the first node of a cluster that can be reached."""
+
+    def __init__(self, first: str, others: Sequence[str]) -> None:
+        self._nodes = [(httpx.URL(url), httpx.HTTPTransport(proxy=proxy_for(url))) for url in (first, *others)]
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer of the first that gives one. Raises what the last of them does."""
+        path = request.url.raw_path[len(self._nodes[0][0].raw_path.rstrip(b"/")) :]
+        for turn, (node, transport) in enumerate(self._nodes, start=1):
+            request.url = node.copy_with(raw_path=node.raw_path.rstrip(b"/") + path)
+            request.headers["Host"] = node.netloc.decode()
+            try:
+                return transport.handle_request(request)
+            except httpx.TransportError:
+                if turn == len(self._nodes):
+                    raise
+        raise AssertionError("there is one node at least")
+
+    def close(self) -> None:
+        """Close the connections to all of them."""
+        for _, transport in self._nodes:
+            transport.close()
 
 
 class ScopedClient:
@@ -131,8 +157,9 @@ def open_vector_store(
 
 def open_client(settings: Settings) -> QdrantClient:
     """qdrant-client for the Qdrant of `settings`. Opens no connection; raises as `open_vector_store` does."""
-    url, key = qdrant_server(settings)
-    transport = httpx.HTTPTransport(proxy=proxy_for(url))
+    nodes, key = qdrant_server(settings)
+    url, *others = addresses(nodes)
+    transport = _Nodes(url, others) if others else httpx.HTTPTransport(proxy=proxy_for(url))
     if key is not None and names_loopback(urlsplit(url).hostname or ""):
         # As a header: qdrant-client would warn of a connection that is not encrypted, and this one leaves no machine.
         headers = {"api-key": key}

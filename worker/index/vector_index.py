@@ -30,6 +30,7 @@ from worker.http.generations import (
 from worker.http.qdrant import BadRequestError, NotFoundError
 from worker.http.writing import WritingHttp
 from worker.index.points import Chunk, Document, Version, document_of, points_of, scrolled
+from worker.layout import PLAIN, Layout, layout_of
 from worker.vectors import DENSE, METADATA, SPARSE, point_id
 
 if TYPE_CHECKING:  # seconds of imports that a run which finds nothing to do must not spend
@@ -83,6 +84,7 @@ def open_index(settings: Settings, *, must_tell: bool = False) -> "VectorIndex":
         embeddings=embeddings if model else None,
         embedding_model=model,
         versions=_versions(settings, must_tell=must_tell),
+        layout=layout_of(settings),
     )
 
 
@@ -152,10 +154,12 @@ class VectorIndex:
         embeddings: "Callable[[], ClosableEmbeddings | None] | None" = None,
         embedding_model: "str | Callable[[], str] | None" = None,
         versions: "Versions | None" = None,
+        layout: Layout = PLAIN,
     ) -> None:
         self.http = http
         self.name = collection
         self._versions = versions
+        self._layout = layout
         self._path = f"/collections/{collection}"
         self._make_embeddings = embeddings
         self._embedding_model = (embedding_model or "") if embeddings is not None else ""
@@ -422,13 +426,16 @@ class VectorIndex:
         """
         dense = {}
         if self.has_model:
-            dense[DENSE] = {"size": self.vector_size(), "distance": "Cosine"}
+            dense[DENSE] = {"size": self.vector_size(), "distance": "Cosine"} | self._layout.dense
         wanted = {
             "vectors": dense,
-            "sparse_vectors": {SPARSE: {"modifier": "idf"}},
+            "sparse_vectors": {SPARSE: {"modifier": "idf"} | self._layout.sparse},
+            **self._layout.collection,
             "metadata": {EMBEDDING_MODEL: self.embedding_model, MADE_FOR: self.name},
         }
         self.http.put(f"/collections/{name}", wanted)
+        if self._layout.changes:
+            self.http.patch(f"/collections/{name}", self._layout.changes)
 
     def _create(self) -> Generation:
         """The first collection, and its alias; that of another process which was first."""

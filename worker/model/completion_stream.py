@@ -92,10 +92,11 @@ class CompletionReader:
         if isinstance(usage := body.get("usage"), dict):
             result.input_tokens = _count(usage.get("prompt_tokens"))
             result.output_tokens = _count(usage.get("completion_tokens"))
-        if part == "message" and isinstance(choices, list):
-            self._done = True
-        for choice in _dicts(choices):
-            if choice.get("index") not in (None, 0):
+        if not isinstance(choices, list):
+            return
+        self._done |= part == "message"
+        for choice in choices:
+            if not isinstance(choice, dict) or choice.get("index") not in (None, 0):
                 continue
             if isinstance(reason := choice.get("finish_reason"), str):
                 result.finish_reason = reason

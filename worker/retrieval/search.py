@@ -16,6 +16,7 @@ from app.core.services import qdrant_server
 from app.core.settings import AUTO, Fusion, Settings
 from worker.http.generations import find_generations
 from worker.http.qdrant import BadRequestError, NotFoundError, QdrantHttp
+from worker.layout import read_query, search_params
 from worker.retrieval import feedback
 from worker.retrieval.duplicates import distinct
 from worker.retrieval.filename_match import NamesCache
@@ -132,6 +133,8 @@ class Searcher:
     ) -> None:
         self._http = http
         self._name = settings.qdrant_collection
+        self._read = read_query(settings)
+        self._params = {DENSE: search_params(settings)}
         self._embed = embed
         self._embed_few = embed_few
         self._chosen = chosen
@@ -307,7 +310,7 @@ class Searcher:
         if not best:
             return []
         if is_hybrid:
-            read = self._http.post(f"{index.path}/points", {"ids": list(best), "with_payload": True})
+            read = self._http.post(f"{index.path}/points{self._read}", {"ids": list(best), "with_payload": True})
         else:
             read = [point for half in points.values() for point in half]
         return list(islice(distinct(_hits(read, best)), top_k if self._rerank is None else None))
@@ -325,12 +328,13 @@ class Searcher:
         wheres: list[list[Condition]] = [where, [*where, any_of("filename", tuple(named))]] if named else [where]
         searches = [
             _query(vector, using, allowed, depth, payload if allowed is wheres[-1] or payload is True else False)
+            | self._params.get(using, {})
             for using, vector in vectors.items()
             for allowed in wheres
         ]
         if not searches:
             return {}
-        found = self._http.post(f"{index.path}/points/query/batch", {"searches": searches})
+        found = self._http.post(f"{index.path}/points/query/batch{self._read}", {"searches": searches})
         each = len(wheres)
         return {
             using: [point for result in found[place * each : (place + 1) * each] for point in result["points"]]

@@ -25,6 +25,7 @@ from app.core.settings import Settings
 from worker.answer.same_question import canonical
 from worker.http.qdrant import BadRequestError, NotFoundError
 from worker.http.writing import WritingHttp
+from worker.layout import layout_of
 from worker.vectors import DENSE, dense_size
 
 SUFFIX = "-semantic-cache"
@@ -136,9 +137,9 @@ class SemanticCache:
         if info is None:
             notes = {CACHE_OF: self.settings.qdrant_collection, EMBEDDING_MODEL: model}
             with suppress(BadRequestError):  # another worker was first
-                self._http.put(
-                    self._path, {"vectors": {DENSE: {"size": size, "distance": "Cosine"}}, "metadata": notes}
-                )
+                nodes = layout_of(self.settings).collection
+                vectors = {DENSE: {"size": size, "distance": "Cosine"}}
+                self._http.put(self._path, {"vectors": vectors, "metadata": notes} | nodes)
             for field, schema in INDEXED_FIELDS.items():
                 self._http.put(f"{self._path}/index?wait=true", {"field_name": field, "field_schema": schema})
         self._size = size

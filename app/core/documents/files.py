@@ -1,12 +1,13 @@
 """The documents' files, named by the hash of their bytes: in a folder, or in any store that fsspec knows (s3://).
 
-A file's name is `{tenant}/{first two digits}/{sha256}`; pictures of its pages are beside it (`pictures`). Nothing
-that a client sends becomes part of a path.
+A file's name is `{tenant}/{first two digits}/{sha256}`; pictures of its pages are beside it (`pictures`), and what
+batches read and write is in a folder of its own (`BATCHES`). Nothing that a client sends becomes part of a path.
 """
 
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ from app.core.settings import Settings
 COPY_BYTES = 1024 * 1024
 DRAFTS = "@drafts"
 """Where a folder's files are written before they have their name. No tenant's: labels hold no `@`."""
+BATCHES = "@batches"
+"""A tenant's folder of files that are no documents: those of OpenAI's Files API, and parts of them."""
+BATCH_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(\.[a-z0-9]{1,64}){0,2}")
 DRAFT_SECONDS_MAX = 24 * 3600
 """A draft that is older belongs to nobody: its writer was killed."""
 
@@ -161,6 +165,38 @@ class DocumentStore:
         for picture in self._pictures(tenant):
             if pictures.is_of(picture.name, sha256):
                 self._delete(f"{tenant}/{pictures.FOLDER}/{picture.name}")
+
+    def keep_batch_file(self, draft: "Draft", tenant: str, name: str) -> None:
+        """Keep a draft as the tenant's file `name` of those that are no documents."""
+        draft.keep_as(_batch_name(tenant, name))
+
+    def open_batch_file(self, tenant: str, name: str) -> BinaryIO:
+        """The file, to be read and sought in, and closed. Raises `StoredFileNotFoundError`."""
+        return self._open(_batch_name(tenant, name))
+
+    def batch_file_size(self, tenant: str, name: str) -> int:
+        """In bytes. Raises `StoredFileNotFoundError`."""
+        return self._size(_batch_name(tenant, name))
+
+    def delete_batch_file(self, tenant: str, name: str) -> None:
+        """Remove the file, if it is there."""
+        self._delete(_batch_name(tenant, name))
+
+    def delete_batch_parts(self, tenant: str, name: str) -> None:
+        """Remove all files whose names are `name`, a dot, and more."""
+        folder = _batch_name(tenant, name).rpartition("/")[0]
+        for part in self._names(folder):
+            if part.startswith(f"{name}."):
+                self._delete(f"{folder}/{part}")
+
+    def _names(self, folder: str) -> list[str]:
+        """What the files of a folder are called."""
+        with suppress(StoredFileNotFoundError), _classified():
+            if self._folder is not None:
+                return [path.name for path in self._inside(folder).iterdir()]
+            listed = self._filesystem().ls(f"{self._root()}/{folder}", detail=True)
+            return [str(info["name"]).rpartition("/")[2] for info in listed if info.get("type") == "file"]
+        return []
 
     def delete_tenant(self, tenant: str) -> int:
         """Remove all that the tenant has here, files and pictures; how many there were. The caller lets none come."""
@@ -302,6 +338,12 @@ def _name(tenant: str, sha256: str) -> str:
     if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
         raise ValueError("not a SHA-256 in hexadecimal digits")
     return f"{tenant}/{sha256[:2]}/{sha256}"
+
+
+def _batch_name(tenant: str, name: str) -> str:
+    if not is_label(tenant) or BATCH_NAME.fullmatch(name) is None:
+        raise ValueError("not a batch's file")
+    return f"{tenant}/{BATCHES}/{name}"
 
 
 def _picture(tenant: str, sha256: str, page: int, width: int) -> str:

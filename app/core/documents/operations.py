@@ -18,6 +18,7 @@ from app.core.documents import scripts
 from app.core.documents.records import AT_WORK, Changes, DocumentError, DocumentRecord, DocumentStatus, Page
 from app.core.errors import Limit, LimitReachedError
 from app.core.logging import get_logger
+from app.core.queue.batches import file_bytes_key
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 
 PAGE_LIMIT_MAX = 1_000
@@ -69,6 +70,7 @@ def put(tenant: str, record: DocumentRecord, *, quota: Quota | None = None) -> O
         _stored_key(tenant),
         erasing_key(tenant),
         *_tallies(tenant),
+        file_bytes_key(tenant),
     ]
     limits = (quota.documents, quota.mib * 2**20) if quota is not None else ("", "")
     arguments = [document, _users_key(tenant, ""), *limits, record.size_bytes, record_prefix(tenant)]

@@ -55,7 +55,8 @@ if most_bytes and redis.call('EXISTS', KEYS[6]) == 0 then
 end
 if redis.call('EXISTS', KEYS[6]) == 1 then
   local more = ARGV[5] - (tonumber(redis.call('HGET', KEYS[1], 'size_bytes') or '') or 0)
-  if most_bytes and more > 0 and redis.call('GET', KEYS[6]) + more > most_bytes then return 'bytes' end
+  local files = tonumber(redis.pcall('GET', KEYS[10]) or '') or 0
+  if most_bytes and more > 0 and redis.call('GET', KEYS[6]) + files + more > most_bytes then return 'bytes' end
   redis.call('INCRBY', KEYS[6], string.format('%.0f', more))
 end
 local old = redis.call('HGETALL', KEYS[1])

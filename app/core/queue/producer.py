@@ -32,7 +32,6 @@ from app.core.contract import (
     INGEST_QUEUE,
     PAGE_QUEUE,
     QUERY_QUEUE,
-    QUEUES,
     AnswerJob,
     DeleteJob,
     EraseJob,
@@ -41,6 +40,7 @@ from app.core.contract import (
     SearchJob,
     Webhook,
 )
+from app.core.contract import QUEUES as QUEUES
 from app.core.events import log_key
 from app.core.logging import content, get_logger
 from app.core.queue import lines, scripts

@@ -27,6 +27,10 @@ class Aliases:
             kept: dict[str, str] = orjson.loads(self._path.read_bytes())
             self._names = {alias: name for alias, name in kept.items() if name in self._collections}
 
+    def copy_to(self, folder: Path) -> None:
+        """Write them as they are now into another data directory."""
+        write_json(folder / self._path.name, self._names)
+
     def __contains__(self, name: object) -> bool:
         return name in self._names
 

@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
@@ -34,6 +36,8 @@ class Collection:
         self.shard = shard
         self.schema = schema_of(record["config"])
         self._writing = asyncio.Lock()
+        self._moving = asyncio.Lock()
+        """Held by whoever copies the shard's files for a backup, or puts others in their place."""
         self._dirty = True  # opening it may have replayed the log
         self._changes = Changes(self._unindexed())
         self._journal: Journal | None = None
@@ -172,6 +176,20 @@ class Collection:
                 await asyncio.to_thread(remove, copy)
                 await asyncio.to_thread(remove, copy.with_name(copy.name + UNFINISHED))
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """While its files may be copied: all that was written is in them, and writes wait. Reads go on."""
+        async with self._moving, self._writing:
+            self._check_open()
+            self.flush_if_dirty()
+            yield
+
+    def copy_files(self, folder: Path) -> None:
+        """Copy the collection to `folder`, which is not there. Within `still`; blocks."""
+        folder.mkdir(parents=True)
+        shutil.copytree(self._shard_path(), folder / str(self.record["shard"]))
+        write_json(folder / "collection.json", self.record)
+
     async def _copy_to(self, copy: Path) -> None:
         async with self._writing:
             self.flush_if_dirty()
@@ -180,18 +198,19 @@ class Collection:
 
     async def _replace_by(self, copy: Path) -> None:
         shard = q.EdgeShard.load(str(copy))
-        while self._journal:
-            self._journal.replay_next(shard)
-            await asyncio.sleep(0)  # let requests in between
-        if self.closed or self._journal is None:
-            shard.close()
-            return
-        shard.flush()
-        old, old_path = self.shard, self._shard_path()
-        self._save({**self.record, "shard": copy.name})
-        self.shard, self._changes.wait_for_quiet = shard, False
-        old.close()
-        await asyncio.to_thread(remove, old_path)
+        async with self._moving:
+            while self._journal:
+                self._journal.replay_next(shard)
+                await asyncio.sleep(0)  # let requests in between
+            if self.closed or self._journal is None:
+                shard.close()
+                return
+            shard.flush()
+            old, old_path = self.shard, self._shard_path()
+            self._save({**self.record, "shard": copy.name})
+            self.shard, self._changes.wait_for_quiet = shard, False
+            old.close()
+            await asyncio.to_thread(remove, old_path)
 
     def _shard_path(self) -> Path:
         return self.path / str(self.record["shard"])

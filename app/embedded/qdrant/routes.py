@@ -176,6 +176,19 @@ async def delete_index(request: Request) -> Json:
     return await apply(request, collection_of(request), write)
 
 
+# What Qdrant has otherwise: its snapshots are files of a server
+
+
+async def copy(request: Request) -> Json:
+    """Copy all files beside, for a backup."""
+    return {"name": await store_of(request).copy()}
+
+
+async def drop_copy(request: Request) -> Json:
+    """Delete a copy, if there is one."""
+    return await store_of(request).drop_copy(request.path_params["name"])
+
+
 COLLECTION = "/collections/{name}"
 
 
@@ -194,6 +207,8 @@ def routes() -> list[Route]:
         route("DELETE", COLLECTION, delete_collection),
         route("DELETE", COLLECTION + "/index/{field}", delete_index),
         route("GET", "/collections", list_collections),
+        route("POST", "/embedded/copies", copy),
+        route("DELETE", "/embedded/copies/{name}", drop_copy),
         Route("/", root),
         *(Route(path, health) for path in ("/healthz", "/readyz", "/livez")),
     ]

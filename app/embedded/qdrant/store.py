@@ -2,6 +2,7 @@
 
     DIR/lock                            held by the process that owns the directory
     DIR/trash/                          what is being deleted
+    DIR/copies/NAME/                    a copy of aliases and collections, for a backup that is being made
     DIR/aliases.json                    other names of collections
     DIR/collections/NAME/collection.json    the collection's configuration, and which shard is the true one
     DIR/collections/NAME/shard-ID/          that shard
@@ -16,6 +17,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 OPTIMIZER_TICK_SECONDS = 0.5  # how often to look whether there is something to optimize
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+COPY = re.compile(r"[0-9a-f]{32}")
 
 
 class StoreError(Exception):
@@ -44,6 +47,7 @@ class Store:
     def __init__(self, path: Path, lock: FolderLock) -> None:
         self._root = path / "collections"
         self._trash = path / "trash"
+        self._copies = path / "copies"
         self._lock = lock
         self.collections: dict[str, Collection] = {}
         self.aliases = Aliases(path / "aliases.json", self.collections)
@@ -88,6 +92,35 @@ class Store:
             self.aliases.forget(name)
         return collection is not None
 
+    async def copy(self) -> str:
+        """Copy all collections as they are at one moment, for whoever may read this folder; the copy's name.
+
+        Writes wait meanwhile, reads go on.
+        """
+        name = uuid.uuid4().hex
+        folder = self._copies / name
+        async with contextlib.AsyncExitStack() as stack:
+            collections = list(self.collections.values())
+            for collection in collections:
+                await stack.enter_async_context(collection.still())
+            try:
+                folder.mkdir(mode=0o700, parents=True)
+                self.aliases.copy_to(folder)
+                for collection in collections:
+                    await asyncio.to_thread(collection.copy_files, folder / "collections" / collection.path.name)
+            except BaseException:
+                remove(folder)
+                raise
+        return name
+
+    async def drop_copy(self, name: str) -> bool:
+        """Delete a copy; False when there is none."""
+        folder = self._copies / name
+        if not COPY.fullmatch(name) or not folder.is_dir():
+            return False
+        await asyncio.to_thread(remove, folder)
+        return True
+
     async def flush_forever(self) -> None:
         """Flush what was written, every few seconds."""
         while True:
@@ -112,6 +145,7 @@ class Store:
         self._lock.close()
 
     def _clean(self) -> None:
+        remove(self._copies)
         remove(self._trash)
         self._trash.mkdir()
         for path in self._root.iterdir():

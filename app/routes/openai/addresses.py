@@ -15,8 +15,8 @@ from app.routes.openai.errors import OpenAIError, answered, translated
 
 PREFIX = "/v1"
 SERVED = (
-    "Served are POST /v1/chat/completions, /v1/responses, /v1/conversations, /v1/embeddings and GET /v1/models; "
-    "/docs describes them and the service's own addresses."
+    "Served are POST /v1/chat/completions, /v1/responses, /v1/conversations, /v1/embeddings, /v1/files, /v1/batches "
+    "and GET /v1/models; /docs describes them and the service's own addresses."
 )
 NOT_SERVED = {
     "/v1/completions": "Legacy completions are not served: send the prompt to POST /v1/chat/completions.",
@@ -28,11 +28,11 @@ NOT_SERVED = {
     "/v1/assistants": "Assistants are not served: ask with POST /v1/responses.",
     "/v1/threads": "Threads are not served: ask with POST /v1/responses.",
     "/v1/conversations": "A conversation is kept by its questions: ask with POST /v1/responses and `conversation`.",
-    "/v1/files": "Files are not served here: POST /documents uploads them, GET /documents lists them.",
+    "/v1/files": "Files here are those of batches: POST /documents uploads documents, GET /documents lists them.",
     "/v1/uploads": "Uploads are not served here: POST /documents takes whole files.",
     "/v1/vector_stores": "Vector stores are not served: POST /documents puts files into a collection, which is asked "
     "as the model rag-queue:COLLECTION; POST /search searches it.",
-    "/v1/batches": "Batches are not served: POST /chat and responses in the background go through the queue.",
+    "/v1/batches": "A batch is made by POST /v1/batches and ended by POST /v1/batches/{batch_id}/cancel.",
     "/v1/audio": "Audio is not served: questions and answers are text.",
     "/v1/realtime": "Realtime sessions are not served: a response streams with `stream`.",
     "/v1/images": "Images are not served: questions and answers are text.",

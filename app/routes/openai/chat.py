@@ -61,7 +61,8 @@ async def create_chat_completion(
     asking.hold(Limit.STREAMS if body.stream else Limit.WAITS)
     taken = await asking.submit(asked, collection, idempotency_key, service_tier=body.service_tier)
     view = await asking.view(taken.job_id)
-    completion = Completion(view, body, asking.base_url)
+    has_usage = bool(body.stream_options and body.stream_options.include_usage)
+    completion = Completion(view, body.model, asking.base_url, has_usage=has_usage)
     headers = {"Idempotent-Replayed": "true"} if taken.is_replay else {}
     on_left = asking.on_left(taken, store=body.store, key=idempotency_key)
     if body.stream:
@@ -111,12 +112,12 @@ def _not_there(job_id: str) -> OpenAIError:
 class Completion:
     """The answer of one job as a chat completion, and as chunks of one. `has_usage`: its last chunk is the usage."""
 
-    def __init__(self, view: JobView, request: ChatCompletionRequest, base_url: str) -> None:
-        self.has_usage = bool(request.stream_options and request.stream_options.include_usage)
+    def __init__(self, view: JobView, model: str, base_url: str, *, has_usage: bool = False) -> None:
+        self.has_usage = has_usage
         self.job_id = view.job_id
         self._id = f"chatcmpl-{view.job_id}"
         self._created = int(view.enqueued_at.timestamp()) if view.enqueued_at else 0
-        self._model = request.model
+        self._model = model
         self._base_url = base_url
 
     def whole(self, view: JobView) -> ChatCompletion:

@@ -5,6 +5,7 @@ What a job may return bounds a request: see `app.core.contract`. The job is remo
 
 import struct
 from base64 import b64decode
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from fastapi import APIRouter
 from app.core.contract import EmbedJob, EmbedResult, JobStatus
 from app.core.errors import Limit
 from app.core.queue.connections import VALKEY_UNAVAILABLE
-from app.core.queue.producer import JobNotFoundError, JobRunningError
+from app.core.queue.producer import JobNotFoundError, JobQueue, JobRunningError
 from app.core.queue.records import JobView
 from app.dependencies import request_id_of
 from app.routes import job_actions
@@ -27,17 +28,24 @@ router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 @router.post("/embeddings", responses=error_responses(400, 401, 403, 404, 413, 415, 429, 500, 503, 504))
 async def create_embeddings(body: EmbeddingsRequest, asking: AskingDep) -> EmbeddingList:
     """The vectors of texts by the operator's EMBEDDING_MODEL, the one that documents are searched with."""
-    model = await asking.api.queue.embedding_model()
+    job = await embed_job(body, asking.api.queue, asking.principal.tenant, request_id_of(asking.request))
+    asking.hold(Limit.WAITS)
+    vectors = await _vectors(asking, job)
+    return embedding_list(vectors, job.model, body.encoding_format)
+
+
+async def embed_job(body: EmbeddingsRequest, queue: JobQueue, tenant: str, request_id: str | None) -> EmbedJob:
+    """The job that a request asks for. Raises `OpenAIError`."""
+    model = await queue.embedding_model()
     if not model or body.model != model:
         message = "There is no such embedding model. GET /v1/models lists it, if the operator has set one."
         raise OpenAIError(404, message, param="model", code="model_not_found")
-    texts = _texts(body)
-    asking.hold(Limit.WAITS)
-    vectors = await _vectors(
-        asking,
-        EmbedJob(texts=texts, model=model, tenant=asking.principal.tenant, request_id=request_id_of(asking.request)),
-    )
-    shown = [vector if body.encoding_format == "base64" else _floats(vector) for vector in vectors]
+    return EmbedJob(texts=_texts(body), model=model, tenant=tenant, request_id=request_id)
+
+
+def embedding_list(vectors: Sequence[str], model: str, encoding_format: str | None) -> EmbeddingList:
+    """What `vectors`, in base64, are to a client."""
+    shown = [vector if encoding_format == "base64" else _floats(vector) for vector in vectors]
     return EmbeddingList(
         data=[Embedding(index=index, embedding=each) for index, each in enumerate(shown)], model=model
     )
@@ -60,13 +68,14 @@ async def _vectors(asking: Asking, job: EmbedJob) -> tuple[str, ...]:
     try:
         view = await api.queue.view(taken.job_id, tenant=tenant)
         seconds = api.settings.job_timeout_seconds
-        return _outcome(await asking.unless_left(api.waiters.wait_for_end(view, seconds, tenant=tenant)))
+        return vectors_of(await asking.unless_left(api.waiters.wait_for_end(view, seconds, tenant=tenant)))
     finally:
         with suppress(JobNotFoundError, JobRunningError, *VALKEY_UNAVAILABLE):  # else it expires
             await job_actions.remove(taken.job_id, asking.principal, api)
 
 
-def _outcome(view: JobView) -> tuple[str, ...]:
+def vectors_of(view: JobView) -> tuple[str, ...]:
+    """The vectors in base64 of a job that has ended. Raises `OpenAIError` when there are none."""
     if view.error is not None:
         raise job_failed(view.error)
     if view.status is JobStatus.STOPPED:

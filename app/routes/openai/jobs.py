@@ -11,7 +11,7 @@ import orjson
 from fastapi import Depends, Request
 
 from app.auth.dependencies import Asker
-from app.core.contract import AnswerJob, TaskJob
+from app.core.contract import AnswerJob, Caching, TaskJob
 from app.core.errors import Limit
 from app.core.event_log import Event
 from app.core.logging import get_logger
@@ -82,7 +82,13 @@ class Asking:
         Raises as `check_collection`, `JobQueue.submit` and `app.request_headers.idempotency_key` do.
         """
         await check_collection(self.api.valkey, self.principal.tenant, collection)
-        job = self._job(asked, collection)
+        job = job_of(
+            asked,
+            collection,
+            self.principal.tenant,
+            request_id_of(self.request),
+            caching(self.request.headers.get("cache-control")),
+        )
         name = idempotency_key(key)
         return await self.api.queue.submit(
             job,
@@ -90,21 +96,6 @@ class Asking:
             spender=self.principal.spender,
             weight=self.principal.weight,
             priority=LOW if service_tier == FLEX else "normal",
-        )
-
-    def _job(self, asked: Asked, collection: str) -> AnswerJob | TaskJob:
-        tenant, request_id = self.principal.tenant, request_id_of(self.request)
-        if asked.is_task:
-            return TaskJob(tenant=tenant, task=asked.text, request_id=request_id)
-        return AnswerJob(
-            tenant=tenant,
-            collection=collection,
-            query=asked.text,
-            turns=asked.turns,
-            instructions=asked.instructions,
-            session_id=asked.session_id,
-            request_id=request_id,
-            cache=caching(self.request.headers.get("cache-control")) if asked.is_stored else "off",
         )
 
     async def view(self, job_id: str) -> JobView:
@@ -200,6 +191,24 @@ class Asking:
 
 
 AskingDep = Annotated[Asking, Depends()]
+
+
+def job_of(
+    asked: Asked, collection: str, tenant: str, request_id: str | None, caching: Caching = "use"
+) -> AnswerJob | TaskJob:
+    """The job that does what is asked."""
+    if asked.is_task:
+        return TaskJob(tenant=tenant, task=asked.text, request_id=request_id)
+    return AnswerJob(
+        tenant=tenant,
+        collection=collection,
+        query=asked.text,
+        turns=asked.turns,
+        instructions=asked.instructions,
+        session_id=asked.session_id,
+        request_id=request_id,
+        cache=caching if asked.is_stored else "off",
+    )
 
 
 class Transcript:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field
 
 from app.core.contract import EMBED_TEXTS_MAX, INSTRUCTIONS_MAX_CHARACTERS, QUERY_MAX_CHARACTERS, TURNS_READ
 from app.core.models import QuietModel
+from app.core.queue.batches import FILE_ID, KEEP_SECONDS, KEEP_SECONDS_MIN, Endpoint, LineError
 
 METADATA_PAIRS_MAX = 16
 METADATA_KEY_MAX = 64
@@ -452,6 +453,133 @@ class EmbeddingList(QuietModel):
     data: list[Embedding]
     model: str
     usage: EmbeddingsUsage = EmbeddingsUsage()
+
+
+# --------------------------------------------------------------------------------- files and batches
+
+
+class FileObject(QuietModel):
+    """A file that a batch reads or has written. Times are seconds since 1970."""
+
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    expires_at: int
+    filename: str
+    purpose: Literal["batch", "batch_output"]
+    status: Literal["processed"] = "processed"
+
+
+class FileList(QuietModel):
+    """Some of the files."""
+
+    object: Literal["list"] = "list"
+    data: list[FileObject]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class FileDeleted(QuietModel):
+    """The file is gone."""
+
+    id: str
+    object: Literal["file"] = "file"
+    deleted: Literal[True] = True
+
+
+class ExpiresAfter(QuietModel):
+    """When a file goes."""
+
+    anchor: Literal["created_at"]
+    seconds: int = Field(ge=KEEP_SECONDS_MIN, le=KEEP_SECONDS)
+
+
+class BatchRequest(QuietModel):
+    """POST /v1/batches."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "input_file_id": "file-0f5c1a9be7d94c4e8f2b6a3d1c0e9f87",
+                    "endpoint": "/v1/responses",
+                    "completion_window": "24h",
+                }
+            ]
+        }
+    )
+
+    input_file_id: str = Field(
+        pattern=FILE_ID.pattern,
+        description='JSON lines: {"custom_id": "1", "method": "POST", "url": the endpoint, "body": its request}',
+    )
+    endpoint: Endpoint = Field(description="Where each line's request would be sent")
+    completion_window: Literal["24h"]
+    metadata: dict[str, Any] | None = Field(None, description="16 pairs of strings; they come back as they are")
+    output_expires_after: ExpiresAfter | None = Field(
+        None, description="When the output and the error file go; unset: after 30 days"
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def _is_small(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+        if metadata is not None and not is_metadata(metadata):
+            raise ValueError("must be at most 16 pairs of strings, keys of 64 and values of 512 characters at most")
+        return metadata
+
+
+class BatchErrors(QuietModel):
+    """What is wrong with a batch's file."""
+
+    object: Literal["list"] = "list"
+    data: list[LineError]
+
+
+class BatchRequestCounts(QuietModel):
+    """How many lines there are, and how many have ended well or not."""
+
+    total: int
+    completed: int
+    failed: int
+
+
+class BatchObject(QuietModel):
+    """A batch. Times are seconds since 1970."""
+
+    id: str
+    object: Literal["batch"] = "batch"
+    endpoint: Endpoint
+    errors: BatchErrors | None
+    input_file_id: str
+    completion_window: Literal["24h"] = "24h"
+    status: Literal[
+        "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
+    ]
+    output_file_id: str | None
+    error_file_id: str | None
+    created_at: int
+    in_progress_at: int | None
+    expires_at: int
+    finalizing_at: int | None
+    completed_at: int | None
+    failed_at: int | None
+    expired_at: int | None
+    cancelling_at: int | None
+    cancelled_at: int | None
+    request_counts: BatchRequestCounts
+    metadata: dict[str, str] | None
+
+
+class BatchList(QuietModel):
+    """Some of the batches, the newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[BatchObject]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
 
 
 def stream_or_json(description: str) -> dict[int | str, dict[str, Any]]:

@@ -29,6 +29,8 @@ GAP_SECONDS = 0.04
 WRONG_KEYS = 3
 """What one address may try in a minute; few, so that a test sees whose address is counted."""
 
+REPLICAS, SPARE = ("127.0.0.2", "127.0.0.3"), "127.0.0.4"
+
 _addresses = count(2)
 
 
@@ -85,7 +87,7 @@ class Deployment:
 
 @pytest.fixture(scope="package")
 def deployment(valkey_url: str, qdrant_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Two replicas, a worker, a model that writes a word each GAP_SECONDS, and one document."""
+    """Two replicas, a third that the name lacks yet, a worker, a model of a word each GAP_SECONDS, a document."""
     folder = tmp_path_factory.mktemp("edge")
     with connect(valkey_url) as connection:
         connection.flushall()
@@ -106,14 +108,14 @@ def deployment(valkey_url: str, qdrant_url: str, tmp_path_factory: pytest.TempPa
         )
         replicas = Replicas(free_port(0), variables, folder)
         stack.callback(replicas.stop)
-        for address in ("127.0.0.2", "127.0.0.3"):
+        for address in (*REPLICAS, SPARE):
             replicas.start(address)
         stack.enter_context(_worker(folder, variables))
         ingest = [sys.executable, "-m", "ingest", str(documents(folder / "pdfs"))]
         subprocess.run(ingest, cwd=folder, env=variables, capture_output=True, timeout=60, check=True)
         for address in list(replicas.running):
             replicas.wait_for(address)
-        names = stack.enter_context(name_server(api=list(replicas.running)))
+        names = stack.enter_context(name_server(api=list(REPLICAS)))
         yield Deployment(replicas, names)
 
 

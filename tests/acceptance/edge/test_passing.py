@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.acceptance.edge.conftest import GAP_SECONDS, KEY, WRONG_KEYS, Deployment, Replicas
+from tests.acceptance.edge.conftest import GAP_SECONDS, KEY, SPARE, WRONG_KEYS, Deployment, Replicas
 from tests.support.credentials import bearer
 from tests.support.nginx import Edge, needs_nginx
 from tests.support.processes import wait_until
@@ -77,8 +77,6 @@ def test_a_client_goes_on_at_the_other_replica_when_its_own_is_killed_and_a_new_
 ) -> None:
     path = asked(client)
     seen, killed = read_until_killed(client, path, deployment.replicas)
-    added = "127.0.0.4"
-    deployment.replicas.start(added)
     last = str(seen[-1].id)
     with client.stream("GET", path, headers=bearer(KEY) | {"Last-Event-ID": last}) as stream:
         rest = list(events_of(stream.iter_lines()))
@@ -91,7 +89,6 @@ def test_a_client_goes_on_at_the_other_replica_when_its_own_is_killed_and_a_new_
     assert {client.get("/healthz").status_code for _ in range(10)} == {200}
     asked(client)
 
-    deployment.replicas.wait_for(added)
     deployment.names.hosts["api"] = list(deployment.replicas.running)
 
     def replica() -> str:
@@ -99,7 +96,7 @@ def test_a_client_goes_on_at_the_other_replica_when_its_own_is_killed_and_a_new_
         found: str = at_root.log()[-1]["replicas"]
         return found
 
-    here = f"{added}:{deployment.replicas.port}"
+    here = f"{SPARE}:{deployment.replicas.port}"
     wait_until(lambda: replica() == here, "nginx has asked for the name again")
     assert not any(f"{killed}:" in replica() for _ in range(20))
 

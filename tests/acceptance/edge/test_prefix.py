@@ -80,3 +80,18 @@ def test_the_document_of_the_api_names_the_prefix(client: httpx.Client) -> None:
     for page in ("/rag/docs", "/rag/redoc"):
         [address] = re.findall(r'(?:spec-url=|url: )"([^"]+)"', client.get(page).text)
         assert client.get(urljoin(page, address)).json() == document
+
+
+def test_the_page_and_its_session_are_below_the_prefix(client: httpx.Client) -> None:
+    assert client.get("/rag", follow_redirects=True).url.path == "/rag/"
+    page = client.get("/rag/", headers={"Accept": "text/html"})
+    addresses = set(re.findall(r'(?:href|src)="(/[^"]*)"', page.text))
+    assert len(addresses) > 3
+    for address in addresses:
+        assert address.startswith("/rag/"), address
+        assert client.get(address, headers={"Accept": "text/html"}).status_code == 200, address
+    signed_in = client.post("/rag/session", json={"key": KEY}, headers={"Origin": str(client.base_url).rstrip("/")})
+    assert signed_in.is_success, signed_in.text
+    cookie = signed_in.headers["set-cookie"].lower()
+    assert "path=/rag;" in f"{cookie};"
+    assert "secure" in cookie

@@ -46,7 +46,7 @@ WAYS = {
 }
 STORING = {name: way for name, way in WAYS.items() if name != "embeddings"}
 """Vectors are kept for nobody."""
-WITHOUT_A_JOB = {"/v1/conversations"}
+WITHOUT_A_JOB = {"/v1/conversations", "/v1/files", "/v1/batches"}
 """Routes that take a body and answer by themselves: nothing waits, and nothing is to be stopped."""
 
 

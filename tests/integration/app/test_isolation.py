@@ -67,6 +67,19 @@ def add_response(client: httpx.Client) -> str:
     return str(client.post("/v1/responses", json=asked).raise_for_status().json()["id"])
 
 
+def add_file(client: httpx.Client) -> str:
+    answer = client.post("/v1/files", data={"purpose": "batch"}, files={"file": ("lines.jsonl", b"Nobody else's.")})
+    return str(answer.raise_for_status().json()["id"])
+
+
+def batch_of(file_id: str) -> Mapping[str, str]:
+    return {"input_file_id": file_id, "endpoint": "/v1/responses", "completion_window": "24h"}
+
+
+def add_batch(client: httpx.Client) -> str:
+    return str(client.post("/v1/batches", json=batch_of(add_file(client))).raise_for_status().json()["id"])
+
+
 def add_collection(client: httpx.Client) -> str:
     return str(client.put("/collections/manuals-of-pumps", json={"title": "Pumps"}).raise_for_status().json()["name"])
 
@@ -106,6 +119,11 @@ WITH_ID: Mapping[Route, Entry] = {
     ("GET", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
     ("GET", "/v1/conversations/{conversation_id}/items"): Entry(add_conversation),
     ("DELETE", "/v1/conversations/{conversation_id}"): Entry(add_conversation),
+    ("GET", "/v1/files/{file_id}"): Entry(add_file),
+    ("GET", "/v1/files/{file_id}/content"): Entry(add_file),
+    ("DELETE", "/v1/files/{file_id}"): Entry(add_file),
+    ("GET", "/v1/batches/{batch_id}"): Entry(add_batch),
+    ("POST", "/v1/batches/{batch_id}/cancel"): Entry(add_batch),
 }
 SHARED = {("GET", "/v1/models/{model}"), ("PUT", "/collections/{name}")}
 """Routes whose id names nothing of another tenant's: who puts a collection has one of their own of that name."""
@@ -132,6 +150,15 @@ ROLES: Mapping[Route, Role] = {
     ("GET", "/v1/conversations/{conversation_id}"): Role.ASK,
     ("GET", "/v1/conversations/{conversation_id}/items"): Role.ASK,
     ("DELETE", "/v1/conversations/{conversation_id}"): Role.ASK,
+    ("POST", "/v1/files"): Role.ASK,
+    ("GET", "/v1/files"): Role.ASK,
+    ("GET", "/v1/files/{file_id}"): Role.ASK,
+    ("GET", "/v1/files/{file_id}/content"): Role.ASK,
+    ("DELETE", "/v1/files/{file_id}"): Role.ASK,
+    ("POST", "/v1/batches"): Role.ASK,
+    ("GET", "/v1/batches"): Role.ASK,
+    ("GET", "/v1/batches/{batch_id}"): Role.ASK,
+    ("POST", "/v1/batches/{batch_id}/cancel"): Role.ASK,
     ("GET", "/conversations"): Role.ASK,
     ("GET", "/conversations/{session_id}"): Role.ASK,
     ("DELETE", "/conversations/{session_id}"): Role.ASK,
@@ -276,7 +303,9 @@ def test_a_route_is_for_its_role_and_those_above(client: httpx.Client, route: Ro
 
 def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: httpx.Client) -> None:
     job_id, document_id, session_id = add_job(owner), add_document(owner), add_conversation(owner)
-    name = add_collection(owner)
+    name, file_id, batch_id = add_collection(owner), add_file(owner), add_batch(owner)
+    assert file_id in owner.get("/v1/files").text
+    assert batch_id in owner.get("/v1/batches").text
     assert session_id in owner.get("/conversations").text
     assert name in owner.get("/collections").text
     for headers in STRANGERS.values():
@@ -290,6 +319,8 @@ def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: h
             "/workers",
             "/metrics",
             "/history",
+            "/v1/files",
+            "/v1/batches",
         ):
             answer = client.get(path, headers=headers)
             assert answer.status_code == 200
@@ -297,3 +328,5 @@ def test_a_tenants_lists_hold_nothing_of_anothers(client: httpx.Client, owner: h
             assert document_id not in answer.text
             assert session_id not in answer.text
             assert name not in answer.text
+            assert file_id not in answer.text
+            assert batch_id not in answer.text

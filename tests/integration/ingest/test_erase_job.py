@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from rq import Queue, SimpleWorker
 from rq.job import Job, JobStatus
 from rq.timeouts import TimerDeathPenalty
@@ -22,6 +23,7 @@ from app.core.documents.collections import CollectionSettings
 from app.core.documents.files import DocumentStore, StorageUnavailableError, open_store
 from app.core.documents.operations import Quota
 from app.core.queue.answers import answers_key, answers_prefix
+from app.core.queue.batches import BatchRecord, BatchStore, FileRecord
 from app.core.queue.conversations import conversation_key, conversations_key, deleted_key
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 from app.core.queue.producer import JobNotStoppableError, webhook_key
@@ -29,6 +31,7 @@ from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from ingest import erase_job
 from ingest.jobs import index_document
+from tests.integration.app.test_isolation import batch_of
 from tests.integration.ingest.test_ingest_jobs import uploaded
 from tests.support import pdfs
 from tests.support.acting import ActingWorker, answer
@@ -36,13 +39,13 @@ from tests.support.api import serving
 from tests.support.contents import everything_in
 from tests.support.credentials import api_key, bearer
 from tests.support.documents import add_document
-from tests.support.queue import JobQueue
+from tests.support.queue import JobQueue, on_valkey
 from worker.index.catalog_repair import repair
 from worker.index.vector_index import VectorIndex, open_index
 from worker.resources import end
 
 WORD = "zqquokkawort"
-COUNTED = ("jobs", "documents", "chunks", "conversations", "answers", "files")
+COUNTED = ("jobs", "batches", "documents", "chunks", "conversations", "answers", "files")
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +110,32 @@ def fill(valkey: Redis, store: DocumentStore, index: VectorIndex, tenant: str) -
     add_document(index, WORD, tenant=tenant, collection="second", document_id="d2")
 
 
+def add_batch(valkey: Redis, store: DocumentStore, tenant: str) -> None:
+    """A batch with its file, as a client makes them, and a line of it on its way."""
+    file_id = f"file-{'1' * 32}"
+    with store.draft() as draft:
+        draft.write(WORD.encode())
+        store.keep_batch_file(draft, tenant, file_id)
+    file = FileRecord(id=file_id, filename=WORD, bytes=5, created_at=1, expires_at=2**33)
+    batch = BatchRecord(
+        id=f"batch_{'1' * 32}",
+        endpoint="/chat",
+        input_file_id=file_id,
+        metadata={WORD: WORD},
+        created_at=1,
+        expires_at=2**33,
+        asker="anna",
+    )
+
+    async def put(connection: AsyncRedis) -> None:
+        await BatchStore(connection).put_file(tenant, file)
+        await BatchStore(connection).put(tenant, batch)
+        kept = await BatchStore(connection).get(tenant, batch.id)
+        await BatchStore(connection).save(tenant, kept, batch, parts=["a part"], begun={1: WORD})
+
+    on_valkey(Settings(), put)
+
+
 def test_jobs_in_every_state_are_removed_and_nobody_elses(valkey: Redis, queue: JobQueue) -> None:
     hook = Webhook.model_validate({"url": f"https://example.com/{WORD}"})
     acting, states = ActingWorker(valkey), {}
@@ -147,10 +176,13 @@ def test_every_store_is_emptied_for_the_tenant_alone(
         valkey.hset(conversation_key(tenant, "s1"), "title", WORD)
         valkey.zadd(conversations_key(tenant), {"s1": 1})
         valkey.set(deleted_key(tenant, "s2"), 1)
+        add_batch(valkey, store, tenant)
         Catalog(valkey).do(collections.put(tenant, "manuals", CollectionSettings(instructions=WORD)))
         Catalog(valkey).do(collections.page(tenant, after="", limit=10))  # which counts
     told = erased(erase(valkey, queue))
-    assert told == {"jobs": 0, "documents": 1, "chunks": 3, "conversations": 1, "answers": 1, "files": 2}
+    assert told == {
+        "jobs": 0, "batches": 1, "documents": 1, "chunks": 3, "conversations": 1, "answers": 1, "files": 3,
+    }  # fmt: skip
     assert valkey.exists(conversation_key("other", "s1"), conversations_key("other"), deleted_key("other", "s2")) == 3
     assert valkey.exists(answers_prefix("other") + "a" * 64)
     assert Catalog(valkey).do(collections.settings_of("other", "manuals")).instructions == WORD
@@ -160,7 +192,8 @@ def test_every_store_is_emptied_for_the_tenant_alone(
     assert len(list(Catalog(valkey).all("other"))) == 1
     root = Settings().data_dir / "documents"
     assert not (root / "acme").exists()
-    assert len([path for path in (root / "other").rglob("*") if path.is_file()]) == 2
+    assert len([path for path in (root / "other").rglob("*") if path.is_file()]) == 3
+    assert valkey.zcard("rag:batches-open") == valkey.zcard("rag:files-expiring") == 1, "the other tenant's"
     left = [key for key in valkey.scan_iter() if b"acme" in key]
     assert left == [], "a key of a store that is not in the table"
     assert repair(index, valkey) >= 0
@@ -213,6 +246,7 @@ def test_a_job_that_was_cut_off_goes_on_and_tells_all_that_was_erased(
     work(valkey)
     assert erased(Job.fetch(job.id, connection=valkey, serializer=PlainSerializer)) == {
         "jobs": 0,
+        "batches": 0,
         "documents": 1,
         "chunks": 3,
         "conversations": 0,
@@ -271,6 +305,8 @@ def test_while_a_tenant_is_erased_nothing_of_its_is_taken_by_any_way(
         ("POST", f"/jobs/{failed}/requeue"): None,
         ("POST", f"/jobs/{failed}/feedback"): {"rating": "up"},
         ("POST", "/v1/conversations"): {},
+        ("POST", "/v1/files"): None,
+        ("POST", "/v1/batches"): batch_of(f"file-{'0' * 32}"),
         ("PUT", "/collections/manuals"): {},
     }
     log = f"sqlite:///{tmp_path}/history.sqlite3"

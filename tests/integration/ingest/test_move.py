@@ -205,6 +205,7 @@ def test_a_tenant_or_a_collection_moves_alone(source: Place, target: Place, arch
     assert main(["import", str(acme)]) == 0
     assert list(target.whole()) == ["acme-1"]
     assert main(["import", str(archive), "--collection", "manuals"]) == 0
+    assert not Path(target.variables["DATA_DIR"], "documents").exists()  # the files are other collections'
     assert {point["payload"]["metadata"]["collection"] for point in target.points()} == {"default", "manuals"}
     assert len(target.whole()) == 2
 

@@ -281,7 +281,7 @@ def test_many_threads_share_a_searcher(index: VectorIndex, searcher: Searcher) -
     for thread in threads:
         thread.join()
     assert failures == []
-    assert len(searcher._http._connections._idle) <= 16
+    assert len(searcher._http._nodes[0]._idle) <= 16
 
 
 def test_importing_it_loads_no_client_library() -> None:
@@ -350,7 +350,7 @@ def test_a_request_carries_key_and_body_to_the_path_below_the_urls_own(http: Qdr
 def test_a_connection_is_used_again(http: QdrantHttp, server: Server) -> None:
     for _ in range(3):
         http.post("/x", {})
-    assert len(http._connections._idle) == 1
+    assert len(http._nodes[0]._idle) == 1
 
 
 def test_a_connection_that_was_closed_while_it_lay_idle_is_replaced_unseen(http: QdrantHttp, server: Server) -> None:
@@ -400,7 +400,7 @@ def test_an_answer_that_breaks_off_is_an_index_away(http: QdrantHttp, server: Se
     with pytest.raises(ServiceError) as caught:
         http.post("/x", {})
     assert caught.value.code is ErrorCode.INDEX_UNAVAILABLE
-    assert not http._connections._idle
+    assert not http._nodes[0]._idle
 
 
 def test_an_answer_too_large_is_refused(http: QdrantHttp, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +408,7 @@ def test_an_answer_too_large_is_refused(http: QdrantHttp, server: Server, monkey
     server.answer = (200, {}, orjson.dumps({"result": "x" * 100}))
     with pytest.raises(ServiceError):
         http.post("/x", {})
-    assert not http._connections._idle
+    assert not http._nodes[0]._idle
 
 
 def test_a_server_that_does_not_answer_is_an_index_away() -> None:

@@ -9,6 +9,7 @@ from rq.executions import Execution
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
 from rq.registry import BaseRegistry
+from rq.results import Result
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import SimpleWorker
 from rq.worker.base import BaseWorker
@@ -26,18 +27,6 @@ def parameters(function: object) -> list[str]:
         (Execution.__init__, ["self", "id", "job_id", "connection", "worker_name"]),
         (Job.restore, ["self", "raw_data"]),
         (
-            Job._handle_success,
-            [
-                "self",
-                "result_ttl",
-                "pipeline",
-                "worker_name",
-                "execution_id",
-                "execution_started_at",
-                "execution_ended_at",
-            ],
-        ),
-        (
             Job._handle_failure,
             [
                 "self",
@@ -49,6 +38,7 @@ def parameters(function: object) -> list[str]:
                 "execution_ended_at",
             ],
         ),
+        (Result.save, ["self", "ttl", "pipeline"]),
         (Queue._persist_job, ["self", "job", "pipeline", "status"]),
         (Queue._enqueue_job, ["self", "job", "pipeline", "at_front", "unique"]),
         (Queue.enqueue_dependents, ["self", "job", "pipeline", "exclude_job_id", "refresh_job_status"]),

@@ -1,9 +1,11 @@
 """BM25's terms are the same for a question and a chunk, in every script."""
 
+from uuid import uuid5
+
 import pytest
 
 from worker.index.chunk_text import embedded_text, searched_text
-from worker.vectors import Hit, document_vector, point_id, query_vector, terms
+from worker.vectors import POINT_NAMESPACE, Hit, document_vector, point_id, query_vector, terms
 
 
 @pytest.mark.parametrize(
@@ -104,3 +106,9 @@ def test_a_chunk_is_embedded_under_its_table_s_header_once() -> None:
 def test_a_broken_word_is_embedded_whole_and_searched_by_its_parts_too() -> None:
     assert embedded_text("the ware-\nhouse") == "the warehouse"
     assert searched_text("the ware-\nhouse") == "the warehouse ware house"
+
+
+def test_a_points_id_is_the_uuid_of_its_name() -> None:
+    for index in range(200):
+        made = point_id(tenant="t", collection="ü", document_id="d", version="", chunk_index=index)
+        assert made == str(uuid5(POINT_NAMESPACE, f"t\nü\nd\n\n{index}"))

@@ -1,5 +1,7 @@
 """A collection's configuration: checked, made into Edge's, and described."""
 
+from typing import cast
+
 import qdrant_edge as q
 
 from app.embedded.qdrant.edge.errors import BadInputError, NotSupportedError
@@ -13,6 +15,7 @@ DISTANCES = {
     "Dot": q.Distance.Dot,
     "Manhattan": q.Distance.Manhattan,
 }
+SCALARS = {"int8": q.ScalarType.Int8}
 MODIFIERS = {"idf": q.Modifier.Idf, "none": None}
 ONE_NODE = ("shard_number", "replication_factor", "write_consistency_factor")
 CREATE_FIELDS = ("vectors", "sparse_vectors", "hnsw_config", "on_disk_payload", "metadata", *ONE_NODE)
@@ -111,8 +114,8 @@ def dense_config(name: str, body: Json) -> q.EdgeVectorParams:
     given = fields(
         body,
         what,
-        ("size", "distance", "hnsw_config", "on_disk"),
-        ("quantization_config", "multivector_config", "datatype", "memory"),
+        ("size", "distance", "hnsw_config", "on_disk", "quantization_config"),
+        ("multivector_config", "datatype", "memory"),
     )
     made: q.EdgeVectorParams = build(
         what,
@@ -121,8 +124,25 @@ def dense_config(name: str, body: Json) -> q.EdgeVectorParams:
         choice(given.get("distance"), f"distance of {what}", DISTANCES),
         on_disk=given.get("on_disk"),
         hnsw_config=hnsw_config(given.get("hnsw_config")),
+        quantization_config=quantization_config(given.get("quantization_config")),
     )
     return made
+
+
+def quantization_config(body: Json) -> q.ScalarQuantizationConfig | q.BinaryQuantizationConfig | None:
+    """How the smaller copy of a dense vector is made: one of the kinds that the service's settings name."""
+    if body is None:
+        return None
+    what = "quantization_config"
+    given = fields(body, what, ("scalar", "binary"), ("product", "turbo"))
+    if len(given) != 1:
+        raise BadInputError(f"{what} must name one kind")
+    if "binary" in given:
+        binary = fields(given["binary"], what, ("always_ram",), ("encoding", "query_encoding", "memory"))
+        return cast(q.BinaryQuantizationConfig, build(what, q.BinaryQuantizationConfig, **binary))
+    scalar = fields(given["scalar"], what, ("type", "quantile", "always_ram"), ("memory",))
+    kind = choice(scalar.get("type"), f"type of {what}", SCALARS)
+    return cast(q.ScalarQuantizationConfig, build(what, q.ScalarQuantizationConfig, **scalar | {"type": kind}))
 
 
 def sparse_config(name: str, body: Json) -> q.EdgeSparseVectorParams:

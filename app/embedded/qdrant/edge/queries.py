@@ -158,6 +158,9 @@ def search_params(body: Json) -> q.SearchParams | None:
     """How exact a search is to be."""
     if body is None:
         return None
-    given = fields(body, "params", PARAMS, ("quantization", "acorn", "idf"))
+    given = fields(body, "params", (*PARAMS, "quantization"), ("acorn", "idf"))
+    if "quantization" in given:
+        wanted = fields(given["quantization"], "params", ("ignore", "rescore", "oversampling"), ())
+        given = given | {"quantization": build("params", q.QuantizationSearchParams, **wanted)}
     params: q.SearchParams = build("params", q.SearchParams, **given)
     return params

@@ -5,6 +5,9 @@
 {{- if not (or $api.API_KEYS $api.JWT_SECRET $jwks) -}}
 {{- fail "the API listens to all, so it must know who asks: secrets.API_KEYS, secrets.JWT_SECRET or settings.JWT_JWKS_URL" -}}
 {{- end -}}
+{{- if and .Values.valkey.sentinel.master (not .Values.valkey.sentinel.hosts) -}}
+{{- fail "valkey.sentinel.hosts must say where the Sentinels are, each as host:26379" -}}
+{{- end -}}
 {{- $served := list -}}
 {{- range $class, $worker := .Values.workers -}}
 {{- if and $worker $worker.enabled -}}

@@ -71,6 +71,20 @@ https://api.openai.com/v1
 {{- end -}}
 {{- end -}}
 
+{{/* REDIS_URL, for a user of Valkey's. (root, user) */}}
+{{- define "rag-queue.valkeyUrl" -}}
+{{- $valkey := .root.Values.valkey -}}
+{{- $login := empty .user | ternary "" (printf "%s@" .user) -}}
+{{- $scheme := ternary "rediss" "redis" $valkey.tls -}}
+{{- with $valkey.sentinel -}}
+{{- if .master -}}
+{{- printf "%s+sentinel://%s%s/%s/%d" $scheme $login (join "," .hosts) .master (int $valkey.database) -}}
+{{- else -}}
+{{- printf "%s://%s%s:%d/%d" $scheme $login $valkey.host (int $valkey.port) (int $valkey.database) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Seconds a worker gives to what runs, as a whole number. (root, own) */}}
 {{- define "rag-queue.workerGrace" -}}
 {{- include "rag-queue.setting" (dict "root" .root "own" .own "name" "SHUTDOWN_GRACE_SECONDS") | default "30" | float64 | ceil | int64 -}}

@@ -6,7 +6,11 @@ it has a use for)
 {{- $values := .root.Values -}}
 {{- $valkey := $values.valkey -}}
 - name: REDIS_URL
-  value: {{ printf "%s://%s%s:%d/%d%s" (ternary "rediss" "redis" $valkey.tls) (empty .user | ternary "" (printf "%s@" .user)) $valkey.host (int $valkey.port) (int $valkey.database) (empty $valkey.caSecret | ternary "" "?ssl_ca_certs=/etc/rag-queue/valkey-ca.crt") | quote }}
+  value: {{ include "rag-queue.valkeyUrl" (dict "root" .root "user" .user) | quote }}
+{{- if $valkey.caSecret }}
+- name: REDIS_CA_FILE
+  value: /etc/rag-queue/valkey-ca.crt
+{{- end }}
 - name: QDRANT_URL
   value: {{ $values.qdrant.url | quote }}
 - name: DOCUMENTS_URL

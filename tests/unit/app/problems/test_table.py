@@ -76,12 +76,16 @@ CLOSE = {"connection": "close"}
 BEARER = 'Bearer realm="rag-queue"'
 TEXT = {"content": "x", "headers": {"content-type": "text/plain"}}
 
-PROGRAMS = ("app.cli", "app.embedded", "app.__main__")
+PROGRAMS = ("app.cli", "app.embedded", "app.__main__", "app.core.launch")
 """They run beside the API, or start it; the embedded Qdrant has a table of its own, as Qdrant's clients want it."""
 ELSEWHERE = {
+    "app.core.places.PlaceError": "commands alone read and write archives",
     "app.chat_log.migration.NewerDatabaseError": "the log makes it a `ChatLogUnavailableError`",
     "app.core.errors.ConfigurationError": "it stops the start",
     "app.core.errors.ServiceError": "the worker's: it becomes the error of a job",
+    "app.batches.lines.WrongLineError": "it becomes an error of the batch",
+    "app.core.queue.batches.BatchNotFoundError": "the route answers in OpenAI's shape",
+    "app.core.queue.batches.FileNotFoundHereError": "the route answers in OpenAI's shape",
     "app.core.queue.removal.JobsStillRunError": "a job's, which is tried again for it",
     "app.core.queue.records.BadRecordError": "the queue takes a record that can't be read for none",
     "app.core.signed.BadSignatureError": "`app.auth.signed` makes it a `BadLinkError`",

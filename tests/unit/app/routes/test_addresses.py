@@ -14,7 +14,7 @@ from httpx2 import Response
 from app.core.settings import Settings
 from app.main import create_app
 from app.middleware.body_limit import BODY_MAX_BYTES
-from app.routes.openai import HISTORY_BYTES_MAX, HISTORY_PATHS
+from app.routes.openai import FILES_PATH, HISTORY_BYTES_MAX, HISTORY_PATHS
 from tests.support.credentials import LOCAL_URL, api_key, bearer
 
 KEY, ENTRY = api_key("asker", tenant="acme", role="ask")
@@ -34,15 +34,12 @@ OF_OPENAI = [
     "engines",
     "engines/davinci/completions",
     "edits",
-    "files",
-    "files/x",
-    "files/x/content",
+    "files/x/nothing",
     "uploads",
     "uploads/x/parts",
     "uploads/x/complete",
     "uploads/x/cancel",
-    "batches",
-    "batches/x/cancel",
+    "batches/x/nothing",
     "vector_stores",
     "vector_stores/x",
     "vector_stores/x/files",
@@ -191,7 +188,7 @@ def test_an_address_below_v1_that_is_not_served_is_openais_404(client: TestClien
 
 @pytest.mark.parametrize(
     ("path", "hint"),
-    [("completions", "/v1/chat/completions"), ("files", "/documents"), ("assistants/x", "/v1/responses"),
+    [("completions", "/v1/chat/completions"), ("files/x/nothing", "/documents"), ("assistants/x", "/v1/responses"),
      ("threads", "/v1/responses"), ("vector_stores/x/search", "/search"), ("engines", "/v1/models"),
      ("audio/speech", "text"), ("completion", "/v1/chat/completions"), ("", "/docs")],
 )  # fmt: skip
@@ -251,6 +248,8 @@ def test_a_body_that_is_too_large_is_refused_in_openais_shape(app: FastAPI, clie
     for path, methods in taken(app).items():
         if path.startswith("/v1/") and "POST" in methods and "cancel" not in path:
             large = HISTORY_BYTES_MAX if path in HISTORY_PATHS else BODY_MAX_BYTES
+            if path == FILES_PATH:  # of 200 MiB, and no JSON
+                continue
             body = json.dumps({"model": "rag-queue", "x": "x" * large})
             response = client.post(filled(path), content=body, headers={"content-type": "application/json"})
             assert_openai_error(response, 413, "body_too_large")

@@ -16,7 +16,7 @@ from tests.support.credentials import LOCAL_URL
 QUESTION = "Wie prüft man den Zähler? \u20ac"
 FIELDS = {"query": QUESTION, "input": QUESTION, "messages": [{"role": "user", "content": QUESTION}]}
 READ = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
-READ_AND_REFUSED = ("n must be 1", "no such embedding model", "has no metadata", "chat-log-off")
+READ_AND_REFUSED = ("n must be 1", "no such embedding model", "has no metadata", "chat-log-off", "no such file")
 """What is said of a body that was read."""
 PUT = {"/collections/{name}"}
 REFUSED = {
@@ -59,6 +59,10 @@ def text_for(path: str) -> str:
     fields = own.get(path, {"query": QUESTION})
     if path == "/v1/conversations":
         fields = {"metadata": {"of": QUESTION}}
+    elif path == "/v1/batches":
+        file_id = f"file-{'0' * 32}"
+        fields = {"input_file_id": file_id, "endpoint": "/v1/responses", "completion_window": "24h"}
+        fields["metadata"] = {"of": QUESTION}
     elif path.startswith("/v1/"):
         fields = FIELDS | {
             "model": "rag-queue",

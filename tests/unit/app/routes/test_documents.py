@@ -32,7 +32,7 @@ from app.core.queue.outbox import cursor_key, lock_key
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
 from app.documents.filenames import shown_filename
-from app.documents.uploads import receiving
+from app.documents.uploads import Form, receiving
 from app.main import create_app
 from tests.support.formats import SAMPLES
 from tests.support.problems import assert_problem
@@ -689,7 +689,7 @@ def test_an_upload_is_never_whole_in_memory(tmp_path: Path) -> None:
     async def take() -> int:
         headers = [(b"content-type", b"multipart/form-data; boundary=b")]
         request = Request({"type": "http", "headers": headers}, receive)
-        async with receiving(request, DocumentStore(str(tmp_path)), Settings()) as upload:
+        async with receiving(request, DocumentStore(str(tmp_path)), Form.of_documents(Settings())) as upload:
             return upload.files[0].draft.size
 
     tracemalloc.start()

@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from worker.answer.markup import Scanner
+from worker.answer.markup import Scanner, without_hidden
 from worker.answer.sanitize import AnswerStream, sanitized
 
 FRAGMENTS = [
@@ -139,3 +139,14 @@ def test_plain_words_are_shown_at_once_but_for_the_last() -> None:
 def test_hostile_repetition_takes_linear_time(part: str) -> None:
     """Quadratic work on this much text would take minutes."""
     sanitized(part * (100_000 // len(part)))
+
+
+def test_what_is_hidden_goes_and_all_else_stays() -> None:
+    for code in (*range(0x300), *range(0x1F00, 0x2100), 0xFEFF, 0xE0041):
+        character = chr(code)
+        is_hidden = code < 0x20 or 0x7F <= code <= 0x9F or code in (0xAD, 0x34F, 0x200B, 0xFEFF, 0xE0041)
+        is_hidden |= 0x202A <= code <= 0x202E or 0x2060 <= code <= 0x206F
+        expected = "" if is_hidden and character not in "\t\n" else character
+        if code in (0x2028, 0x2029):
+            expected = "\n"
+        assert without_hidden(f"a {character}\t\nb") == f"a {expected}\t\nb", hex(code)

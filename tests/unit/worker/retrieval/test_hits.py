@@ -1,9 +1,10 @@
 """What becomes of hits after the search: near-duplicates collapse, neighbours are joined."""
 
 from dataclasses import replace
+from random import Random
 
 from worker.retrieval.duplicates import distinct
-from worker.retrieval.neighbours import sides, with_context
+from worker.retrieval.neighbours import OVERLAP_MAX, sides, with_context
 from worker.vectors import Hit
 
 TEXT = (
@@ -87,3 +88,16 @@ def test_two_hits_do_not_get_the_same_neighbour() -> None:
     beside = [sides(hit, tenant="t", collection="c") for hit in hits]
     texts = {beside[0][1]: "two"}
     assert [hit.context for hit in with_context(hits, beside, texts, 1000)] == ["one\ntwo", ""]  # type: ignore[arg-type]
+
+
+def test_texts_share_the_longest_of_what_ends_one_and_begins_the_other() -> None:
+    chance = Random(7)
+    for letters, longest in (("ab", 60), ("abc \n", 40), ("a", 50), ("abcdefghij", 3000)):
+        for _ in range(150):
+            first, second = ("".join(chance.choices(letters, k=chance.randint(1, longest))) for _ in range(2))
+            if chance.random() < 0.5:
+                second = first[-chance.randint(1, len(first)) :] + second
+            sizes = range(min(OVERLAP_MAX, len(first), len(second)), 0, -1)
+            size = next((size for size in sizes if first.endswith(second[:size])), None)
+            expected = f"{first}\n{second}" if size is None else first + second[size:]
+            assert _joined(_hit(second, chunk_index=1), first, "", tokens=10**6).context == expected

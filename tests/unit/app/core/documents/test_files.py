@@ -277,3 +277,44 @@ def test_no_link_leads_pictures_out_of_the_store(folder: DocumentStore, tmp_path
 def test_what_is_no_page_has_no_picture(store: DocumentStore, page: int) -> None:
     with pytest.raises(ValueError, match="not a page"):
         store.has_picture("acme", SHA256, page, 900)
+
+
+def put_batch_file(store: DocumentStore, name: str, tenant: str = "acme") -> None:
+    with store.draft() as draft:
+        draft.write(DATA)
+        store.keep_batch_file(draft, tenant, name)
+
+
+def test_a_batchs_file_has_a_name_of_its_own_and_is_one_tenants(store: DocumentStore) -> None:
+    put_batch_file(store, "file-1")
+    assert store.batch_file_size("acme", "file-1") == len(DATA)
+    with store.open_batch_file("acme", "file-1") as file:
+        file.seek(9)
+        assert file.read(3) == bytes(range(3))
+    for tenant, name in (("other", "file-1"), ("acme", "file-2")):
+        with pytest.raises(StoredFileNotFoundError):
+            store.open_batch_file(tenant, name)
+    store.delete_batch_file("acme", "file-1")
+    store.delete_batch_file("acme", "file-1")
+    with pytest.raises(StoredFileNotFoundError):
+        store.batch_file_size("acme", "file-1")
+
+
+def test_a_batchs_parts_go_together_and_nothing_else(store: DocumentStore) -> None:
+    store.delete_batch_parts("acme", "batch_1")
+    names = ["batch_1.a.output", "batch_1.b.errors", "batch_12.a.output", "file-1"]
+    for name in names:
+        put_batch_file(store, name)
+    store.delete_batch_parts("acme", "batch_1")
+    left = [name for name in names if store._exists(f"acme/@batches/{name}")]
+    assert left == ["batch_12.a.output", "file-1"]
+    assert store.delete_tenant("acme") == 2
+
+
+@pytest.mark.parametrize("name", ["..", "", "a/b", "../x", "a\\b", "a\0", "é", "x" * 129, "a\n", "a.b.c.d", ".a"])
+def test_what_is_no_batchs_file_never_becomes_a_path(store: DocumentStore, name: str) -> None:
+    for act in (store.open_batch_file, store.batch_file_size, store.delete_batch_file, store.delete_batch_parts):
+        with pytest.raises(ValueError, match="batch"):
+            act("acme", name)
+        with pytest.raises(ValueError, match="batch"):
+            act("..", "file-1")

@@ -39,7 +39,9 @@ NOT_OF_ANSWERS = {
         "local_model_path",
     ),
     "how a document comes into the index, which raises its collection's version": (
-        "chunk_size", "chunk_overlap", "ocr", "ingest_follow_links",
+        "chunk_size", "chunk_overlap", "ocr", "ingest_follow_links", "qdrant_shards", "qdrant_replicas",
+        "qdrant_write_replicas", "qdrant_read_fan_out", "qdrant_read_consistency", "qdrant_on_disk",
+        "qdrant_quantization",
     ),
     "how much, how often and how long": (
         "valkey_maxmemory_mb", "upload_max_mb", "upload_max_files", "rate_limit", "address_rate_limit",

@@ -1,0 +1,1 @@
+"""All that an embedded service has in DATA_DIR, into one file and back."""
