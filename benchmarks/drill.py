@@ -373,7 +373,7 @@ def _asked_by_another(site: Site) -> float:
 
 
 def three_hosts(site: Site, scale: float = 1) -> Report:
-    """API, worker and stores on three hosts: the stores cut off for 10 s twice, then 200 ms away."""
+    """API, worker and stores on three hosts: the stores 200 ms away, then cut off for 10 s twice."""
     if reason := unable():
         raise SkippedError(reason)
     clients, seconds = scaled(32, scale), max(6, 10 * scale)
@@ -382,11 +382,14 @@ def three_hosts(site: Site, scale: float = 1) -> Report:
         far = over_a_slow_link(three, is_far=True, questions=scaled(30, scale), clients=clients, seconds=15 * scale)
         asked = cut_during_questions(three, seconds=seconds, clients=clients)
         ingested = cut_during_ingest(three, seconds=seconds, documents=scaled(24, scale))
+        stats = three.stats()
     parts = {"near": near, "far": far, "cut": asked, "cut in an ingest": ingested}
     checks = {f"{name}: {check}": holds for name, part in parts.items() for check, holds in part.checks.items()}
     notes = [f"{name}: {note}" for name, part in parts.items() for note in part.notes]
-    done = sum(part.done for part in parts.values())
-    tally = Tally(done, done, 0, 0, 0, 0, 0, 0, float("nan"), frozenset())
+    taken, done = (sum(each) for each in zip(*((part.taken, part.done) for part in parts.values()), strict=True))
+    tally = Tally(
+        taken, done, 0, 0, taken - done, 0, stats["requests"], done - ingested.done, float("nan"), frozenset()
+    )
     return Report(tally, checks, notes)
 
 

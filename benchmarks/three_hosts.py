@@ -87,8 +87,9 @@ class Calls:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a scenario's questions or documents."""
+    """What became of a scenario's questions or documents: of those `taken`, so many are `done`."""
 
+    taken: int
     done: int
     checks: dict[str, bool]
     notes: list[str]
@@ -386,7 +387,7 @@ def cut_during_questions(site: Site, *, seconds: float, clients: int) -> Outcome
         f"the last ended {max(ended) - asking_on:.1f} s after the clients had stopped to ask",
         str(service.calls),
     ]
-    return Outcome(good, checks, notes)
+    return Outcome(len(taken), good, checks, notes)
 
 
 def cut_during_ingest(site: Site, *, seconds: float, documents: int) -> Outcome:
@@ -432,7 +433,7 @@ def cut_during_ingest(site: Site, *, seconds: float, documents: int) -> Outcome:
         f"was there, {points} chunks",
         str(service.calls),
     ]
-    return Outcome(len(shown), checks, notes)
+    return Outcome(documents, len(shown), checks, notes)
 
 
 def over_a_slow_link(site: Site, *, is_far: bool, questions: int, clients: int, seconds: float) -> Outcome:
@@ -476,7 +477,7 @@ def over_a_slow_link(site: Site, *, is_far: bool, questions: int, clients: int, 
         f"{clients} clients {rate:.1f} answers/s",
         str(service.calls),
     ]
-    return Outcome(len(results), checks, notes)
+    return Outcome(len(results), sum(result["status"] == "finished" for result in results), checks, notes)
 
 
 def ours(listed: httpx.Response) -> list[dict[str, Any]]:
