@@ -27,7 +27,9 @@ from app.core.queue.batches import LINES_MAX
 from app.core.queue.records import JobView
 from app.embedded.ports import free_port
 from benchmarks.support import QUESTION, Process, Site, open_site, quiet_logs, sample_chunks
+from benchmarks.three_hosts import cut_during_ingest, cut_during_questions, open_three_hosts, over_a_slow_link
 from tests.support.documents import add_document
+from tests.support.hosts import unable
 from tests.support.processes import wait_until
 from tests.support.sentinels import DOWN_AFTER_MS, watched
 from worker.index.vector_index import open_index
@@ -84,6 +86,10 @@ class Report:
     def passed(self) -> bool:
         """Whether the drill met its aim."""
         return all(self.checks.values())
+
+
+class SkippedError(Exception):
+    """This machine can't run a drill; the message says why."""
 
 
 T = TypeVar("T")
@@ -366,6 +372,27 @@ def _asked_by_another(site: Site) -> float:
     return monotonic() - began
 
 
+def three_hosts(site: Site, scale: float = 1) -> Report:
+    """API, worker and stores on three hosts: the stores 200 ms away, then cut off for 10 s twice."""
+    if reason := unable():
+        raise SkippedError(reason)
+    clients, seconds = scaled(32, scale), max(6, 10 * scale)
+    with open_three_hosts(site.folder / "hosts") as three:
+        near = over_a_slow_link(three, is_far=False, questions=scaled(30, scale), clients=clients, seconds=15 * scale)
+        far = over_a_slow_link(three, is_far=True, questions=scaled(30, scale), clients=clients, seconds=15 * scale)
+        asked = cut_during_questions(three, seconds=seconds, clients=clients)
+        ingested = cut_during_ingest(three, seconds=seconds, documents=scaled(24, scale))
+        stats = three.stats()
+    parts = {"near": near, "far": far, "cut": asked, "cut in an ingest": ingested}
+    checks = {f"{name}: {check}": holds for name, part in parts.items() for check, holds in part.checks.items()}
+    notes = [f"{name}: {note}" for name, part in parts.items() for note in part.notes]
+    taken, done = (sum(each) for each in zip(*((part.taken, part.done) for part in parts.values()), strict=True))
+    tally = Tally(
+        taken, done, 0, 0, taken - done, 0, stats["requests"], done - ingested.done, float("nan"), frozenset()
+    )
+    return Report(tally, checks, notes)
+
+
 def batch(site: Site, scale: float = 1) -> Report:
     """A batch of 50,000 lines, its API killed twice in the middle; what that API's memory comes to."""
     lines = scaled(LINES_MAX, scale)
@@ -422,6 +449,7 @@ DRILLS: dict[str, Drill] = {
         ten_thousand,
         cancel,
         fairness,
+        three_hosts,
         batch,
     )
 }
@@ -645,6 +673,9 @@ def main(argv: list[str] | None = None) -> int:
         with open_site(keep_logs=arguments.keep_logs) as site:
             try:
                 report = DRILLS[name](site, arguments.scale)
+            except SkippedError as error:
+                print(f"SKIP  {name}: {error}", flush=True)
+                continue
             except Exception as error:
                 print(f"FAIL  {name}: {type(error).__name__}: {error}", flush=True)
                 passed.append(False)

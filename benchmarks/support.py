@@ -175,8 +175,7 @@ class Site:
 
     def environment(self, **variables: object) -> dict[str, str]:
         """This process's environment, in which only the site's settings and `variables` stand."""
-        ours = {field.upper() for field in Settings.model_fields}
-        kept = {name: value for name, value in os.environ.items() if name not in ours}
+        kept = without_settings()
         stated = {
             "REDIS_URL": self.valkey_url,
             "QDRANT_URL": self.qdrant_url,
@@ -222,6 +221,12 @@ class Site:
         with suppress(JobNotFoundError, *VALKEY_UNAVAILABLE):
             return self.queue.view(job_id, tenant=DEFAULT_TENANT)
         return None
+
+
+def without_settings() -> dict[str, str]:
+    """This process's environment without any setting of the service's."""
+    settings = {field.upper() for field in Settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name not in settings}
 
 
 _pdfium = threading.Lock()

@@ -19,8 +19,10 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 COMMAND_TIMEOUT_SECONDS = 5.0
 """Longest wait for Valkey's answer to a command that does not block."""
 HEALTH_CHECK_INTERVAL_SECONDS = 30
-API_CONNECTIONS = 1
-"""What one API process needs beside its link and its subscription, for what is asked seldom."""
+API_CONNECTIONS = 8
+"""What one API process needs at most beside its link and its subscription, for what is asked seldom. Near Valkey one
+does: none is opened while another is free. Where a round trip takes 200 ms, one was too few: whatever waited for it
+for longer than an answer may take was told that Valkey is away."""
 
 VALKEY_UNREACHABLE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
 """What redis-py raises when Valkey can't be reached, is still loading its file, or is a master no longer."""
