@@ -440,6 +440,11 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "acceptance/edge/test_limits::an_address_has_sixty_requests_and_another_its_own",
         "acceptance/edge/test_passing::tls_is_spoken_and_http_is_sent_there",
     ),
+    "[a first hour]": ("acceptance/test_tutorial::every_command_works_and_tells_what_the_page_says",),
+    "[every setting]": (
+        "unit/test_reference::a_page_is_what_the_code_says",
+        "unit/test_simulation::the_page_shows_what_the_simulation_prints",
+    ),
     "`GET /healthz` says": (f"{SERVICE}::readiness_names_the_child_that_is_away",),
     "With RQ_WORKER_CLASS=worker.ConcurrentWorker": (
         f"{MODES}::each_way_to_run_a_worker_answers",

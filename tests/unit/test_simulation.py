@@ -4,7 +4,8 @@ from math import factorial
 
 import pytest
 
-from benchmarks.simulate import Costs, Plan, simulate
+from benchmarks.simulate import Costs, Plan, main, simulate
+from tests.support import ROOT
 
 FREE = Costs(worker=0, valkey=0, qdrant=0)
 
@@ -43,3 +44,10 @@ def test_a_part_that_all_share_is_the_bound_when_it_is_the_slowest(part: str) ->
     found = simulate(Plan(8, 64, 0.1), costs, questions=3_000)
     assert found.answers_per_second == pytest.approx(50, rel=0.08)
     assert found.busy[part] > 0.9
+
+
+def test_the_page_shows_what_the_simulation_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    _, shown = page.split("$ python -m benchmarks.simulate\n")
+    assert main([]) == 0
+    assert shown.split("```")[0] == capsys.readouterr().out
