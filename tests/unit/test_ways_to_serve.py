@@ -25,6 +25,7 @@ ELSEWHERE = {
     "tests/unit/test_ways_to_serve.py": "names it",
     "tests/unit/test_promises.py": "quotes README.md",
     "docker-compose.yml": "runs the image, see below",
+    "deploy/helm/rag-queue/templates/api.yaml": "runs the image, see below",
 }
 
 
@@ -60,11 +61,14 @@ def test_a_command_of_uvicorns_names_the_protocol(path: Path) -> None:
             assert NAME in near or f"ENV UVICORN_HTTP={NAME}" in lines, f"{path.name}:{number + 1}"
 
 
-def test_compose_runs_the_image_which_sets_it() -> None:
-    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["api"]
-    assert service["build"] == "."
-    assert "--http" not in service["command"]
-    assert "UVICORN_HTTP" not in service["environment"]
+def test_what_runs_the_image_leaves_it_as_the_image_sets_it() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for service in (services["api"], services["edge_api"]):
+        assert service["build"] == "."
+        assert "--http" not in service.get("command", ())
+        assert "UVICORN_HTTP" not in service["environment"]
+    chart = "".join(path.read_text() for path in (ROOT / "deploy/helm/rag-queue/templates").iterdir())
+    assert not re.search(r"--http\b|UVICORN_HTTP", chart)
     dockerfile = (ROOT / "Dockerfile").read_text()
     last = dockerfile.rpartition("\nFROM ")[2]
     assert f"\nENV UVICORN_HTTP={NAME}\n" in last
