@@ -15,8 +15,12 @@ SCALE = 0.1
 SMALLER = {"batch": 0.004}
 """Of drills that have more jobs than the others: 200 lines of a batch are as good as 5,000 to kill its API in."""
 AT_ONCE = 4
-NAMES = [name for name in DRILLS if name not in ("ten-thousand", "three-hosts")]
-"""Those that need more than a process: `test_three_hosts` has the other."""
+ELSEWHERE = {
+    "ten-thousand": "a matter of size alone",
+    "three-hosts": "acceptance/test_three_hosts has it",
+    "fairness": "it measures seconds; the order that they come of is held by integration/worker/test_fair_queue",
+}
+NAMES = [name for name in DRILLS if name not in ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
