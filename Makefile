@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key env worker test lint types imports reference lock fuzz audit sbom clean \
-	test-parts test-services browser prometheus clients helm \
+	test-parts test-processes test-services browser prometheus clients helm \
 	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic bench-simulate drill \
 	story
 
@@ -50,20 +50,25 @@ worker: install  ## one more worker beside the running service; make worker proc
 
 test: install-dev browser prometheus  ## lint, types, imports and all tests
 	@$(MAKE) --no-print-directory -j2 lint types imports
-	@$(MAKE) --no-print-directory -j2 test-parts test-services
+	@$(MAKE) --no-print-directory -j3 test-parts test-processes test-services
 
-# The tests in two halves of about the same length, which go on at once: those of services mostly wait for processes,
-# the others mostly compute. Each has a cache of its own, lest one write over what the other has failed.
-# What the parts' tests say is shown when they have ended, in one piece.
-PARTS := tests/unit tests/security tests/integration/ingest tests/acceptance/page
+# The tests in three groups of about the same length, which go on at once: two cores compute for one while the others
+# wait for processes. Each has a cache of its own, lest one write over what another has failed. What all but the last
+# one say is shown when they have ended, each in one piece.
+PARTS := tests/unit tests/security
+PROCESSES := tests/acceptance tests/integration/ingest
 
-test-parts: install-dev  ## half of the tests: the parts by themselves, attacks on them, ingestion, and the page
+test-parts: FOLDERS := $(PARTS)
+test-parts:  ## a third of the tests: the parts by themselves, and attacks on them
+test-processes: FOLDERS := $(PROCESSES)
+test-processes:  ## a third of the tests: the commands as processes, the page in a browser, ingestion
+test-parts test-processes: install-dev
 	@mkdir -p .pytest_cache
-	@$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS) >.pytest_cache/$@.log 2>&1; \
+	@$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(FOLDERS) >.pytest_cache/$@.log 2>&1; \
 		status=$$?; cat .pytest_cache/$@.log; exit $$status
 
-test-services: install-dev  ## the other half: all other tests, on real services
-	$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS:%=--ignore=%)
+test-services: install-dev  ## all other tests: the code on real services
+	$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS:%=--ignore=%) $(PROCESSES:%=--ignore=%)
 
 browser: install-dev  # the tests of the page need one; elsewhere they are skipped with a word
 	@$(RUN) -m tests.support.browser

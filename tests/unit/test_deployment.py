@@ -330,11 +330,13 @@ def test_each_make_target_is_explained() -> None:
         assert re.search(rf"^{target}:.*## ", makefile, re.M), target
 
 
-def test_each_test_is_in_one_half_of_make_test() -> None:
-    """One half runs the named folders, the other whatever is elsewhere: a new folder is in one unnamed."""
+def test_each_test_is_in_one_group_of_make_test() -> None:
+    """Two groups run the named folders, the third whatever is elsewhere: a new folder is in one unnamed."""
     makefile = (ROOT / "Makefile").read_text()
-    parts = re.findall(r"^PARTS := (.+)$", makefile, re.M)[0].split()
-    assert [part for part in parts if not (ROOT / part).is_dir()] == []
-    runs = re.findall(r"-m pytest -o cache_dir=\.pytest_cache/\$@ (\S+)", makefile)
-    assert runs == ["$(PARTS)", "$(PARTS:%=--ignore=%)"]
-    assert re.search(r"\$\(MAKE\) .*-j2 test-parts test-services$", makefile, re.M)
+    named = [re.findall(rf"^{group} := (.+)$", makefile, re.M)[0].split() for group in ("PARTS", "PROCESSES")]
+    folders = [folder for group in named for folder in group]
+    assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
+    assert not [one for one in folders for other in folders if one != other and one.startswith(other)]
+    runs = re.findall(r"-m pytest -o cache_dir=\.pytest_cache/\$@ (.+?)(?: >|$)", makefile, re.M)
+    assert runs == ["$(FOLDERS)", "$(PARTS:%=--ignore=%) $(PROCESSES:%=--ignore=%)"]
+    assert re.search(r"\$\(MAKE\) .*-j3 test-parts test-processes test-services$", makefile, re.M)
