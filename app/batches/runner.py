@@ -28,6 +28,7 @@ from app.core.contract import QUERY_QUEUE, JobStatus
 from app.core.documents.files import StorageUnavailableError, StoredFileNotFoundError, open_store
 from app.core.events import log_key
 from app.core.logging import get_logger
+from app.core.queue.batch_keys import lock_key
 from app.core.queue.batches import (
     BatchNotFoundError,
     BatchRecord,
@@ -36,7 +37,6 @@ from app.core.queue.batches import (
     FileRecord,
     KeptBatch,
     LineError,
-    lock_key,
 )
 from app.core.queue.erasing import TenantBeingErasedError
 from app.core.queue.lines import LOW

@@ -18,7 +18,7 @@ from app.core.documents import scripts
 from app.core.documents.records import AT_WORK, Changes, DocumentError, DocumentRecord, DocumentStatus, Page
 from app.core.errors import Limit, LimitReachedError
 from app.core.logging import get_logger
-from app.core.queue.batches import file_bytes_key
+from app.core.queue.batch_keys import file_bytes_key
 from app.core.queue.erasing import TenantBeingErasedError, erasing_key
 
 PAGE_LIMIT_MAX = 1_000

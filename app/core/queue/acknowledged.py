@@ -42,15 +42,19 @@ class Replicas:
 
     async def close(self) -> None:
         """Close the connection; calls that wait are told."""
-        await self._link.close()
-        if self._asking is not None:
+        if self._asking is not None:  # first: it would connect again
             await end(self._asking)
+        await self._link.close()
 
     async def _ask(self) -> None:
         while self._asked:
             asked, self._asked = self._asked, []
             try:
                 found = await self._ask_for([key for key, _ in asked])
+            except asyncio.CancelledError:
+                for _, answer in asked + self._asked:
+                    answer.cancel()
+                raise
             except RedisError as error:
                 for _, answer in asked:
                     if not answer.done():  # who asked has left

@@ -4,6 +4,7 @@ redis-py's own, but for the order in which Sentinels are asked: there threads th
 list, and can lose a Sentinel from it for good. Nor do connections to Sentinels lie open between two questions.
 """
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar, cast
 
@@ -60,6 +61,9 @@ class AsyncSentinels(AsyncSentinel):
             except RedisError as error:
                 refusal = error
                 continue
+            except asyncio.CancelledError:  # nobody reads the answer any more
+                await sentinel.connection_pool.disconnect(inuse_connections=True)
+                raise
             finally:
                 await sentinel.connection_pool.disconnect(inuse_connections=False)
             if found is not None:

@@ -22,6 +22,7 @@ from app.core.settings import Settings
 from tests.integration.worker.test_worker import working
 from tests.support import pdfs
 from tests.support.api import serving
+from tests.support.queue import waiting
 from worker.resources import end
 
 QUOTE = "The key hangs behind the third oar."
@@ -79,7 +80,7 @@ def kept(settings: Settings) -> list[Path]:
 def looks(valkey: Redis) -> int:
     """How many jobs were made and have not expired."""
     finished = FinishedJobRegistry(PAGE_QUEUE, connection=valkey)
-    return int(valkey.llen(f"rq:queue:{PAGE_QUEUE}")) + len(finished)
+    return len(waiting(valkey, PAGE_QUEUE)) + len(finished)
 
 
 @pytest.mark.usefixtures("worker")

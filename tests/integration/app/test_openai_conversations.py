@@ -10,14 +10,15 @@ import pytest
 from openai import OpenAI
 from redis import Redis
 
-from app.core.contract import TURNS_READ
+from app.core.contract import QUERY_QUEUE, TURNS_READ
 from app.core.queue.producer import note_key
 from app.core.settings import Settings
 from tests.integration.app.test_openai_protocol import sdk, working
-from tests.support.acting import QUEUE_KEY, ActingWorker, answer
+from tests.support.acting import ActingWorker, answer
 from tests.support.api import serving
 from tests.support.credentials import api_key
 from tests.support.processes import wait_until
+from tests.support.queue import waiting
 
 Turns = list[tuple[str, str]]
 KEYS = {tenant: api_key("client", tenant=tenant) for tenant in ("acme", "other")}
@@ -221,7 +222,7 @@ def assert_not_found(client: OpenAI, response_id: str, valkey: Redis) -> str:
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model="rag-queue", input="And?", previous_response_id=response_id)
     assert (caught.value.code, caught.value.param) == ("previous_response_not_found", "previous_response_id")
-    assert valkey.llen(QUEUE_KEY) == 0
+    assert len(waiting(valkey, QUERY_QUEUE)) == 0
     return str(caught.value.body)
 
 

@@ -16,7 +16,7 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import ResponseStreamEvent
 from redis import Redis
 
-from app.core.contract import DEFAULT_TENANT, AnswerResult, Usage
+from app.core.contract import DEFAULT_TENANT, QUERY_QUEUE, AnswerResult, Usage
 from app.core.documents import operations
 from app.core.documents.catalog import Catalog
 from app.core.documents.records import DocumentRecord
@@ -30,6 +30,7 @@ from tests.support.acting import QUEUE_KEY, ActingWorker, answer
 from tests.support.api import serving
 from tests.support.credentials import api_key
 from tests.support.processes import wait_until
+from tests.support.queue import waiting
 
 USER: Any = [{"role": "user", "content": "When does the harbour open?"}]
 ANSWER = answer("At six. [1]", pages=[3], usage=Usage(input_tokens=40, output_tokens=4))
@@ -535,7 +536,7 @@ def test_a_waiting_response_is_cancelled(client: OpenAI, worker: ActingWorker) -
     created = client.responses.create(model="rag-queue", input="When?", background=True)
     assert client.responses.cancel(created.id).status == "cancelled"
     assert client.responses.cancel(created.id).status == "cancelled"
-    assert worker.valkey.llen(QUEUE_KEY) == 0
+    assert len(waiting(worker.valkey, QUERY_QUEUE)) == 0
     events = list(client.responses.retrieve(created.id, stream=True))
     assert events[-1].type == "response.incomplete"
     assert events[-1].response.status == "cancelled"
@@ -609,7 +610,7 @@ def test_an_idempotency_key_gives_the_same_response(client: OpenAI, valkey: Redi
 
     first, second = create("When?", "a"), create("When?", "b")
     assert (first.id, first.metadata) == (second.id, second.metadata)
-    assert valkey.llen(QUEUE_KEY) == 1
+    assert len(waiting(valkey, QUERY_QUEUE)) == 1
     with pytest.raises(openai.BadRequestError) as caught:
         create("Where?", "a")
     assert caught.value.code == "idempotency_key_reused"
@@ -658,7 +659,7 @@ def test_a_completion_that_would_be_wrong_is_refused(
         client.chat.completions.create(**{"model": "rag-queue", "messages": USER} | request_)
     assert caught.value.param == param
     assert caught.value.type == "invalid_request_error"
-    assert valkey.llen(QUEUE_KEY) == 0
+    assert len(waiting(valkey, QUERY_QUEUE)) == 0
 
 
 @pytest.mark.parametrize(
@@ -687,7 +688,7 @@ def test_a_response_that_would_be_wrong_is_refused(
         client.responses.create(**{"model": "rag-queue", "input": "?", **request_})
     assert caught.value.param == param
     assert "secret" not in caught.value.message
-    assert valkey.llen(QUEUE_KEY) == 0
+    assert len(waiting(valkey, QUERY_QUEUE)) == 0
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
@@ -753,7 +754,7 @@ def test_an_answer_that_takes_too_long_is_a_timeout_that_is_not_sent_again(
             client.chat.completions.create(model="rag-queue", messages=USER)
         assert caught.value.status_code == 504
         assert client.responses.create(model="rag-queue", input="?").status == "queued"
-    assert valkey.llen(QUEUE_KEY) == 2
+    assert len(waiting(valkey, QUERY_QUEUE)) == 2
 
 
 @pytest.fixture

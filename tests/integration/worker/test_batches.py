@@ -231,7 +231,8 @@ def test_lines_wait_at_low_priority_and_while_their_keys_budget_is_spent(
         OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client,
     ):
         batch = create(client, tmp_path, [line(number) for number in range(3)])
-        [job] = wait_until(lambda: valkey.keys("rq:job:*")[:1], "a line waits")
+        wait_until(lambda: len(valkey.keys("rq:job:*")) == 3, "its lines wait")
+        [job] = valkey.keys("rq:job:*")[:1]
         assert valkey.hmget(job, "priority", "weight", "asker") == [b"low", b"7", b"thrifty"]
         valkey.hset(f"rag:spent:{datetime.now(UTC):%Y-%m-%d}:default", "thrifty", 2)
         second = create(client, tmp_path, [line(number) for number in range(3)])

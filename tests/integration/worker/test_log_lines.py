@@ -29,7 +29,7 @@ from app.core.queue.producer import add_to_queue
 from app.core.queue.records import KINDS, Payload
 from app.core.serializer import PlainSerializer
 from app.core.settings import Settings
-from tests.support.queue import JobQueue
+from tests.support.queue import JobQueue, take_off
 from worker.concurrent import ConcurrentWorker
 from worker.resources import end
 from worker.runtime import recovery
@@ -146,7 +146,7 @@ def test_a_lost_and_a_returned_job_say_whose_they_are(
         add_to_queue(pipeline, "j-1", PAYLOADS[AnswerJob], settings)
         add_to_queue(pipeline, "j-2", PAYLOADS[AnswerJob], settings)
         pipeline.execute()
-    valkey.lrem(queue.key, 1, "j-1")
+    take_off(valkey, QUERY_QUEUE, "j-1")  # and j-2 is the next
     valkey.hset(Job.key_for("j-1"), "status", "started")
     valkey.zadd(queue.started_job_registry.key, {"j-1:dead": 1})
     valkey.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "LEFT")
