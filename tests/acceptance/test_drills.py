@@ -12,12 +12,11 @@ from benchmarks.drill import DRILLS, Report
 from benchmarks.support import open_site
 
 SCALE = 0.1
-SMALLER = {"batch": 0.004}
-"""Of drills that have more jobs than the others: 200 lines of a batch are as good as 5,000 to kill its API in."""
 AT_ONCE = 4
 ELSEWHERE = {
     "ten-thousand": "a matter of size alone",
     "three-hosts": "acceptance/test_three_hosts has it",
+    "batch": "of a few lines it may be over before its API is killed; integration/app/test_batch_deaths kills at each step",
     "fairness": "it measures seconds; the order that they come of is held by integration/worker/test_fair_queue",
 }
 NAMES = [name for name in DRILLS if name not in ELSEWHERE]
@@ -38,7 +37,7 @@ def reports(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Report]
 def run(name: str) -> Report:
     """One drill on a site of its own."""
     with open_site() as site:
-        return DRILLS[name](site, SMALLER.get(name, SCALE))
+        return DRILLS[name](site, SCALE)
 
 
 @pytest.mark.parametrize("name", NAMES)
