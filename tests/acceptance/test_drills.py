@@ -16,7 +16,7 @@ AT_ONCE = 4
 ELSEWHERE = {
     "ten-thousand": "a matter of size alone",
     "three-hosts": "acceptance/test_three_hosts has it",
-    "batch": "of a few lines it may be over before its API dies; integration/app/test_batch_deaths kills at each step",
+    "batch": "of a few lines it may be over before its API dies; integration/app/test_batch_deaths has each step",
     "fairness": "it measures seconds; the order that they come of is held by integration/worker/test_fair_queue",
 }
 NAMES = [name for name in DRILLS if name not in ELSEWHERE]
