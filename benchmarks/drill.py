@@ -75,10 +75,23 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Ends:
+    """What became of questions and documents together, of which no more is counted."""
+
+    jobs: int
+    finished: int
+    lost: int
+    model_calls: int
+
+    def __str__(self) -> str:
+        return f"{self.jobs} jobs in, {self.finished} finished, {self.lost} lost; {self.model_calls} model calls"
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A drill's result: passed when every one of `checks` holds."""
 
-    tally: Tally
+    tally: Tally | Ends
     checks: dict[str, bool]
     notes: list[str] = field(default_factory=list)
 
@@ -387,10 +400,7 @@ def three_hosts(site: Site, scale: float = 1) -> Report:
     checks = {f"{name}: {check}": holds for name, part in parts.items() for check, holds in part.checks.items()}
     notes = [f"{name}: {note}" for name, part in parts.items() for note in part.notes]
     taken, done = (sum(each) for each in zip(*((part.taken, part.done) for part in parts.values()), strict=True))
-    tally = Tally(
-        taken, done, 0, 0, taken - done, 0, stats["requests"], done - ingested.done, float("nan"), frozenset()
-    )
-    return Report(tally, checks, notes)
+    return Report(Ends(taken, done, taken - done, stats["requests"]), checks, notes)
 
 
 def batch(site: Site, scale: float = 1) -> Report:
