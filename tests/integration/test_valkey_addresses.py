@@ -19,6 +19,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.core.contract import AnswerJob, JobStatus
+from app.core.queue import connections, sentinel
 from app.core.queue.acknowledged import NotReplicatedError, Replicas
 from app.core.queue.connections import VALKEY_UNREACHABLE, connect, connect_async
 from app.core.queue.pipelined import Link
@@ -73,6 +74,15 @@ class Place:
 
 
 ADDRESSES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patience() -> Iterator[None]:
+    """No connection is given up where the machine is busy: asyncio leaves one that is amid TLS open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentinel, "SENTINEL_TIMEOUT_SECONDS", 30.0)
+        patch.setattr(connections, "CONNECT_TIMEOUT_SECONDS", 30.0)
+        yield
 
 
 @pytest.fixture(scope="module")
