@@ -1,11 +1,17 @@
-"""Shapes of the objects that the chart makes and Kubernetes does not define itself, as far as the chart uses them.
+"""Objects that the chart makes and Kubernetes does not define: their operators' definitions, and shapes of ours.
 
-Written from their documentation, closed: what stands in no shape here is a slip. KEDA 2.16's ScaledObject and
-TriggerAuthentication (keda.sh/docs, "ScaledObject specification", "Redis Lists", "Authentication"); Gateway API v1's
-HTTPRoute; prometheus-operator's ServiceMonitor and PrometheusRule.
+KEDA's and prometheus-operator's own definitions come with cloudcoil's models of them, from PyPI. They leave open what
+a trigger's values are; nor has PyPI Gateway API's. So there are shapes here, too, written from documentation and
+closed: what stands in no shape is a slip. KEDA 2.16's ScaledObject and TriggerAuthentication (keda.sh/docs,
+"ScaledObject specification", "Redis Lists", "Authentication"); Gateway API v1's HTTPRoute; prometheus-operator's
+ServiceMonitor and PrometheusRule.
 """
 
+from importlib import import_module
 from typing import Any
+
+import jsonschema
+from pydantic import BaseModel, ValidationError
 
 Schema = dict[str, Any]
 
@@ -127,3 +133,33 @@ CUSTOM = {
     for shape in (SCALED_OBJECT, TRIGGER_AUTHENTICATION, HTTP_ROUTE, SERVICE_MONITOR, PROMETHEUS_RULE)
 }
 """By kind."""
+
+
+def custom_problems(found: Schema) -> list[str]:
+    """What is wrong with an object of a kind in `CUSTOM`, each in a line."""
+    errors = jsonschema.Draft7Validator(CUSTOM[found["kind"]]).iter_errors(found)
+    return [*(f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in errors), *defined_problems(found)]
+
+
+_OF_KEDA = "cloudcoil.models.keda.v1alpha1"
+_OF_PROMETHEUS = "cloudcoil.models.prometheus_operator.v1"
+_DEFINED_IN = {
+    "ScaledObject": _OF_KEDA,
+    "TriggerAuthentication": _OF_KEDA,
+    "ServiceMonitor": _OF_PROMETHEUS,
+    "PrometheusRule": _OF_PROMETHEUS,
+}
+"""Modules, which take seconds to import."""
+
+
+def defined_problems(found: Schema) -> list[str]:
+    """What its operator's definition says against it; none is at hand for a route of the Gateway API."""
+    if found["kind"] not in _DEFINED_IN:
+        return []
+    definition: type[BaseModel] = getattr(import_module(_DEFINED_IN[found["kind"]]), found["kind"])
+    try:
+        taken = definition.model_validate(found)
+    except ValidationError as error:
+        return [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    known = taken.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return [] if known == found else [f"there are fields that {found['kind']} does not have"]

@@ -31,7 +31,7 @@ from app.core.version import VERSION
 from app.embedded.valkey import valkey_command
 from app.main import create_app
 from tests.support import ROOT
-from tests.support.chart_schemas import CUSTOM
+from tests.support.chart_schemas import CUSTOM, custom_problems, defined_problems
 from tests.support.helm import CHART, KEDA, MISSING, Object, helm, objects, rendered, run, values_file
 
 SIZES = ("", "small", "medium", "large")
@@ -286,9 +286,26 @@ def _is_of_kubernetes(text: str, version: str) -> bool:
 def test_every_object_is_what_kubernetes_expects(options: tuple[str, ...], version: str) -> None:
     for found in rendered(*options):
         if found["kind"] in CUSTOM:
-            assert problems(found, CUSTOM[found["kind"]]) == [], found["metadata"]["name"]
+            assert custom_problems(found) == [], found["metadata"]["name"]
         else:
             assert _is_of_kubernetes(json.dumps(found), version)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({}, []),
+        ({"maxReplicas": 3}, ["fields that ScaledObject does not have"]),
+        ({"maxReplicaCount": "many"}, ["spec.maxReplicaCount: "]),
+        ({"scaleTargetRef": {}}, ["spec.scaleTargetRef.name: "]),
+    ],
+)
+def test_an_operators_definition_tells_a_slip(spec: Object, said: list[str]) -> None:
+    triggers = [{"type": "redis", "metadata": {"address": "valkey:6379"}}]
+    spec = {"scaleTargetRef": {"name": "rag-queue"}, "triggers": triggers} | spec
+    found = defined_problems({"apiVersion": KEDA, "kind": "ScaledObject", "metadata": {"name": "a"}, "spec": spec})
+    assert len(found) == len(said)
+    assert all(part in line for part, line in zip(said, found, strict=True))
 
 
 @cache
