@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks.cluster import AIM_TIMES, MOST_CORES, NGINX_PROCESSES, TABLES, reckon
+from benchmarks.cluster import AIM_TIMES, MOST_CORES, NGINX_PROCESSES, TABLES, reckon, show_head
 from benchmarks.load import Door, UnexpectedAnswerError, ask_on
+from tests.support import ROOT
 from tests.support.nginx import TEMPLATE
 
 COSTS = {"worker": 6.0, "API": 3.0, "nginx": 0.5, "Valkey": 1.25, "Qdrant": 2.0, "model": 1.0, "clients": 0.5}
@@ -42,6 +43,15 @@ def test_a_table_sets_one_of_each_against_two_with_all_else_the_same(key: str) -
     }
     assert last.clients >= last.processes * last.places, "there are places that nobody asks for"
     assert TABLES[key].aim in (AIM_TIMES, None)
+
+
+@pytest.mark.parametrize("key", TABLES)
+def test_the_page_has_the_tables_that_are_printed(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    show_head(TABLES[key])
+    head = capsys.readouterr().out
+    shown = (ROOT / "docs/scaling.md").read_text().partition(head)[2].splitlines()
+    names = [line.partition("  ")[0] for line in shown[: len(TABLES[key].setups)]]
+    assert names == [setup.name for setup in TABLES[key].setups]
 
 
 @dataclass
