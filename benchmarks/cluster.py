@@ -382,7 +382,7 @@ def _number(number: int, noun: str) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Measure and print. Exit code 1: there is no nginx, or something could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=8, help="the window of each line (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=7, help="the window of each line (default %(default)s)")
     parser.add_argument("--only", choices=list(TABLES), action="append", help="may be given several times")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args(argv)
