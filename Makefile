@@ -5,7 +5,7 @@ RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key env worker test lint types imports reference lock fuzz audit sbom clean \
 	test-parts test-processes test-services browser prometheus clients helm \
-	bench bench-index bench-worker bench-api bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic bench-simulate drill \
+	bench bench-index bench-move bench-worker bench-api bench-cluster bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic bench-simulate drill \
 	story
 
 help:  ## list the commands
@@ -108,6 +108,9 @@ bench-worker: install-dev  ## our worker beside stock RQ, Celery and arq
 
 bench-api: install-dev  ## what the API takes: requests, streams, waits
 	@$(RUN) -m benchmarks.api
+
+bench-cluster: install-dev  ## two workers and two replicas behind nginx beside one of each, and what limits them
+	@$(RUN) -m benchmarks.cluster
 
 bench-memory: install-dev  ## what a finished question takes of Valkey's memory
 	@$(RUN) -m benchmarks.memory

@@ -9,13 +9,13 @@ The model server tells what the queue can't: how often the model was asked, and 
 import argparse
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import orjson
@@ -23,13 +23,15 @@ import psutil
 
 from app.core.contract import DEFAULT_TENANT, AnswerJob, JobStatus
 from app.core.errors import ErrorCode
-from app.core.queue.batches import LINES_MAX
+from app.core.queue.batches import LINES_MAX, OVER
 from app.core.queue.records import JobView
 from app.embedded.ports import free_port
+from app.routes.openai.errors import job_cancelled
 from benchmarks.support import QUESTION, Process, Site, open_site, quiet_logs, sample_chunks
 from benchmarks.three_hosts import cut_during_ingest, cut_during_questions, open_three_hosts, over_a_slow_link
 from tests.support.documents import add_document
 from tests.support.hosts import unable
+from tests.support.model_server import Stats
 from tests.support.processes import wait_until
 from tests.support.sentinels import DOWN_AFTER_MS, watched
 from worker.index.vector_index import open_index
@@ -43,6 +45,8 @@ RECOVERY_SECONDS = 30.0
 CANCEL_SECONDS = 2.0
 """Aim: how long a cancelled job may go on."""
 ASK_SECONDS = 0.1
+STOPPED_LINE = job_cancelled().body.error.code
+"""What a batch's error file says of a line whose job was stopped."""
 BATCH_MEGABYTES = 64
 """Aim: what a batch of any length may add to an API process: a window of its lines, and what checks its names."""
 
@@ -414,31 +418,74 @@ def batch(site: Site, scale: float = 1) -> Report:
         asked = {"input_file_id": made, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
         batch_id = api.client.post("/v1/batches", json=asked).raise_for_status().json()["id"]
         began, kills = monotonic(), [2 * lines // 3, lines // 3]
-        while (found := api.read(f"/v1/batches/{batch_id}").json())["status"] not in ("completed", "failed"):
-            if kills and found["request_counts"]["completed"] >= kills[-1]:
-                kills.pop()
-                api.restart()
-            sleep(ASK_SECONDS)
+        found = _batch_over(api, batch_id, kills)
         seconds = monotonic() - began
-        told = [
-            orjson.loads(each)["custom_id"]
-            for each in api.read(f"/v1/files/{found['output_file_id']}/content").content.splitlines()
-        ]
+        output, errors = (_file_lines(api, found[f"{kind}_file_id"]) for kind in ("output", "error"))
         first, most = api.megabytes()
-    answered = site.model.stats()["completion_tokens"] // TOKENS
-    lost = len({str(number) for number in range(lines)} - set(told))
-    tally = Tally(
-        lines, len(told), found["request_counts"]["failed"], 0, lost, answered - lines,
-        site.model.stats()["requests"], answered, seconds, frozenset(),
-    )  # fmt: skip
+    tally = batch_tally(lines, output, errors, site.model.stats(), seconds)
+    told = [line["custom_id"] for line in (*output, *errors)]
+    counts = found["request_counts"]
     checks = all_finished(tally) | {
+        "the batch completed": found["status"] == "completed",
         "none told twice": len(told) == len(set(told)),
-        "none asked twice but what ran when the API died": answered == lines,
+        "as many as the batch counts": (len(output), len(errors)) == (counts["completed"], counts["failed"]),
+        "none asked twice, not of what ran when the API died either": tally.run_twice == 0,
         "killed twice": not kills,
         f"the API's memory grew by {BATCH_MEGABYTES} MB at most": most - first <= BATCH_MEGABYTES,
     }
-    return Report(
-        tally, checks, [f"{lines / seconds:.0f} lines/s; the API had {first:.0f} MB, at most {most:.0f} MB"]
+    notes = [
+        f"{lines / seconds:.0f} lines/s, the waits for the dead APIs' locks among them; "
+        f"the API had {first:.0f} MB, at most {most:.0f} MB",
+        f"Valkey's memory at the end: {valkey_bytes(site) / 2**20:.1f} MB",
+    ]
+    return Report(tally, checks, notes)
+
+
+def _batch_over(api: "_Api", batch_id: str, kills: list[int]) -> dict[str, Any]:
+    """The batch when it is over; its API is killed when as many lines are done as `kills` says, from its end.
+
+    Raises `TimeoutError` when for too long nothing more was done.
+    """
+    done, since = -1, monotonic()
+    while True:
+        found: dict[str, Any] = api.read(f"/v1/batches/{batch_id}").json()
+        if found["status"] in OVER:
+            return found
+        if (count := found["request_counts"]["completed"] + found["request_counts"]["failed"]) != done:
+            done, since = count, monotonic()
+        if monotonic() - since > PATIENCE_SECONDS:
+            raise TimeoutError(f"{found['status']}, and {done} lines were done for {PATIENCE_SECONDS:g} s")
+        if kills and done >= kills[-1]:
+            kills.pop()
+            api.restart()
+        sleep(ASK_SECONDS)
+
+
+def _file_lines(api: "_Api", file_id: str | None) -> list[dict[str, Any]]:
+    """What a batch's file says of its lines; nothing when there is no such file."""
+    content = api.read(f"/v1/files/{file_id}/content").content if file_id is not None else b""
+    return [orjson.loads(line) for line in content.splitlines()]
+
+
+def batch_tally(
+    lines: int, output: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]], stats: Stats, seconds: float
+) -> Tally:
+    """What became of a batch whose lines are named by their number, from its files and the model's counts."""
+    codes = [(line["error"] or line["response"]["body"]["error"])["code"] for line in errors]
+    stopped = codes.count(STOPPED_LINE)
+    told = {line["custom_id"] for line in (*output, *errors)}
+    answered = stats["completion_tokens"] // TOKENS
+    return Tally(
+        jobs=lines,
+        finished=len(output),
+        failed=len(errors) - stopped,
+        stopped=stopped,
+        lost=len({str(number) for number in range(lines)} - told),
+        run_twice=max(0, answered - len(output)),
+        model_calls=stats["requests"],
+        answered=answered,
+        seconds_to_last=seconds,
+        codes=frozenset(codes),
     )
 
 

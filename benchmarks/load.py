@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,12 @@ from urllib.parse import urlsplit
 import uvloop
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
+_JOB_ID = re.compile(rb'"job_id": ?"([\w-]+)"')
 _SENT = re.compile(rb'"at":(\d+\.\d+)')
+
+OK, ACCEPTED = 200, 202
+WAIT_SECONDS = 60
+"""As long as a client may have the API wait for a result."""
 
 
 @dataclass(slots=True)
@@ -61,16 +67,63 @@ async def _one(url: str, requests: Sequence[bytes], number: int, end: float, rat
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
         while (began := perf_counter()) < end:
-            writer.write(requests[number % len(requests)])
+            status, _ = await _exchange(reader, writer, requests[number % len(requests)])
             number += 1
-            head = await reader.readuntil(b"\r\n\r\n")
-            found = _LENGTH.search(head)
-            await reader.readexactly(int(found[1]) if found else 0)
-            status = int(head[9:12])
             rate.latencies.append(perf_counter() - began)
             rate.statuses[status] = rate.statuses.get(status, 0) + 1
     finally:
         writer.close()
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bytes) -> tuple[int, bytes]:
+    """Status and body of what is answered to a request."""
+    writer.write(sent)
+    head = await reader.readuntil(b"\r\n\r\n")
+    found = _LENGTH.search(head)
+    body = await reader.readexactly(int(found[1]) if found else 0)
+    return int(head[9:12]), body
+
+
+class UnexpectedAnswerError(Exception):
+    """A client was answered what it can't go on from; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a client asks: the service's URL, whom it trusts there, its own address on this machine, its key."""
+
+    url: str
+    tls: ssl.SSLContext | None
+    address: str
+    headers: dict[str, str]
+
+
+async def ask_on(door: Door, question: bytes, answered: list[float]) -> None:
+    """Ask and wait for the answer, over one connection, again and again, until cancelled.
+
+    Adds to `answered` how long each took, from POST to result. Raises `UnexpectedAnswerError` when a question is not
+    taken, or its job has not finished well.
+    """
+    parts = urlsplit(door.url)
+    reader, writer = await asyncio.open_connection(
+        parts.hostname, parts.port, ssl=door.tls, local_addr=(door.address, 0)
+    )
+    asking = request("POST", door.url, "/chat", question, **door.headers)
+    try:
+        while True:
+            began = perf_counter()
+            status, told = await _exchange(reader, writer, asking)
+            job_id = _JOB_ID.search(told)
+            if status != ACCEPTED or job_id is None:
+                raise UnexpectedAnswerError(f"POST /chat: {status} {told!r}")
+            path = f"/result/{job_id[1].decode()}?wait={WAIT_SECONDS}"
+            while status == ACCEPTED:
+                status, told = await _exchange(reader, writer, request("GET", door.url, path, b"", **door.headers))
+            if status != OK or b'"status":"finished"' not in told:
+                raise UnexpectedAnswerError(f"GET /result: {status} {told!r}")
+            answered.append(perf_counter() - began)
+    finally:
+        writer.transport.abort()  # at once: a farewell by TLS would outlive the loop
 
 
 class _Follower(asyncio.Protocol):

@@ -48,6 +48,7 @@ STOP_SECONDS = 60.0
 """Longer than any worker's grace; a process that is still there is killed."""
 POLL_SECONDS = 0.05
 QUEUE_DEPTH = 1_000_000
+SNAPSHOT_TRIES = 10
 
 
 class Process:
@@ -120,6 +121,14 @@ def tree(pid: int) -> list[psutil.Process]:
         return []
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time so far of a process and all its descendants, those included that have died."""
+    for _ in range(SNAPSHOT_TRIES):
+        with suppress(psutil.NoSuchProcess):  # a fork that ends meanwhile is in its parent's account the next time
+            return sum(sum(process.cpu_times()[:4]) for process in tree(pid))
+    raise RuntimeError(f"the descendants of process {pid} come and go too fast")
+
+
 class Site:
     """A Valkey, a Qdrant with a small index of data/'s pages, and a model, as processes in `folder`."""
 
@@ -190,9 +199,13 @@ class Site:
         }
         return kept | {name: str(value) for name, value in (stated | variables).items()}
 
-    def wait_for_worker(self, process: Process) -> None:
-        """Wait until RQ workers of `process` are registered."""
-        wait_until(lambda: process.pid in self._worker_pids(), "the worker is registered")
+    def wait_for_worker(self, process: Process, *, processes: int = 1) -> None:
+        """Wait until RQ workers of `process` are registered, or of so many of its children."""
+
+        def registered() -> set[int]:
+            return self._worker_pids() & {each.pid for each in tree(process.pid)}
+
+        wait_until(lambda: len(registered()) >= processes, "the worker is registered")
 
     def _worker_pids(self) -> set[int]:
         keys = worker_registration.get_keys(connection=self.connection)

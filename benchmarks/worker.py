@@ -32,7 +32,7 @@ import psutil
 from app.core.contract import DEFAULT_COLLECTION, DEFAULT_TENANT
 from app.embedded.ports import free_port
 from benchmarks.peers import rq_app
-from benchmarks.support import QUESTION, ROOT, Process, Site, open_site, quiet_logs, tree, write_json
+from benchmarks.support import QUESTION, ROOT, Process, Site, cpu_seconds, open_site, quiet_logs, tree, write_json
 from tests.support.model_server import Stats
 from worker.answer.prompt import build_messages
 from worker.retrieval.search import open_searcher
@@ -51,7 +51,6 @@ PEERS_DATABASE = 1
 INSTALL_SECONDS = 600
 LOG_CHARACTERS = 2000
 MEMORY_SECONDS = 1.0
-SNAPSHOT_TRIES = 10
 
 HEAD = f"{'worker':22}{'answers/s':>10}{'of bound':>10}{'CPU ms/answer':>14}{'memory MB':>12}    {'processes':>11}"
 
@@ -239,14 +238,6 @@ def most_memory(pid: int, *, until: float) -> int:
 def answers(stats: Stats) -> int:
     """How many answers the model has given to the end."""
     return stats["completion_tokens"] // TOKENS
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time so far of a process and all its descendants, those included that have died."""
-    for _ in range(SNAPSHOT_TRIES):
-        with suppress(psutil.NoSuchProcess):  # a fork that ends meanwhile is in its parent's account the next time
-            return sum(sum(process.cpu_times()[:4]) for process in tree(pid))
-    raise RuntimeError(f"the descendants of process {pid} come and go too fast")
 
 
 def memory_bytes(pid: int) -> int:

@@ -31,3 +31,10 @@ def command() -> list[str]:
     """What the image runs, when nothing else is said."""
     [found] = [each for each in instructions() if each.name == "CMD"]
     return found.words()
+
+
+def api_command(address: str, port: int) -> list[str]:
+    """The same, listening there: replicas may have the same port on addresses of this machine's own."""
+    words = command()
+    words[words.index("0.0.0.0")], words[words.index("8000")] = address, str(port)
+    return words

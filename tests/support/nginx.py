@@ -98,6 +98,11 @@ class Edge:
         transport = httpx.HTTPTransport(verify=tls, local_address=address)
         return httpx.Client(transport=transport, base_url=self.url, headers=headers, timeout=30)
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose children serve."""
+        return int((self.folder / "nginx.pid").read_text())
+
     def log(self) -> list[dict[str, Any]]:
         """The requests that have ended."""
         return [json.loads(line) for line in (self.folder / "access.log").read_text().splitlines()]

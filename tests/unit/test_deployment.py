@@ -330,6 +330,14 @@ def test_each_make_target_is_explained() -> None:
         assert re.search(rf"^{target}:.*## ", makefile, re.M), target
 
 
+def test_each_explained_make_target_is_phony() -> None:
+    """A file of that name would else stand for it."""
+    makefile = (ROOT / "Makefile").read_text()
+    phony = makefile.partition(".PHONY:")[2].partition("\n\n")[0].replace("\\\n", " ").split()
+    targets = re.findall(r"^([a-z-]+):.*## ", makefile, re.M)
+    assert [target for target in targets if target not in phony] == []
+
+
 def test_each_test_is_in_one_group_of_make_test() -> None:
     """Two groups run the named folders, the third whatever is elsewhere: a new folder is in one unnamed."""
     makefile = (ROOT / "Makefile").read_text()

@@ -19,7 +19,7 @@ from app.embedded.ports import free_port
 from tests.acceptance.conftest import documents, environment
 from tests.support.credentials import api_key
 from tests.support.dns import Names, name_server
-from tests.support.image import command
+from tests.support.image import api_command
 from tests.support.model_server import ModelServer
 from tests.support.nginx import Edge, edge
 from tests.support.processes import wait_until
@@ -44,11 +44,9 @@ class Replicas:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, address: str) -> None:
-        words = command()
-        words[words.index("0.0.0.0")], words[words.index("8000")] = address, str(self.port)
         with (self.folder / f"{address}.log").open("ab") as log:
             self.running[address] = subprocess.Popen(
-                words, cwd=self.folder, env=self.environment, stdout=log, stderr=log
+                api_command(address, self.port), cwd=self.folder, env=self.environment, stdout=log, stderr=log
             )
 
     def wait_for(self, address: str) -> None:
