@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 
 .PHONY: help install install-dev run demo ask ingest key env worker test lint types imports reference lock fuzz audit sbom clean \
-	test-parts test-processes test-services browser prometheus clients helm \
+	test-parts test-processes test-services test-chart browser prometheus clients helm \
 	bench bench-index bench-move bench-worker bench-api bench-cluster bench-memory bench-ingest bench-marks bench-page bench-retrieval bench-follow-ups bench-answers bench-semantic bench-simulate drill \
 	story
 
@@ -50,25 +50,29 @@ worker: install  ## one more worker beside the running service; make worker proc
 
 test: install-dev browser prometheus  ## lint, types, imports and all tests
 	@$(MAKE) --no-print-directory -j2 lint types imports
-	@$(MAKE) --no-print-directory -j3 test-parts test-processes test-services
+	@$(MAKE) --no-print-directory -j4 test-parts test-processes test-services test-chart
 
-# The tests in three groups of about the same length, which go on at once: two cores compute for one while the others
-# wait for processes. Each has a cache of its own, lest one write over what another has failed. What all but the last
-# one say is shown when they have ended, each in one piece.
+# The tests in groups which go on at once: two cores compute for one while the others wait for processes. Three are of
+# about the same length; those of the chart wait for Helm to be built. Each has a cache of its own, lest one write over
+# what another has failed. What all but one say is shown when they have ended, each in one piece.
 PARTS := tests/unit tests/security
 PROCESSES := tests/acceptance tests/integration/ingest
+CHART := tests/unit/test_chart.py tests/integration/test_chart.py tests/acceptance/test_chart.py
 
 test-parts: FOLDERS := $(PARTS)
 test-parts:  ## a third of the tests: the parts by themselves, and attacks on them
 test-processes: FOLDERS := $(PROCESSES)
 test-processes:  ## a third of the tests: the commands as processes, the page in a browser, ingestion
-test-parts test-processes: install-dev
+test-chart: FOLDERS := $(CHART)
+test-chart: helm  ## the tests of the chart for Kubernetes
+test-parts test-processes: FOLDERS += $(CHART:%=--ignore=%)
+test-parts test-processes test-chart: install-dev
 	@mkdir -p .pytest_cache
 	@$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(FOLDERS) >.pytest_cache/$@.log 2>&1; \
 		status=$$?; cat .pytest_cache/$@.log; exit $$status
 
 test-services: install-dev  ## all other tests: the code on real services
-	$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS:%=--ignore=%) $(PROCESSES:%=--ignore=%)
+	$(RUN) -m pytest -o cache_dir=.pytest_cache/$@ $(PARTS:%=--ignore=%) $(PROCESSES:%=--ignore=%) $(CHART:%=--ignore=%)
 
 browser: install-dev  # the tests of the page need one; elsewhere they are skipped with a word
 	@$(RUN) -m tests.support.browser
@@ -76,13 +80,13 @@ browser: install-dev  # the tests of the page need one; elsewhere they are skipp
 prometheus: install-dev  # the tests of the alerts need it; elsewhere they are skipped with a word
 	@$(RUN) -m tests.support.prometheus
 
+helm: install-dev  # the tests of the chart need it: built where Go is, once; elsewhere they are skipped with a word
+	@$(RUN) -m tests.support.helm
+
 clients: install-dev  ## other languages' clients of OpenAI's protocol: install those that can be, and test all
 	$(RUN) -m tests.acceptance.clients.install
 	$(RUN) -m pytest tests/acceptance/clients
 
-helm: install-dev  ## build Helm where Go is, once, and test the chart with it
-	@$(RUN) -m tests.support.helm
-	$(RUN) -m pytest tests/unit/test_chart.py
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -339,12 +339,15 @@ def test_each_explained_make_target_is_phony() -> None:
 
 
 def test_each_test_is_in_one_group_of_make_test() -> None:
-    """Two groups run the named folders, the third whatever is elsewhere: a new folder is in one unnamed."""
+    """Two groups run the named folders, one the chart's files, the last whatever is elsewhere."""
     makefile = (ROOT / "Makefile").read_text()
     named = [re.findall(rf"^{group} := (.+)$", makefile, re.M)[0].split() for group in ("PARTS", "PROCESSES")]
     folders = [folder for group in named for folder in group]
     assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
     assert not [one for one in folders for other in folders if one != other and one.startswith(other)]
+    chart = re.findall(r"^CHART := (.+)$", makefile, re.M)[0].split()
+    assert [file for file in chart if not (ROOT / file).is_file()] == []
     runs = re.findall(r"-m pytest -o cache_dir=\.pytest_cache/\$@ (.+?)(?: >|$)", makefile, re.M)
-    assert runs == ["$(FOLDERS)", "$(PARTS:%=--ignore=%) $(PROCESSES:%=--ignore=%)"]
-    assert re.search(r"\$\(MAKE\) .*-j3 test-parts test-processes test-services$", makefile, re.M)
+    assert runs == ["$(FOLDERS)", " ".join(f"$({group}:%=--ignore=%)" for group in ("PARTS", "PROCESSES", "CHART"))]
+    assert "\ntest-parts test-processes: FOLDERS += $(CHART:%=--ignore=%)\n" in makefile
+    assert re.search(r"\$\(MAKE\) .*-j4 test-parts test-processes test-services test-chart$", makefile, re.M)
