@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
@@ -37,6 +37,18 @@ BATCH_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(\.[a-z0-9]{1,64}){0,2}")
 DRAFT_SECONDS_MAX = 24 * 3600
 """A draft that is older belongs to nobody: its writer was killed."""
 
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "s3": {
+        "config_kwargs": {
+            "connect_timeout": 2,
+            "read_timeout": 10,
+            "retries": {"mode": "standard", "total_max_attempts": 2},
+        }
+    },
+}
+"""What the clients of stores are told, by the scheme of the address. S3's own patience is minutes; an upload would
+wait as long, and hold a thread of the API's all the while: whoever asked is better told to come again."""
+
 log = get_logger(__name__)
 
 
@@ -46,6 +58,14 @@ class StoredFileNotFoundError(Exception):
 
 class StorageUnavailableError(Exception):
     """The store cannot be reached, or refuses. The cause is for the log only."""
+
+
+class BucketNotFoundError(Exception):
+    """There is no such bucket: nothing can be said of what should be in it."""
+
+
+class NotAllRemovedError(Exception):
+    """The store still has files that it was told to remove."""
 
 
 def open_store(settings: Settings) -> "DocumentStore":
@@ -69,6 +89,11 @@ class DocumentStore:
         if self._folder is None:
             self._filesystem()
 
+    def check(self) -> None:
+        """Ask whether the bucket is there and lets us in. Nothing is asked of a folder: it is made when needed."""
+        with self._classified():
+            self._find_bucket()
+
     def draft(self) -> "Draft":
         """A file to be written now, and kept under its hash or dropped."""
         return Draft(self._drafts(), self._keep)
@@ -86,7 +111,7 @@ class DocumentStore:
         return self._open(_name(tenant, sha256))
 
     def _open(self, name: str) -> BinaryIO:
-        with _classified():
+        with self._classified():
             if self._folder is not None:
                 return open_real(self._inside(name))
             # Without a cache each `read` is one ranged request for exactly what is asked.
@@ -97,7 +122,7 @@ class DocumentStore:
         return self._size(_name(tenant, sha256))
 
     def _size(self, name: str) -> int:
-        with _classified():
+        with self._classified():
             if self._folder is not None:
                 return self._inside(name).stat(follow_symlinks=False).st_size
             return int(self._filesystem().info(f"{self._root()}/{name}")["size"])
@@ -124,7 +149,7 @@ class DocumentStore:
             yield self._inside(_name(tenant, sha256))
             return
         with tempfile.NamedTemporaryFile(prefix="document-") as copy:
-            with self.open(tenant, sha256) as file, _classified():
+            with self.open(tenant, sha256) as file, self._classified():
                 shutil.copyfileobj(file, copy, COPY_BYTES)
             copy.flush()
             yield Path(copy.name).resolve()
@@ -191,7 +216,7 @@ class DocumentStore:
 
     def _names(self, folder: str) -> list[str]:
         """What the files of a folder are called."""
-        with suppress(StoredFileNotFoundError), _classified():
+        with suppress(StoredFileNotFoundError), self._classified():
             if self._folder is not None:
                 return [path.name for path in self._inside(folder).iterdir()]
             listed = self._filesystem().ls(f"{self._root()}/{folder}", detail=True)
@@ -202,12 +227,15 @@ class DocumentStore:
         """Remove all that the tenant has here, files and pictures; how many there were. The caller lets none come."""
         if not is_label(tenant):
             raise ValueError("not a tenant")
-        with suppress(StoredFileNotFoundError), _classified():
+        with suppress(StoredFileNotFoundError), self._classified():
             if self._folder is None:
                 filesystem = self._filesystem()
-                found: list[str] = filesystem.find(f"{self._root()}/{tenant}/")
+                place = f"{self._root()}/{tenant}/"
+                found: list[str] = filesystem.find(place)
                 if found:
                     filesystem.rm(found)
+                    if filesystem.find(place):  # s3fs does not say which of many it was not let remove
+                        raise NotAllRemovedError
                 return len(found)
             folder = self._inside(tenant)
             count = sum(len(files) for _, _, files in os.walk(folder))
@@ -218,7 +246,7 @@ class DocumentStore:
     def _pictures(self, tenant: str) -> list[Kept]:
         """All that the tenant has, in any order."""
         folder = f"{tenant}/{pictures.FOLDER}"
-        with suppress(StoredFileNotFoundError), _classified():
+        with suppress(StoredFileNotFoundError), self._classified():
             if self._folder is None:
                 listed = self._filesystem().ls(f"{self._root()}/{folder}", detail=True)
                 return [pictures.kept_of(info) for info in listed if info.get("type") == "file"]
@@ -231,7 +259,7 @@ class DocumentStore:
         return []
 
     def _delete(self, name: str) -> None:
-        with suppress(StoredFileNotFoundError), _classified():
+        with suppress(StoredFileNotFoundError), self._classified():
             if self._folder is not None:
                 self._inside(name).unlink()
             else:
@@ -239,7 +267,7 @@ class DocumentStore:
 
     def _keep(self, draft: Path, name: str) -> None:
         """Give a draft its name. An existing file is replaced by its equal, which also mends a damaged one."""
-        with _classified():
+        with self._classified():
             if self._folder is not None:
                 target = self._inside(name)
                 make_private_folder(target.parent)
@@ -252,7 +280,7 @@ class DocumentStore:
         if self._folder is None:
             return None
         drafts = self._folder / DRAFTS
-        with _classified():
+        with self._classified():
             make_private_folder(drafts)
             _drop_abandoned(drafts)
         return drafts
@@ -271,7 +299,7 @@ class DocumentStore:
         try:
             if not scheme:
                 raise ValueError("no scheme")  # noqa: TRY301 - for the one message below
-            return url_to_fs(self._url, use_listings_cache=False)[0]
+            return url_to_fs(self._url, use_listings_cache=False, **OPTIONS.get(scheme, {}))[0]
         except (ImportError, ValueError) as error:
             raise ConfigurationError(
                 f"DOCUMENTS_URL={scheme}://... needs a package that is not installed (for s3: the extra `s3`), or is "
@@ -281,6 +309,25 @@ class DocumentStore:
     def _root(self) -> str:
         root: str = self._filesystem()._strip_protocol(self._url)
         return root.rstrip("/")
+
+    @contextmanager
+    def _classified(self) -> Iterator[None]:
+        """As the function; and where the bucket itself is missing, no file is said to be."""
+        with _classified():
+            try:
+                yield
+            except FileNotFoundError:
+                self._find_bucket()
+                raise
+
+    def _find_bucket(self) -> None:
+        """Raise `BucketNotFoundError` where it is missing."""
+        bucket = "" if self._folder is not None else self._root().partition("/")[0]
+        if bucket:
+            try:
+                self._filesystem().info(bucket)
+            except FileNotFoundError as error:
+                raise BucketNotFoundError from error
 
 
 class Draft:
