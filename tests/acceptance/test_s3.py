@@ -3,18 +3,24 @@
 import gzip
 import json
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+from s3fs import S3FileSystem  # type: ignore[import-untyped]
 
+from app.core.documents import files
+from app.core.documents.files import DocumentStore, StorageUnavailableError
 from app.embedded.ports import free_port
 from tests.acceptance.conftest import PAGES, Running, ask, start
 from tests.acceptance.test_services_mode import UVICORN
@@ -22,13 +28,14 @@ from tests.support import ROOT
 from tests.support.cable import Cable, cable
 from tests.support.credentials import api_key, bearer
 from tests.support.pdfs import make_pdf
-from tests.support.processes import hold, wait_until
+from tests.support.processes import PATIENCE_SECONDS, hold, wait_until
 from tests.support.s3 import BUCKET, S3, s3
 
 KEYS = {name: api_key(name, tenant=name, role="admin") for name in ("acme", "other", "default")}
 QUESTION = "When does the harbour open in winter?"
 FOLDER = "documents"
 """Where in the bucket the service has its files."""
+ANY_KEY = (("ACCESS_KEY_ID", "any"), ("SECRET_ACCESS_KEY", "any"), ("DEFAULT_REGION", "eu-central-1"))
 
 
 @pytest.fixture(scope="module")
@@ -330,3 +337,42 @@ def test_no_process_has_the_secret_that_does_not_ask_the_store(
     having = {" ".join(child.cmdline()[1:3]) for child in found if store.secret in child.environ().values()}
     assert having == {"-m worker"}
     assert any("ingest.reading.extract" in child.cmdline() for child in found)
+
+
+CALLS: dict[str, Callable[[DocumentStore], object]] = {
+    "check": lambda store: store.check(),
+    "put_file": lambda store: store.put_file("acme", BytesIO(b"file")),
+    "open": lambda store: store.open("acme", "0" * 64),
+    "size": lambda store: store.size("acme", "0" * 64),
+    "delete": lambda store: store.delete("acme", "0" * 64),
+    "delete_batch_parts": lambda store: store.delete_batch_parts("acme", "b"),
+    "delete_tenant": lambda store: store.delete_tenant("acme"),
+}
+"""One for each kind of request."""
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_store_that_takes_connections_and_never_answers_is_not_waited_for_without_an_end(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a link does that is cut, and a store that hangs."""
+    limits = {"connect_timeout": 1, "read_timeout": 0.2, "retries": files.OPTIONS["s3"]["config_kwargs"]["retries"]}
+    monkeypatch.setattr(files, "OPTIONS", {"s3": {"config_kwargs": limits}})
+    monkeypatch.setattr(files, "PUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for variable, value in (("ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}"), *ANY_KEY):
+            monkeypatch.setenv(f"AWS_{variable}", value)
+        store = DocumentStore(f"s3://{BUCKET}/{name}")
+        raised: list[BaseException] = []
+
+        def call() -> None:
+            try:
+                CALLS[name](store)
+            except StorageUnavailableError as error:
+                raised.append(error)
+
+        calling = Thread(target=call, daemon=True)  # one that never ends keeps no test from ending
+        calling.start()
+        calling.join(PATIENCE_SECONDS)
+        S3FileSystem.clear_instance_cache()  # else the next one is this one's, with its address
+        assert raised, "it waits still" if calling.is_alive() else "it was answered"

@@ -48,6 +48,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 """What the clients of stores are told, by the scheme of the address. S3's own patience is minutes; an upload would
 wait as long, and hold a thread of the API's all the while: whoever asked is better told to come again."""
+PUT_SECONDS = 10.0
+PUT_BYTES_A_SECOND = 2**20
+"""How long a store may take for a file: so long, and a second for so many bytes. Else an upload to S3 may never end:
+it waits for a `100 Continue`, which aiohttp does whatever the time-outs are."""
 
 log = get_logger(__name__)
 
@@ -273,7 +277,9 @@ class DocumentStore:
                 make_private_folder(target.parent)
                 draft.replace(target)
             else:
-                self._filesystem().put_file(str(draft), f"{self._root()}/{name}")
+                filesystem, size = self._filesystem(), draft.stat().st_size
+                limit = {"timeout": PUT_SECONDS + size / PUT_BYTES_A_SECOND} if filesystem.async_impl else {}
+                filesystem.put_file(str(draft), f"{self._root()}/{name}", **limit)
 
     def _drafts(self) -> Path | None:
         """Where drafts are written: beside a folder's files, so that naming one is a rename; else the system's."""
@@ -299,12 +305,15 @@ class DocumentStore:
         try:
             if not scheme:
                 raise ValueError("no scheme")  # noqa: TRY301 - for the one message below
-            return url_to_fs(self._url, use_listings_cache=False, **OPTIONS.get(scheme, {}))[0]
+            filesystem = url_to_fs(self._url, use_listings_cache=False, **OPTIONS.get(scheme, {}))[0]
         except (ImportError, ValueError) as error:
             raise ConfigurationError(
                 f"DOCUMENTS_URL={scheme}://... needs a package that is not installed (for s3: the extra `s3`), or is "
                 "no kind of address that fsspec knows"
             ) from error
+        if scheme == "s3":
+            filesystem.retries = 1  # s3fs's own, each of which is `total_max_attempts`; it takes them no other way
+        return filesystem
 
     def _root(self) -> str:
         root: str = self._filesystem()._strip_protocol(self._url)
