@@ -339,6 +339,24 @@ def test_no_process_has_the_secret_that_does_not_ask_the_store(
     assert any("ingest.reading.extract" in child.cmdline() for child in found)
 
 
+def test_a_large_file_goes_in_parts_so_that_it_is_never_whole_in_memory(
+    store: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in store.variables().items():
+        monkeypatch.setenv(name, value)
+    size = 3 * files.S3_PARTS["chunksize"] - 1
+    data = b"line of a file\n" * (size // 15)
+    kept = DocumentStore(f"s3://{BUCKET}/large")
+    digest, _ = kept.put_file("acme", BytesIO(data))
+    name = f"large/acme/{digest[:2]}/{digest}"
+    assert (store.names("large"), store.parts(name)) == ([name], 3)
+    with kept.local_path("acme", digest) as copy:
+        assert copy.read_bytes() == data
+    kept.delete("acme", digest)
+    assert is_empty(store, "large")
+    S3FileSystem.clear_instance_cache()  # it has this store's address
+
+
 CALLS: dict[str, Callable[[DocumentStore], object]] = {
     "check": lambda store: store.check(),
     "put_file": lambda store: store.put_file("acme", BytesIO(b"file")),
@@ -356,8 +374,7 @@ def test_a_store_that_takes_connections_and_never_answers_is_not_waited_for_with
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a link does that is cut, and a store that hangs."""
-    limits = {"connect_timeout": 1, "read_timeout": 0.2, "retries": files.OPTIONS["s3"]["config_kwargs"]["retries"]}
-    monkeypatch.setattr(files, "OPTIONS", {"s3": {"config_kwargs": limits}})
+    monkeypatch.setattr(files, "S3_CONFIG", {**files.S3_CONFIG, "read_timeout": 0.2})
     monkeypatch.setattr(files, "PUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for variable, value in (("ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}"), *ANY_KEY):

@@ -57,6 +57,11 @@ class S3:
         data: bytes = self._client("s3").get_object(Bucket=BUCKET, Key=name)["Body"].read()
         return data
 
+    def parts(self, name: str) -> int:
+        """In how many parts the file came; 1: in one piece, too."""
+        _, _, number = self._client("s3").head_object(Bucket=BUCKET, Key=name)["ETag"].strip('"').partition("-")
+        return int(number or 1)
+
     def stop(self) -> None:
         """End it, and all that it holds."""
         self._process.terminate()

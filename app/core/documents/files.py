@@ -10,13 +10,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from time import time
 from types import TracebackType
 from typing import IO, Any, BinaryIO, Self, cast
 
+from dotenv import load_dotenv
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
 from app.core.contract import is_label
@@ -37,17 +39,18 @@ BATCH_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(\.[a-z0-9]{1,64}){0,2}")
 DRAFT_SECONDS_MAX = 24 * 3600
 """A draft that is older belongs to nobody: its writer was killed."""
 
-OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "s3": {
-        "config_kwargs": {
-            "connect_timeout": 2,
-            "read_timeout": 10,
-            "retries": {"mode": "standard", "total_max_attempts": 2},
-        }
-    },
+S3 = ("s3", "s3a")
+"""The schemes of its addresses."""
+S3_CONFIG = {
+    "connect_timeout": 2,
+    "read_timeout": 10,
+    "retries": {"mode": "standard", "total_max_attempts": 2},
 }
-"""What the clients of stores are told, by the scheme of the address. S3's own patience is minutes; an upload would
-wait as long, and hold a thread of the API's all the while: whoever asked is better told to come again."""
+"""What its client is told. Its own patience is minutes; an upload would wait as long, and hold a thread of the API's
+all the while: whoever asked is better told to come again."""
+S3_PARTS = {"chunksize": 8 * 2**20, "max_concurrency": 2}
+"""How a file goes there. In s3fs's own parts of 50 MiB, ten at once, a few uploads take all the memory that an API
+process may have."""
 PUT_SECONDS = 10.0
 PUT_BYTES_A_SECOND = 2**20
 """How long a store may take for a file: so long, and a second for so many bytes. Else an upload to S3 may never end:
@@ -73,8 +76,17 @@ class NotAllRemovedError(Exception):
 
 
 def open_store(settings: Settings) -> "DocumentStore":
-    """The configured store. Touches nothing yet."""
+    """The configured store. Touches nothing yet. What its client reads (AWS_ACCESS_KEY_ID) may stand in `.env`."""
+    env_file = Settings.model_config.get("env_file")
+    if env_file and "://" in (settings.documents_url or ""):
+        _read_variables(str(env_file))
     return DocumentStore(settings.documents_url or str(settings.data_dir / "documents"))
+
+
+@cache
+def _read_variables(env_file: str) -> None:
+    """Put them into the environment, which is all that clients of stores read. Once: each request opens the store."""
+    load_dotenv(env_file)
 
 
 class DocumentStore:
@@ -88,6 +100,7 @@ class DocumentStore:
     def __init__(self, url: str) -> None:
         scheme, separator, path = url.partition("://")
         is_folder = not separator or scheme == "file"
+        self._scheme = scheme if separator else ""
         self._folder = Path(path if separator else url).absolute() if is_folder else None
         self._url = url.rstrip("/")
         if self._folder is None:
@@ -279,7 +292,8 @@ class DocumentStore:
             else:
                 filesystem, size = self._filesystem(), draft.stat().st_size
                 limit = {"timeout": PUT_SECONDS + size / PUT_BYTES_A_SECOND} if filesystem.async_impl else {}
-                filesystem.put_file(str(draft), f"{self._root()}/{name}", **limit)
+                parts = S3_PARTS if self._scheme in S3 else {}
+                filesystem.put_file(str(draft), f"{self._root()}/{name}", **limit, **parts)
 
     def _drafts(self) -> Path | None:
         """Where drafts are written: beside a folder's files, so that naming one is a rename; else the system's."""
@@ -301,17 +315,18 @@ class DocumentStore:
 
     def _filesystem(self) -> Any:
         """fsspec's client; made anew in a forked child or another thread, else fsspec's own instance."""
-        scheme = self._url.partition("://")[0]
+        scheme = self._scheme
+        options = {"config_kwargs": S3_CONFIG} if scheme in S3 else {}
         try:
             if not scheme:
                 raise ValueError("no scheme")  # noqa: TRY301 - for the one message below
-            filesystem = url_to_fs(self._url, use_listings_cache=False, **OPTIONS.get(scheme, {}))[0]
+            filesystem = url_to_fs(self._url, use_listings_cache=False, **options)[0]
         except (ImportError, ValueError) as error:
             raise ConfigurationError(
                 f"DOCUMENTS_URL={scheme}://... needs a package that is not installed (for s3: the extra `s3`), or is "
                 "no kind of address that fsspec knows"
             ) from error
-        if scheme == "s3":
+        if scheme in S3:
             filesystem.retries = 1  # s3fs's own, each of which is `total_max_attempts`; it takes them no other way
         return filesystem
 
