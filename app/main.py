@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from app import middleware
 from app.auth import dependencies as auth
 from app.batches.runner import Batches
+from app.core.documents.files import DocumentStore, StorageUnavailableError, open_store
 from app.core.logging import configure_logging, get_logger
 from app.core.overview import overview
 from app.core.proxies import proxy_for
@@ -118,6 +119,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
             log.info("api_started", version=VERSION, **overview(settings))
             waiters.start()
             tasks = [asyncio.create_task(_again_and_again(name, act)) for name, act in upkeep.items()]
+            tasks.append(asyncio.create_task(_look_at(open_store(settings))))
             loop = asyncio.get_running_loop()
             async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(proxy=qdrant_proxy)) as http, valkey:
                 app.state.http = http
@@ -194,6 +196,12 @@ def _chat_log(settings: Settings, valkey: Redis, queue: JobQueue) -> "ChatLog | 
 
     check(settings.database_url.get_secret_value())
     return ChatLog(valkey, queue, settings)
+
+
+async def _look_at(store: DocumentStore) -> None:
+    """Have it said in the log now, and not at the first upload, that the store of files is away or refuses."""
+    with suppress(StorageUnavailableError):
+        await asyncio.to_thread(store.check)
 
 
 async def _again_and_again(name: str, act: Callable[[], Awaitable[int]]) -> None:

@@ -35,9 +35,7 @@ HELD: dict[str, str] = {
     "python -m ingest --watch handbook/": (
         "integration/ingest/test_watch::the_command_goes_on_until_it_is_told_to_end"
     ),
-    "python -m ingest --watch s3://": (
-        "integration/ingest/test_watch::a_folder_in_a_store_is_followed_and_only_what_changed_is_fetched"
-    ),
+    "python -m ingest --watch s3://": "acceptance/test_s3::a_folder_in_the_store_is_watched",
     "curl https://rag.example.com/chat": "acceptance/edge/test_passing",
     "python -m benchmarks.simulate": "unit/test_simulation::the_page_shows_what_the_simulation_prints",
 }

@@ -12,11 +12,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from time import time
 from types import TracebackType
 from typing import IO, Any, BinaryIO, Self, cast
 
+from dotenv import load_dotenv
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
 from app.core.contract import is_label
@@ -37,6 +39,23 @@ BATCH_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(\.[a-z0-9]{1,64}){0,2}")
 DRAFT_SECONDS_MAX = 24 * 3600
 """A draft that is older belongs to nobody: its writer was killed."""
 
+S3 = ("s3", "s3a")
+"""The schemes of its addresses."""
+S3_CONFIG = {
+    "connect_timeout": 2,
+    "read_timeout": 10,
+    "retries": {"mode": "standard", "total_max_attempts": 2},
+}
+"""What its client is told. Its own patience is minutes; an upload would wait as long, and hold a thread of the API's
+all the while: whoever asked is better told to come again."""
+S3_PARTS = {"chunksize": 8 * 2**20, "max_concurrency": 2}
+"""How a file goes there. In s3fs's own parts of 50 MiB, ten at once, a few uploads take all the memory that an API
+process may have."""
+PUT_SECONDS = 10.0
+PUT_BYTES_A_SECOND = 2**20
+"""How long a store may take for a file: so long, and a second for so many bytes. Else an upload to S3 may never end:
+it waits for a `100 Continue`, which aiohttp does whatever the time-outs are."""
+
 log = get_logger(__name__)
 
 
@@ -48,9 +67,26 @@ class StorageUnavailableError(Exception):
     """The store cannot be reached, or refuses. The cause is for the log only."""
 
 
+class BucketNotFoundError(Exception):
+    """There is no such bucket: nothing can be said of what should be in it."""
+
+
+class NotAllRemovedError(Exception):
+    """The store still has files that it was told to remove."""
+
+
 def open_store(settings: Settings) -> "DocumentStore":
-    """The configured store. Touches nothing yet."""
+    """The configured store. Touches nothing yet. What its client reads (AWS_ACCESS_KEY_ID) may stand in `.env`."""
+    env_file = Settings.model_config.get("env_file")
+    if env_file and "://" in (settings.documents_url or ""):
+        _read_variables(str(env_file))
     return DocumentStore(settings.documents_url or str(settings.data_dir / "documents"))
+
+
+@cache
+def _read_variables(env_file: str) -> None:
+    """Put them into the environment, which is all that clients of stores read. Once: each request opens the store."""
+    load_dotenv(env_file)
 
 
 class DocumentStore:
@@ -64,10 +100,16 @@ class DocumentStore:
     def __init__(self, url: str) -> None:
         scheme, separator, path = url.partition("://")
         is_folder = not separator or scheme == "file"
+        self._scheme = scheme if separator else ""
         self._folder = Path(path if separator else url).absolute() if is_folder else None
         self._url = url.rstrip("/")
         if self._folder is None:
             self._filesystem()
+
+    def check(self) -> None:
+        """Ask whether the bucket is there and lets us in. Nothing is asked of a folder: it is made when needed."""
+        with self._classified():
+            self._find_bucket()
 
     def draft(self) -> "Draft":
         """A file to be written now, and kept under its hash or dropped."""
@@ -86,7 +128,7 @@ class DocumentStore:
         return self._open(_name(tenant, sha256))
 
     def _open(self, name: str) -> BinaryIO:
-        with _classified():
+        with self._classified():
             if self._folder is not None:
                 return open_real(self._inside(name))
             # Without a cache each `read` is one ranged request for exactly what is asked.
@@ -97,7 +139,7 @@ class DocumentStore:
         return self._size(_name(tenant, sha256))
 
     def _size(self, name: str) -> int:
-        with _classified():
+        with self._classified():
             if self._folder is not None:
                 return self._inside(name).stat(follow_symlinks=False).st_size
             return int(self._filesystem().info(f"{self._root()}/{name}")["size"])
@@ -124,7 +166,7 @@ class DocumentStore:
             yield self._inside(_name(tenant, sha256))
             return
         with tempfile.NamedTemporaryFile(prefix="document-") as copy:
-            with self.open(tenant, sha256) as file, _classified():
+            with self.open(tenant, sha256) as file, self._classified():
                 shutil.copyfileobj(file, copy, COPY_BYTES)
             copy.flush()
             yield Path(copy.name).resolve()
@@ -191,7 +233,7 @@ class DocumentStore:
 
     def _names(self, folder: str) -> list[str]:
         """What the files of a folder are called."""
-        with suppress(StoredFileNotFoundError), _classified():
+        with suppress(StoredFileNotFoundError), self._classified():
             if self._folder is not None:
                 return [path.name for path in self._inside(folder).iterdir()]
             listed = self._filesystem().ls(f"{self._root()}/{folder}", detail=True)
@@ -202,12 +244,15 @@ class DocumentStore:
         """Remove all that the tenant has here, files and pictures; how many there were. The caller lets none come."""
         if not is_label(tenant):
             raise ValueError("not a tenant")
-        with suppress(StoredFileNotFoundError), _classified():
+        with suppress(StoredFileNotFoundError), self._classified():
             if self._folder is None:
                 filesystem = self._filesystem()
-                found: list[str] = filesystem.find(f"{self._root()}/{tenant}/")
+                place = f"{self._root()}/{tenant}/"
+                found: list[str] = filesystem.find(place)
                 if found:
                     filesystem.rm(found)
+                    if filesystem.find(place):  # s3fs does not say which of many it was not let remove
+                        raise NotAllRemovedError
                 return len(found)
             folder = self._inside(tenant)
             count = sum(len(files) for _, _, files in os.walk(folder))
@@ -218,7 +263,7 @@ class DocumentStore:
     def _pictures(self, tenant: str) -> list[Kept]:
         """All that the tenant has, in any order."""
         folder = f"{tenant}/{pictures.FOLDER}"
-        with suppress(StoredFileNotFoundError), _classified():
+        with suppress(StoredFileNotFoundError), self._classified():
             if self._folder is None:
                 listed = self._filesystem().ls(f"{self._root()}/{folder}", detail=True)
                 return [pictures.kept_of(info) for info in listed if info.get("type") == "file"]
@@ -231,7 +276,7 @@ class DocumentStore:
         return []
 
     def _delete(self, name: str) -> None:
-        with suppress(StoredFileNotFoundError), _classified():
+        with suppress(StoredFileNotFoundError), self._classified():
             if self._folder is not None:
                 self._inside(name).unlink()
             else:
@@ -239,20 +284,23 @@ class DocumentStore:
 
     def _keep(self, draft: Path, name: str) -> None:
         """Give a draft its name. An existing file is replaced by its equal, which also mends a damaged one."""
-        with _classified():
+        with self._classified():
             if self._folder is not None:
                 target = self._inside(name)
                 make_private_folder(target.parent)
                 draft.replace(target)
             else:
-                self._filesystem().put_file(str(draft), f"{self._root()}/{name}")
+                filesystem, size = self._filesystem(), draft.stat().st_size
+                limit = {"timeout": PUT_SECONDS + size / PUT_BYTES_A_SECOND} if filesystem.async_impl else {}
+                parts = S3_PARTS if self._scheme in S3 else {}
+                filesystem.put_file(str(draft), f"{self._root()}/{name}", **limit, **parts)
 
     def _drafts(self) -> Path | None:
         """Where drafts are written: beside a folder's files, so that naming one is a rename; else the system's."""
         if self._folder is None:
             return None
         drafts = self._folder / DRAFTS
-        with _classified():
+        with self._classified():
             make_private_folder(drafts)
             _drop_abandoned(drafts)
         return drafts
@@ -267,20 +315,43 @@ class DocumentStore:
 
     def _filesystem(self) -> Any:
         """fsspec's client; made anew in a forked child or another thread, else fsspec's own instance."""
-        scheme = self._url.partition("://")[0]
+        scheme = self._scheme
+        options = {"config_kwargs": S3_CONFIG} if scheme in S3 else {}
         try:
             if not scheme:
                 raise ValueError("no scheme")  # noqa: TRY301 - for the one message below
-            return url_to_fs(self._url, use_listings_cache=False)[0]
+            filesystem = url_to_fs(self._url, use_listings_cache=False, **options)[0]
         except (ImportError, ValueError) as error:
             raise ConfigurationError(
                 f"DOCUMENTS_URL={scheme}://... needs a package that is not installed (for s3: the extra `s3`), or is "
                 "no kind of address that fsspec knows"
             ) from error
+        if scheme in S3:
+            filesystem.retries = 1  # s3fs's own, each of which is `total_max_attempts`; it takes them no other way
+        return filesystem
 
     def _root(self) -> str:
         root: str = self._filesystem()._strip_protocol(self._url)
         return root.rstrip("/")
+
+    @contextmanager
+    def _classified(self) -> Iterator[None]:
+        """As the function; and where the bucket itself is missing, no file is said to be."""
+        with _classified():
+            try:
+                yield
+            except FileNotFoundError:
+                self._find_bucket()
+                raise
+
+    def _find_bucket(self) -> None:
+        """Raise `BucketNotFoundError` where it is missing."""
+        bucket = "" if self._folder is not None else self._root().partition("/")[0]
+        if bucket:
+            try:
+                self._filesystem().info(bucket)
+            except FileNotFoundError as error:
+                raise BucketNotFoundError from error
 
 
 class Draft:

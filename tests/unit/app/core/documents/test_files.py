@@ -183,6 +183,33 @@ def test_unless_set_files_are_kept_in_the_data_folder(tmp_path: Path) -> None:
     assert files(tmp_path) == [f"documents/acme/{SHA256[:2]}/{SHA256}"]
 
 
+def test_what_a_stores_client_reads_may_stand_in_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("AWS_ACCESS_KEY_ID=of-the-file\nAWS_DEFAULT_REGION=of-the-file\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", str(tmp_path / ".env"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")  # so that what is set here goes with the test
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "of-the-environment")
+    open_store(Settings(documents_url=str(tmp_path)))
+    assert "AWS_ACCESS_KEY_ID" not in os.environ, "a folder has no client"
+    open_store(Settings(documents_url="memory://bucket"))
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "of-the-file"
+    assert os.environ["AWS_DEFAULT_REGION"] == "of-the-environment"
+
+
+def test_a_tenants_files_that_the_store_keeps_are_not_said_to_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """s3fs passes over what it was not let delete among many."""
+    store = DocumentStore("memory://bucket/documents")
+    store.put_file("acme", BytesIO(DATA))
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryFileSystem, "rm", lambda *_: None)
+        with pytest.raises(StorageUnavailableError):
+            store.delete_tenant("acme")
+    assert store.delete_tenant("acme") == 1
+    assert not store.exists("acme", SHA256)
+
+
 @pytest.mark.parametrize("url", ["nonsense://bucket", "://x", "s4://bucket"])
 def test_an_address_that_is_none_says_what_to_change(url: str) -> None:
     with pytest.raises(ConfigurationError, match="DOCUMENTS_URL"):
