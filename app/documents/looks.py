@@ -51,14 +51,16 @@ class Looks:
         self._waiters = waiters
         self._places = places
 
-    async def look(self, job: PageJob, *, key: str, seconds: int, weight: int = 1) -> PageResult:
+    async def look(
+        self, job: PageJob, *, key: str, seconds: int, weight: int = 1, is_anew: bool = False
+    ) -> PageResult:
         """What there is to see, for which the client of this key waits so long; its picture is in the store then.
 
-        Who asks the same at the same time, or a moment later, is given the same job. Raises this module's errors, and
-        `LimitReachedError` when the client may not wait.
+        Who asks the same at the same time, or a moment later, is given the same job, unless it is to be done anew.
+        Raises this module's errors, and `LimitReachedError` when the client may not wait.
         """
         with self._places.held(Limit.WAITS, key) if seconds else nullcontext():
-            taken, view = await self._taken(job, weight, Idempotency(OWNER, _name(job)))
+            taken, view = await self._taken(job, weight, None if is_anew else Idempotency(OWNER, _name(job)))
             if taken.is_replay and _is_worth_another(view):
                 taken, view = await self._taken(job, weight)
             view = await self._waiters.wait_for_end(view, seconds, tenant=job.tenant)

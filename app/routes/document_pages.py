@@ -86,8 +86,12 @@ async def page_picture(
             raise NoPictureError from None
         try:
             file, size = await run_in_threadpool(documents.store.open_picture, *place)
-        except StoredFileNotFoundError as error:  # it had to go for others at once
-            raise PagePendingError from error
+        except StoredFileNotFoundError:  # it went with the document, which is here again, or had to go for others
+            await _look(api, documents, principal, job, wait, is_anew=True)
+            try:
+                file, size = await run_in_threadpool(documents.store.open_picture, *place)
+            except StoredFileNotFoundError as error:
+                raise PagePendingError from error
     return FileResponse(file, size, None, media_type="image/png", headers=headers)
 
 
@@ -153,10 +157,12 @@ def _job(record: DocumentRecord, principal: Principal, request: Request, **about
     )
 
 
-async def _look(api: Api, documents: Documents, principal: Principal, job: PageJob, wait: int) -> PageResult:
+async def _look(
+    api: Api, documents: Documents, principal: Principal, job: PageJob, wait: int, *, is_anew: bool = False
+) -> PageResult:
     await run_in_threadpool(documents.store.size, job.tenant, job.sha256)  # else there is nothing to look at
     looks = Looks(api.queue, api.waiters, api.places)
-    return await looks.look(job, key=principal.key, seconds=wait, weight=principal.weight)
+    return await looks.look(job, key=principal.key, seconds=wait, weight=principal.weight, is_anew=is_anew)
 
 
 def _headers(etag: str, version: str | None) -> dict[str, str]:

@@ -280,6 +280,15 @@ def test_a_documents_pictures_go_with_it(client: httpx.Client, settings: Setting
 
 
 @pytest.mark.usefixtures("worker")
+def test_who_adds_a_document_again_sees_its_pictures(client: httpx.Client, boats: bytes) -> None:
+    """The look that drew them is remembered longer than they were there."""
+    for _ in range(2):
+        pages = add(client, boats)
+        assert client.get(f"{pages}/1.png").status_code == 200
+        client.delete(pages.removesuffix("/pages")).raise_for_status()
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_store_that_fails_once_is_asked_again(
     client: httpx.Client, boats: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
