@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import uvicorn
+from fastapi.routing import iter_route_contexts
 
 from app.core.settings import Settings
 from app.main import create_app
@@ -21,7 +22,7 @@ def serving(settings: Settings, protocol: type[HttpProtocol] = HttpProtocol, *, 
     app = create_app(settings)
     # FastAPI would build the routes at the first request, and change the process's warnings meanwhile: of two
     # servers in threads of one process, one would raise what the other has silenced.
-    app.openapi()
+    list(iter_route_contexts(app.routes))
     stop = app.state.api.waiters.close
     with serving_app(app, protocol, before_stop=stop, root_path=root_path) as url:
         yield url
