@@ -167,8 +167,8 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         session,
         docs,
         pages,
-    ):  # matched in this order
-        app.include_router(routes.router)
+    ):  # matched in this order; as they stand, for `include_router` would build each again, for every application
+        app.router.routes.extend(routes.router.routes)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
     middleware.install(app, settings, metrics.count if metrics else None)
     return app
