@@ -15,6 +15,7 @@ from app.auth.api_keys import make_key
 from app.auth.principals import Role
 from app.core.contract import DEFAULT_TENANT
 from app.core.errors import ConfigurationError
+from app.core.garbage import sparing
 from app.core.logging import configure_logging
 from app.core.services import qdrant_server, redis_url
 from app.core.settings import Settings, explain
@@ -192,4 +193,4 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sparing(main))

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from app import middleware
 from app.auth import dependencies as auth
 from app.batches.runner import Batches
+from app.core import garbage
 from app.core.documents.files import DocumentStore, StorageUnavailableError, open_store
 from app.core.logging import configure_logging, get_logger
 from app.core.overview import overview
@@ -72,9 +73,6 @@ UPKEEP_SECONDS = 1.0
 FEED_SECONDS = 0.5
 """How often RQ's lists are filled where only stock workers run, which take no more than what stands there."""
 """Between two looks at retries that are due and at jobs that have ended."""
-GC_THRESHOLD = 10_000
-"""New objects after which Python looks for garbage cycles. A request makes none that stay, and Python's own 700 made
-the search a tenth of a request's cost."""
 SERVER = "app.server"
 """The module of the class that uvicorn should read HTTP with. Not imported here: that it is tells that it is used."""
 
@@ -110,7 +108,7 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Settings]]:
-        gc.set_threshold(GC_THRESHOLD)
+        gc.set_threshold(garbage.THRESHOLD)
         async with AsyncExitStack() as stack:  # ends, whatever else does not begin or end
             stack.push_async_callback(asyncio.to_thread, process.stop)
             if metrics is not None:
@@ -171,8 +169,8 @@ def create_app(settings: Settings, *, valkey: Redis | None = None) -> FastAPI:
         session,
         docs,
         pages,
-    ):  # matched in this order
-        app.include_router(routes.router)
+    ):  # matched in this order; as they stand, for `include_router` would build each again, for every application
+        app.router.routes.extend(routes.router.routes)
     app.router.routes[:0] = (chat.DIRECT, *jobs.DIRECT)
     middleware.install(app, settings, metrics.count if metrics else None)
     return app

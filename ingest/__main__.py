@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from app.core.contract import DEFAULT_COLLECTION, is_label
 from app.core.errors import ConfigurationError, ErrorCode, ServiceError
+from app.core.garbage import sparing
 from app.core.logging import configure_logging
 from app.core.places import PlaceError
 from app.core.settings import Settings, explain
@@ -254,7 +255,7 @@ def _complain(*lines: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    exit_code = main()
+    exit_code = sparing(main)
     if exit_code >= EXIT_SIGNAL:
         sys.stdout.flush()
         sys.stderr.flush()

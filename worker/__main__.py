@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from app.core.contract import QUEUES
 from app.core.errors import ConfigurationError
+from app.core.garbage import sparing
 from app.core.logging import configure_logging, get_logger
 from app.core.services import redis_url
 from app.core.settings import Settings, explain
@@ -94,4 +95,4 @@ def run(settings: Settings, queues: Sequence[str], *, burst: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sparing(main))

@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,7 +20,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from app.core.addresses import is_host, is_prefix
 from app.core.contract import Instructions, is_signing_secret
@@ -142,6 +150,18 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class _Variables(EnvSettingsSource):
+    """The environment, of which only what is set is looked at: to take every other field's type apart is 6 ms."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        if field_name in self.env_vars:
+            return super().get_field_value(field, field_name)
+        return None, field_name, True  # there is no name but this one: what is said to be complex has no other sought
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        return None if value is None else super().prepare_field_value(field_name, field, value, value_is_complex)
+
+
 class Settings(BaseSettings):
     """The service's settings, from the environment and from `.env` (the environment wins).
 
@@ -157,6 +177,20 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller states, the environment, and `.env` where there is one."""
+        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        files = (dotenv_settings,) if dotenv_settings.env_vars else ()
+        return init_settings, _Variables(settings_cls), *files
 
     host: str = Field("127.0.0.1", description="Address that the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one")

@@ -19,9 +19,6 @@ from tests.support.processes import wait_until
 def serving(settings: Settings, protocol: type[HttpProtocol] = HttpProtocol, *, root_path: str = "") -> Iterator[str]:
     """The API of `settings`, answering until the block ends; its URL. `root_path` is uvicorn's `--root-path`."""
     app = create_app(settings)
-    # FastAPI would build the routes at the first request, and change the process's warnings meanwhile: of two
-    # servers in threads of one process, one would raise what the other has silenced.
-    app.openapi()
     stop = app.state.api.waiters.close
     with serving_app(app, protocol, before_stop=stop, root_path=root_path) as url:
         yield url

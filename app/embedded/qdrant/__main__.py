@@ -20,6 +20,7 @@ import orjson
 import uvicorn
 
 from app.core.child_environment import QDRANT_KEY_VARIABLE
+from app.core.garbage import sparing
 from app.embedded.ports import LOOPBACK, CannotListenError, listen
 from app.embedded.qdrant.lines import write_lines
 from app.embedded.qdrant.server import create_app
@@ -80,4 +81,4 @@ def serve(store: Store, listener: socket.socket, *, api_key: str | None) -> None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sparing(main))

@@ -21,4 +21,4 @@ FILES_PATH = "/v1/files"
 
 router = APIRouter()
 for routes in (models, chat, responses, conversations, embeddings, files, batches):
-    router.include_router(routes.router)
+    router.routes.extend(routes.router.routes)

@@ -4,8 +4,9 @@ import re
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
 
-from app.core.settings import Settings, explain
+from app.core.settings import Settings, _Variables, explain
 from tests.support import ROOT
 
 EXAMPLE = ROOT / ".env.example"
@@ -22,6 +23,14 @@ def test_example_and_settings_name_the_same_variables_with_the_same_defaults() -
     assert {name: _number(value) for name, value in shown.items()} == {
         name: _number(value) for name, value in actual.items()
     }
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_variable_is_read_as_the_library_reads_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is set is looked at; what comes of it is the same."""
+    monkeypatch.setenv(name.upper(), "1")
+    assert name in _Variables(Settings)()
+    assert _Variables(Settings)() == EnvSettingsSource(Settings)()
 
 
 def _number(value: str) -> float | str:

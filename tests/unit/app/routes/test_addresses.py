@@ -124,6 +124,14 @@ def taken(app: FastAPI) -> dict[str, set[str]]:
     return found
 
 
+def test_a_route_is_built_once_for_the_process_and_not_for_each_application() -> None:
+    """FastAPI would build those of an included router again, in the middle of the first requests."""
+    first, second = (create_app(Settings(), valkey=FakeAsyncRedis()).router.routes for _ in range(2))
+    assert len(first) > 60
+    own = [route for route in first if not any(route is other for other in second)]
+    assert [str(context.path_format) for context in iter_route_contexts(own)] == ["/openapi.json"]
+
+
 def filled(path: str) -> str:
     before, brace, rest = path.partition("{")
     return filled(before + AN_ID + rest.partition("}")[2]) if brace else path
