@@ -86,6 +86,8 @@ ELSEWHERE = {
     "app.batches.lines.WrongLineError": "it becomes an error of the batch",
     "app.core.queue.batches.BatchNotFoundError": "the route answers in OpenAI's shape",
     "app.core.queue.batches.FileNotFoundHereError": "the route answers in OpenAI's shape",
+    "app.core.documents.files.BucketNotFoundError": "the store makes it a `StorageUnavailableError`",
+    "app.core.documents.files.NotAllRemovedError": "the store makes it a `StorageUnavailableError`",
     "app.core.queue.removal.JobsStillRunError": "a job's, which is tried again for it",
     "app.core.queue.records.BadRecordError": "the queue takes a record that can't be read for none",
     "app.core.signed.BadSignatureError": "`app.auth.signed` makes it a `BadLinkError`",
