@@ -3,7 +3,7 @@
 from dataclasses import replace
 from random import Random
 
-from worker.retrieval.duplicates import distinct
+from worker.retrieval.duplicates import NUMBER, SAME_SHARE, distinct
 from worker.retrieval.neighbours import OVERLAP_MAX, sides, with_context
 from worker.vectors import Hit
 
@@ -42,6 +42,32 @@ def test_short_and_long_texts_are_not_the_same() -> None:
     assert (
         len(list(distinct([_hit("Dogs stay outside."), _hit("Dogs stay outside. Cats may come in."), _hit("")]))) == 3
     )
+
+
+def _all_compared(hits: list[Hit]) -> list[Hit]:
+    """What `distinct` gives, each hit compared with every one that is kept."""
+    kept: list[Hit] = []
+    for hit in hits:
+        words = set(hit.text.split())
+        for other in kept:
+            others = set(other.text.split())
+            same = len(words & others) >= SAME_SHARE * len(words | others)
+            if same and NUMBER.findall(hit.text) == NUMBER.findall(other.text):
+                break
+        else:
+            kept.append(hit)
+    return kept
+
+
+def test_the_texts_that_are_not_compared_are_no_duplicates() -> None:
+    chance, words, left_out = Random(7), "a b 12 1 2 4,5 45 \u0663 \u00bd \u00b2 x3 \u00e9".split(), 0
+    for _ in range(1000):
+        texts = [" ".join(chance.choices(words, k=chance.randint(0, 3))) for _ in range(12)]
+        hits = [_hit(text, chunk_index=index) for index, text in enumerate(texts)]
+        expected = _all_compared(hits)
+        left_out += len(hits) - len(expected)
+        assert list(distinct(hits)) == expected
+    assert left_out > 100
 
 
 def _texts(hit: Hit, before: str, after: str) -> dict[str, str]:
