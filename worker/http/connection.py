@@ -16,6 +16,7 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 from app.core.errors import ConfigurationError
+from app.core.socket_waits import limit_waits
 from worker.http.headers import Response
 from worker.http.proxy import AUTHENTICATION_REQUIRED, Proxy, ProxyRefusedError
 
@@ -111,8 +112,10 @@ class Connection:
         tls = self._server.tls
         try:
             plain = self._reach(min(CONNECT_SECONDS, seconds))
-            opened = self._start_tls(plain, tls) if tls is not None else plain
-            opened.settimeout(self._timeout_seconds)
+            if tls is not None:
+                self._start_tls(plain, tls).settimeout(self._timeout_seconds)
+            else:
+                limit_waits(plain, self._timeout_seconds)
         except BaseException:
             self.close()
             raise
@@ -153,7 +156,7 @@ class Connection:
         assert self.sock is not None
         self._response = response = Response(self.sock, method=method)
         with suppress(*LOST):  # an answer may have come before the whole request was out
-            self.sock.sendall(self._server.head(method, path, len(body)) + body)
+            _send(self.sock, self._server.head(method, path, len(body)) + body)
         if not _has_come(response):
             raise NoAnswerError
         response.begin()
@@ -189,6 +192,13 @@ class Connection:
             self.sock = sock
             if self._is_shut:
                 raise ConnectionAbortedError
+
+
+def _send(sock: socket.socket, data: bytes) -> None:
+    try:
+        sock.sendall(data)
+    except BlockingIOError as error:
+        raise TimeoutError from error
 
 
 def _has_come(response: HTTPResponse) -> bool:

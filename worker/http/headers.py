@@ -4,9 +4,10 @@ What is not of the usual form, a name and a value on one line, is left to that p
 """
 
 import re
+import socket
 from http.client import HTTPException, HTTPMessage, HTTPResponse, LineTooLong, UnknownProtocol, parse_headers
-from io import BytesIO
-from typing import cast
+from io import BufferedReader, BytesIO, RawIOBase
+from typing import Any, cast
 
 LINE_BYTES_MAX = 65_536
 HEADERS_MAX = 100
@@ -35,8 +36,36 @@ class Headers:
         return self._pairs
 
 
+class _Incoming(RawIOBase):
+    """What comes over a socket, which stays open. Raises `TimeoutError` for either kind of time-out.
+
+    The standard library's own takes the kernel's time-out for the end of what comes.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _: str) -> BufferedReader:
+        """Overrides nothing: how `HTTPResponse` asks a socket for it."""
+        return BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Overrides the standard library."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Overrides the standard library."""
+        try:
+            return self._sock.recv_into(buffer)
+        except BlockingIOError as error:
+            raise TimeoutError from error
+
+
 class Response(HTTPResponse):
     """As the standard library's, for any method but HEAD and CONNECT."""
+
+    def __init__(self, sock: socket.socket, method: str) -> None:
+        super().__init__(cast(socket.socket, _Incoming(sock)), method=method)
 
     def begin(self) -> None:
         """Overrides the standard library: as it reads the head of a response, but for the parser."""

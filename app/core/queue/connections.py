@@ -1,5 +1,6 @@
 """Clients of Valkey: every connection is made here, with each of its time-outs stated."""
 
+from ssl import SSLSocket
 from typing import Any, Self, cast
 
 from redis import Redis
@@ -7,6 +8,7 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.connection import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -14,6 +16,7 @@ from redis.retry import Retry
 
 from app.core.queue.sentinel import async_sentinel_client, sentinel_client
 from app.core.sentinel_address import is_sentinel
+from app.core.socket_waits import limit_waits
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 COMMAND_TIMEOUT_SECONDS = 5.0
@@ -54,8 +57,17 @@ def connect(redis_url: str, **options: Any) -> "Redis":
         "health_check_interval": HEALTH_CHECK_INTERVAL_SECONDS,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
         "retry_on_error": [ReadOnlyError],
+        "redis_connect_func": _begin,
     }
     return ValkeyClient.from_url(redis_url, **stated | options)
+
+
+def _begin(connection: Connection) -> None:
+    """Greet Valkey over a new connection, and leave its time-outs to the kernel where that can keep them."""
+    connection.on_connect()  # type: ignore[no-untyped-call]
+    sock, seconds = connection._sock, connection.socket_timeout
+    if sock is not None and seconds is not None and not isinstance(sock, SSLSocket):
+        limit_waits(sock, seconds)
 
 
 def connect_async(redis_url: str) -> "AsyncRedis":
