@@ -55,14 +55,14 @@ test: install-dev browser prometheus  ## lint, types, imports and all tests
 # The tests in groups which go on at once: two cores compute for one while the others wait for processes. Three are of
 # about the same length; those of the chart wait for Helm to be built. Each has a cache of its own, lest one write over
 # what another has failed. What all but one say is shown when they have ended, each in one piece.
-PARTS := tests/unit tests/security
-PROCESSES := tests/acceptance tests/integration/ingest
+PARTS := tests/unit tests/security tests/integration/ingest
+PROCESSES := tests/acceptance
 CHART := tests/unit/test_chart.py tests/integration/test_chart.py tests/acceptance/test_chart.py
 
 test-parts: FOLDERS := $(PARTS)
-test-parts:  ## a third of the tests: the parts by themselves, and attacks on them
+test-parts:  ## a third of the tests: the parts by themselves, attacks on them, ingestion
 test-processes: FOLDERS := $(PROCESSES)
-test-processes:  ## a third of the tests: the commands as processes, the page in a browser, ingestion
+test-processes:  ## a third of the tests: the commands as processes, the page in a browser
 test-chart: FOLDERS := $(CHART)
 test-chart: helm  ## the tests of the chart for Kubernetes
 test-parts test-processes: FOLDERS += $(CHART:%=--ignore=%)

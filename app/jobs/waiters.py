@@ -208,13 +208,14 @@ class Waiters:
                         await self._send("SUBSCRIBE", *channels)
                     wait = RECONNECT_SECONDS_MIN
                     while True:
-                        message = await connection.read_response(timeout=SILENCE_SECONDS)
+                        message = await connection.read_response(timeout=SILENCE_SECONDS, disconnect_on_error=False)
                         if message is None:
                             raise RedisTimeoutError("not even a ping is answered")
                         self._hear(message)
                 finally:
                     self._connection = None
-                    await connection.disconnect()
+                    with suppress(RedisError, OSError):  # one that is lost need not say farewell
+                        await connection.disconnect()
             except (*VALKEY_UNAVAILABLE, OSError) as error:
                 log.warning("valkey_unavailable", during="listen", reason=type(error).__name__, retry_in_seconds=wait)
                 for attachment in self._all():

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -162,6 +163,7 @@ WAYS: dict[str, Callable[[Settings], None]] = {
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_every_way_takes_every_address(place: Place, address: str, way: str) -> None:
     WAYS[way](Settings(**place.settings(address)))
+    gc.collect()  # a connection that was left open is told now, and not in whichever test comes next
 
 
 def test_clients_of_valkey_are_made_in_one_place() -> None:
@@ -206,6 +208,18 @@ def test_wrong_passwords_are_not_shown(place: Place) -> None:
         with pytest.raises(RedisConnectionError) as refused:
             blocking_client(settings)
         assert "hunter2" not in repr(refused.value)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_who_has_another_password_is_told_so(place: Place, address: str) -> None:
+    """And not over again, as the connection is made anew to see why."""
+    named = place.settings(address)
+    named["redis_url"] = named["redis_url"].replace(quote(PASSWORD, safe=""), "hunter2")
+    named |= {"redis_password": "hunter2"} if "redis_password" in named else {}
+    with pytest.raises(RedisConnectionError):
+        blocking_client(Settings(**named))
+    with pytest.raises(VALKEY_UNREACHABLE):
+        pool_of_the_api(Settings(**named))
 
 
 def test_the_commands_take_it_too(place: Place, qdrant_url: str, tmp_path: Path) -> None:

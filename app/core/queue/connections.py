@@ -63,8 +63,12 @@ def connect(redis_url: str, **options: Any) -> "Redis":
 
 
 def _begin(connection: Connection) -> None:
-    """Greet Valkey over a new connection, and leave its time-outs to the kernel where that can keep them."""
-    connection.on_connect()  # type: ignore[no-untyped-call]
+    """Greet Valkey over a new connection, and leave its time-outs to the kernel where that can keep them.
+
+    A new connection needs no look at its health; one of a client that is not let in would be made anew for it, and
+    so on without an end.
+    """
+    connection.on_connect_check_health(check_health=False)
     sock, seconds = connection._sock, connection.socket_timeout
     if sock is not None and seconds is not None and not isinstance(sock, SSLSocket):
         limit_waits(sock, seconds)
