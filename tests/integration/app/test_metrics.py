@@ -243,8 +243,8 @@ def test_a_worker_of_ours_is_one_however_many_threads_it_has(
         for job in wrong:
             wait_until(ended(valkey, job), "it has failed")
         wait_until(lambda: valkey.hget(Job.key_for(done.job_id), "status") == b"finished", "it is answered")
+        wait_until(lambda: len(Worker.all(connection=valkey)) > 10, "its threads are there")
         threads = Worker.all(connection=valkey)
-        assert len(threads) > 10
         wait_until(lambda: {worker.get_state() for worker in Worker.all(connection=valkey)} == {"idle"}, "all idle")
         found = collected(collector)
         [labels] = of(found, "rq_workers")
