@@ -87,7 +87,6 @@ clients: install-dev  ## other languages' clients of OpenAI's protocol: install 
 	$(RUN) -m tests.acceptance.clients.install
 	$(RUN) -m pytest tests/acceptance/clients
 
-
 lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     from app.metrics.process import ApiMetrics
 
 UPKEEP_SECONDS = 1.0
+"""Between two looks at retries that are due and at jobs that have ended."""
 FEED_SECONDS = 0.5
 """How often RQ's lists are filled where only stock workers run, which take no more than what stands there."""
-"""Between two looks at retries that are due and at jobs that have ended."""
 SERVER = "app.server"
 """The module of the class that uvicorn should read HTTP with. Not imported here: that it is tells that it is used."""
 
